@@ -1,0 +1,1 @@
+"""The engine half: PyTorch code that never imports pyworkflow or pwem."""

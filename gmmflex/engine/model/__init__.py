@@ -1,0 +1,1 @@
+"""Gaussian mixture, projection, CTF and FRC: pure functions and small types on tensors."""
