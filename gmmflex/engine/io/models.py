@@ -1,0 +1,108 @@
+"""Atomic models: PDB and mmCIF in, multi-model mmCIF out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from gmmflex.engine.io.atom_site import atom_site_columns, write_atom_site
+from gmmflex.engine.io.atomic_model import AtomicModel
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.selection import select_atoms
+from gmmflex.engine.io.sniff import looks_like, read_head
+
+__all__ = ["AtomicModel", "read_model", "read_states", "select_atoms", "write_models"]
+
+
+def read_model(path: str | Path) -> AtomicModel:
+    """Read the first model of a PDB or mmCIF file (.gz allowed).
+
+    Of alternative conformations the first is kept.
+
+    Raises:
+        UserError: not a model file, no atoms, or coordinates that are not numbers.
+    """
+    return _from_gemmi(_read_structure(Path(path))[0], Path(path))
+
+
+def read_states(path: str | Path) -> list[AtomicModel]:
+    """Read every model of a PDB or mmCIF file, as `read_model`; models may differ in atoms."""
+    return [_from_gemmi(model, Path(path)) for model in _read_structure(Path(path))]
+
+
+def write_models(path_cif: str | Path, models: Sequence[AtomicModel]) -> None:
+    """Write models 1, 2, … of one mmCIF file, coordinates with 4 decimals, atomically."""
+    if not models:
+        raise ValueError("write_models needs at least one model")
+    blocks = [
+        atom_site_columns(**vars(model), model_number=number)
+        for number, model in enumerate(models, start=1)
+    ]
+    write_atom_site(Path(path_cif), blocks)
+
+
+def _read_structure(path: Path) -> gemmi.Structure:
+    head = read_head(path)
+    kind = looks_like(head)
+    if kind not in ("a text file", "a gzip-compressed file"):
+        raise UserError(
+            f"{path} is not an atomic model but {kind}; give a PDB or mmCIF file (.gz allowed)."
+        )
+    try:
+        structure = gemmi.read_structure(
+            str(path), merge_chain_parts=False, format=gemmi.CoorFormat.Detect
+        )
+    except (RuntimeError, ValueError, OSError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as PDB or mmCIF ({reason}); repair it.") from error
+    structure.remove_alternative_conformations()
+    structure.remove_empty_chains()
+    if len(structure) == 0 or all(model.count_atom_sites() == 0 for model in structure):
+        raise UserError(f"{path} holds no atoms; give a PDB or mmCIF file with coordinates.")
+    return structure
+
+
+def _from_gemmi(model: gemmi.Model, path: Path) -> AtomicModel:
+    rows = [
+        (
+            atom.pos.tolist(),
+            atom.element.name,
+            atom.name,
+            residue.name,
+            residue.seqid.num,
+            residue.seqid.icode.strip(),
+            chain.name,
+            atom.occ,
+            atom.b_iso,
+            residue.het_flag == "H",
+        )
+        for chain in model
+        for residue in chain
+        for atom in residue
+    ]
+    if not rows:
+        raise UserError(f"{path} has a model without atoms; remove the empty model.")
+    columns = list(zip(*rows, strict=True))
+    coordinates_A = np.array(columns[0], dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(coordinates_A).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"{path} has no valid coordinates for atom {bad[0] + 1} ({columns[2][bad[0]]} of "
+            f"{columns[3][bad[0]]} {columns[4][bad[0]]} in chain {columns[6][bad[0]]}); correct "
+            "or remove it."
+        )
+    return AtomicModel(
+        coordinates_A=coordinates_A,
+        elements=np.array(columns[1], dtype=np.str_),
+        atom_names=np.array(columns[2], dtype=np.str_),
+        residue_names=np.array(columns[3], dtype=np.str_),
+        residue_numbers=np.array(columns[4], dtype=np.int64),
+        insertion_codes=np.array(columns[5], dtype=np.str_),
+        chains=np.array(columns[6], dtype=np.str_),
+        occupancies=np.array(columns[7], dtype=np.float64),
+        b_factors_A2=np.array(columns[8], dtype=np.float64),
+        is_hetero=np.array(columns[9], dtype=np.bool_),
+    )
