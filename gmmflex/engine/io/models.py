@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 from gmmflex.engine.io.atom_site import atom_site_columns, write_atom_site
 from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.mmcif_atoms import read_mmcif_models
 from gmmflex.engine.io.selection import select_atoms
 from gmmflex.engine.io.sniff import looks_like, read_head
 
@@ -25,12 +28,20 @@ def read_model(path: str | Path) -> AtomicModel:
     Raises:
         UserError: not a model file, no atoms, or coordinates that are not numbers.
     """
-    return _from_gemmi(_read_structure(Path(path))[0], Path(path))
+    return read_states(path)[0]
 
 
 def read_states(path: str | Path) -> list[AtomicModel]:
     """Read every model of a PDB or mmCIF file, as `read_model`; models may differ in atoms."""
-    return [_from_gemmi(model, Path(path)) for model in _read_structure(Path(path))]
+    path = Path(path)
+    kind = looks_like(read_head(path))
+    if kind not in ("a text file", "a gzip-compressed file"):
+        raise UserError(
+            f"{path} is not an atomic model but {kind}; give a PDB or mmCIF file (.gz allowed)."
+        )
+    if _is_cif(path):
+        return read_mmcif_models(path)
+    return [_from_gemmi(model, path) for model in _read_structure(path)]
 
 
 def write_models(path_cif: str | Path, models: Sequence[AtomicModel]) -> None:
@@ -44,13 +55,20 @@ def write_models(path_cif: str | Path, models: Sequence[AtomicModel]) -> None:
     write_atom_site(Path(path_cif), blocks)
 
 
-def _read_structure(path: Path) -> gemmi.Structure:
-    head = read_head(path)
-    kind = looks_like(head)
-    if kind not in ("a text file", "a gzip-compressed file"):
+def _is_cif(path: Path) -> bool:
+    opener = gzip.open if read_head(path, 2) == b"\x1f\x8b" else open
+    try:
+        with opener(path, "rb") as stream:
+            lines = stream.read(65536).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path} is not an atomic model but {kind}; give a PDB or mmCIF file (.gz allowed)."
-        )
+            f"{path} is a compressed file that is damaged or incomplete; copy it again."
+        ) from error
+    content = (line for line in lines if line.strip() and not line.startswith(b"#"))
+    return next(content, b"").lower().startswith(b"data_")
+
+
+def _read_structure(path: Path) -> gemmi.Structure:
     try:
         structure = gemmi.read_structure(
             str(path), merge_chain_parts=False, format=gemmi.CoorFormat.Detect
