@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -102,7 +103,7 @@ def format_column(values: NDArray[np.generic]) -> list[str]:
 
 def _read_block(block: gemmi.cif.Block, name: str, path: Path, may_be_quoted: bool) -> StarTable:
     loops = [item.loop for item in block if item.loop is not None]
-    pairs: list[list[str]] = [[*item.pair] for item in block if item.pair is not None]
+    pairs = [_pair(item) for item in block if item.pair is not None]
     if len(loops) + bool(pairs) > 1:
         raise UserError(
             f"{path} has more than one table in data_{name}, which RELION never writes; put each "
@@ -110,7 +111,7 @@ def _read_block(block: gemmi.cif.Block, name: str, path: Path, may_be_quoted: bo
         )
     if pairs:
         columns = {
-            str(tag).lstrip("_"): np.array([gemmi.cif.as_string(value)], dtype=object)
+            tag.lstrip("_"): np.array([gemmi.cif.as_string(value)], dtype=object)
             for tag, value in pairs
         }
         return StarTable(name, columns, is_loop=False)
@@ -126,6 +127,11 @@ def _read_block(block: gemmi.cif.Block, name: str, path: Path, may_be_quoted: bo
         for at in np.argwhere(np.vectorize(_is_quoted, otypes=[bool])(cells)) if cells.size else ():
             cells[tuple(at)] = gemmi.cif.as_string(cells[tuple(at)])
     return StarTable(name, {label: cells[:, i] for i, label in enumerate(labels)})
+
+
+def _pair(item: Any) -> tuple[str, str]:
+    tag, value = item.pair
+    return str(tag), str(value)
 
 
 def _is_quoted(token: str) -> bool:

@@ -1,0 +1,211 @@
+"""cryoSPARC particles (.cs with passthrough) to particle records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmmflex.engine.io.columns import require_in_range
+from gmmflex.engine.io.cryosparc_table import CryosparcTable, read_cryosparc_table
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.particle_set import CtfParameters, ParticleRecords
+from gmmflex.engine.io.poses import rotations_from_cryosparc_poses
+
+CRYOSPARC_FORMAT = "cryoSPARC cs"
+_BLOB = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
+_CTF = (
+    "ctf/df1_A",
+    "ctf/df2_A",
+    "ctf/df_angle_rad",
+    "ctf/accel_kv",
+    "ctf/cs_mm",
+    "ctf/amp_contrast",
+)
+_SAME = 1e-3
+_IGNORED_ABERRATIONS = (
+    ("ctf/tilt_A", "beam tilt"),
+    ("ctf/trefoil_A", "trefoil"),
+    ("ctf/tetra_A", "tetrafoil"),
+    ("ctf/anisomag", "anisotropic magnification"),
+)
+
+
+def read_cryosparc_records(path: Path, passthrough: Path | None = None) -> ParticleRecords:
+    """Everything the .cs file and its passthrough say about the particles.
+
+    Raises:
+        UserError: no particles, missing 3D alignments, CTF or image locations, or values that
+            are no numbers or contradict themselves.
+    """
+    table = read_cryosparc_table(path, passthrough)
+    if len(table) == 0:
+        raise UserError(
+            f"{path} holds no particles: it has no rows; select particles again and export them."
+        )
+    _require_fields(table)
+    pixel_size_A = _one_value(table, "blob/psize_A", "pixel sizes", "Å")
+    require_in_range(np.array([pixel_size_A]), 0.01, 100, "blob/psize_A", path, "the particles")
+    stack_names, stack_index = _stacks(table)
+    slice_index = table.fields["blob/idx"].astype(np.int64)
+    half_set = _half_set(table)
+    return ParticleRecords(
+        source=path,
+        format=CRYOSPARC_FORMAT + (" with passthrough" if table.merged else ""),
+        image_names=_image_names(stack_names, stack_index, slice_index),
+        stack_names=stack_names,
+        stack_index=stack_index,
+        slice_index=slice_index,
+        image_ids=None,
+        rotations=rotations_from_cryosparc_poses(_numbers(table, "alignments3D/pose")),
+        origins_A=_origins(table),
+        ctf=_ctf(table),
+        optics_group=_optics_group(table),
+        half_set=half_set,
+        pixel_size_A=pixel_size_A,
+        box_px=_box(table),
+        notes=tuple(_notes(table)),
+    )
+
+
+def _require_fields(table: CryosparcTable) -> None:
+    held = table.fields
+    remedy = "give the passthrough file of the same job too"
+    if "alignments3D/pose" not in held or "alignments3D/shift" not in held:
+        if any(name.startswith(("alignments3D_multi", "alignments_class_")) for name in held):
+            remedy = "take the particles of one class into a refinement, and give its file"
+        elif any(name.startswith("alignments2D/") for name in held):
+            remedy = "they come from 2D classification, so refine them in 3D first"
+        raise UserError(
+            f"{table.source} has particles without poses (no field alignments3D/pose); {remedy}."
+        )
+    for names, what in ((_BLOB, "image locations"), (_CTF, "CTF")):
+        missing = [name for name in names if name not in held]
+        if missing:
+            merged = ", ".join(str(path) for path in table.merged) or "no passthrough file"
+            raise UserError(
+                f"{table.source} has particles without {what}: the field {missing[0]} is missing "
+                f"({merged} was merged); {remedy}."
+            )
+
+
+def _numbers(table: CryosparcTable, name: str) -> NDArray[np.float64]:
+    """Field as float64; rows with values that are not finite are refused by number."""
+    values = np.asarray(table.fields[name], dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"{table.source} has a value that is not a number in the field {name}, row "
+            f"{bad[0] + 1}; remove that particle in cryoSPARC."
+        )
+    return values
+
+
+def _one_value(table: CryosparcTable, name: str, what: str, unit: str) -> float:
+    values = _numbers(table, name)
+    differing = np.flatnonzero(np.abs(values - values[0]) > _SAME * abs(values[0]))
+    if len(differing):
+        row = int(differing[0])
+        raise UserError(
+            f"{table.source} mixes {what}: {values[0]:.4g} {unit} in row 1 and {values[row]:.4g} "
+            f"in row {row + 1}; bring all particles to one value or split the file."
+        )
+    return float(f"{values[0]:.7g}")
+
+
+def _box(table: CryosparcTable) -> int:
+    shapes = table.fields["blob/shape"].astype(np.int64).reshape(len(table), -1)
+    differing = np.flatnonzero((shapes != shapes[0, 0]).any(axis=1))
+    if len(differing):
+        row = int(differing[0])
+        raise UserError(
+            f"{table.source} has images of {shapes[row].tolist()} pixels in row {row + 1} where "
+            f"square ones of {shapes[0, 0]} are expected; bring all particles to one box size."
+        )
+    return int(shapes[0, 0])
+
+
+def _stacks(table: CryosparcTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    paths, inverse = np.unique(table.fields["blob/path"], return_inverse=True)
+    # ">" marks a path inside the project folder
+    names = [
+        (name.decode("utf-8") if isinstance(name, bytes) else str(name)).lstrip(">")
+        for name in paths.tolist()
+    ]
+    if "" in names:
+        row = int(np.flatnonzero(inverse.ravel() == names.index(""))[0])
+        raise UserError(
+            f"{table.source} names no image stack in row {row + 1} (blob/path is empty); give the "
+            "passthrough file of the same job too."
+        )
+    return tuple(names), inverse.ravel().astype(np.int64)
+
+
+def _image_names(
+    stacks: tuple[str, ...], stack_index: NDArray[np.int64], slice_index: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    pairs = zip(slice_index.tolist(), stack_index.tolist(), strict=True)
+    return np.array([f"{at + 1:06d}@{stacks[stack]}" for at, stack in pairs], dtype=object)
+
+
+def _origins(table: CryosparcTable) -> NDArray[np.float64]:
+    """Shifts are pixels of the box that was aligned, which may have been binned."""
+    name = "alignments3D/psize_A" if "alignments3D/psize_A" in table.fields else "blob/psize_A"
+    return _numbers(table, "alignments3D/shift") * _numbers(table, name)[:, None]
+
+
+def _ctf(table: CryosparcTable) -> CtfParameters:
+    phase_shift = (
+        np.rad2deg(_numbers(table, "ctf/phase_shift_rad"))
+        if "ctf/phase_shift_rad" in table.fields
+        else np.zeros(len(table))
+    )
+    for name, lowest, highest in (("ctf/accel_kv", 10, 2000), ("ctf/amp_contrast", 0, 1)):
+        require_in_range(
+            _numbers(table, name), lowest, highest, name, table.source, "the particles"
+        )
+    return CtfParameters(
+        defocus_u_A=_numbers(table, "ctf/df1_A"),
+        defocus_v_A=_numbers(table, "ctf/df2_A"),
+        defocus_angle_deg=np.rad2deg(_numbers(table, "ctf/df_angle_rad")),
+        voltage_kv=_numbers(table, "ctf/accel_kv"),
+        spherical_aberration_mm=_numbers(table, "ctf/cs_mm"),
+        amplitude_contrast=_numbers(table, "ctf/amp_contrast"),
+        phase_shift_deg=phase_shift,
+    )
+
+
+def _optics_group(table: CryosparcTable) -> NDArray[np.int64]:
+    """Exposure groups counted from 1, as RELION counts."""
+    if "ctf/exp_group_id" not in table.fields:
+        return np.ones(len(table), dtype=np.int64)
+    return table.fields["ctf/exp_group_id"].astype(np.int64) + 1
+
+
+def _half_set(table: CryosparcTable) -> NDArray[np.int64] | None:
+    if "alignments3D/split" not in table.fields:
+        return None
+    split = table.fields["alignments3D/split"].astype(np.int64)
+    return split + 1 if set(np.unique(split).tolist()) == {0, 1} else None
+
+
+def _notes(table: CryosparcTable) -> list[str]:
+    notes = [f"fields from {path.name} were merged by uid" for path in table.merged]
+    for name, words in _IGNORED_ABERRATIONS:
+        if name in table.fields and np.asarray(table.fields[name], dtype=np.float64).any():
+            values = np.asarray(table.fields[name], dtype=np.float64)
+            # an identity matrix is no anisotropy either
+            if name == "ctf/anisomag" and np.allclose(values, [1, 0, 0, 1]):
+                continue
+            notes.append(f"{words} is stated ({name}) and not corrected")
+    if "blob/sign" in table.fields:
+        signs = np.unique(np.asarray(table.fields["blob/sign"], dtype=np.float64))
+        if len(signs) > 1:
+            raise UserError(
+                f"{table.source} mixes particles of both contrasts (blob/sign is 1 and -1); import "
+                "or extract them with one contrast."
+            )
+        if signs[0] < 0:
+            notes.append("blob/sign is -1: cryoSPARC takes these particles as dark on bright")
+    return notes

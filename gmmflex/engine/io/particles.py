@@ -1,0 +1,181 @@
+"""Particle files of RELION and cryoSPARC: reading into `Particles`, writing star files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmmflex.engine.io.cryosparc_particles import CRYOSPARC_FORMAT, read_cryosparc_records
+from gmmflex.engine.io.cryosparc_table import cryosparc_uids
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.image_paths import LocatedStacks, locate_stacks
+from gmmflex.engine.io.image_stacks import ImageStacks, open_stacks
+from gmmflex.engine.io.particle_set import CtfParameters, ParticleRecords, Particles
+from gmmflex.engine.io.poses import relion_angles_from_rotations
+from gmmflex.engine.io.relion_particles import read_relion_records
+from gmmflex.engine.io.relion_tables import find_particle_table
+from gmmflex.engine.io.sniff import looks_like, read_head
+from gmmflex.engine.io.star import StarTable, read_star, write_star
+
+__all__ = [
+    "CtfParameters",
+    "ImageStacks",
+    "ParticleRecords",
+    "Particles",
+    "locate_images",
+    "read_particle_records",
+    "read_particles",
+    "write_particles_star",
+]
+
+
+def read_particles(
+    path: str | Path,
+    *,
+    passthrough: str | Path | None = None,
+    image_root: str | Path | None = None,
+) -> Particles:
+    """Read a RELION star file or a cryoSPARC .cs file and check its image stacks.
+
+    What the file is, is judged by its content. passthrough: the .cs file with the fields that
+    `path` lacks (found by itself when it lies beside `path`). image_root: folder of the stacks,
+    when they are neither where the file says nor under one of its parent folders.
+
+    Raises:
+        UserError: anything that cannot be right, in one sentence; see `read_relion_records`,
+            `read_cryosparc_records`, `locate_stacks` and `open_stacks`.
+    """
+    records = read_particle_records(path, passthrough=passthrough)
+    located = locate_images(records, image_root)
+    images = open_stacks(
+        records.source,
+        located.require(records.source),
+        records.stack_index,
+        records.slice_index,
+        box_px=records.box_px,
+        pixel_size_A=records.pixel_size_A,
+    )
+    shared = {f.name for f in fields(Particles)} & {f.name for f in fields(ParticleRecords)}
+    return Particles(
+        **{name: getattr(records, name) for name in shared - {"box_px"}},
+        box_px=images.box_px,
+        images=images,
+        source_rows=np.arange(len(records)),
+    )
+
+
+def read_particle_records(
+    path: str | Path, *, passthrough: str | Path | None = None
+) -> ParticleRecords:
+    """As `read_particles`, without looking for the images."""
+    path = Path(path)
+    kind = looks_like(read_head(path))
+    if kind == "a cryoSPARC CSDAT stream":
+        raise UserError(
+            f"{path} is a cryoSPARC CSDAT stream, which gmmflex does not read; save it as a .cs "
+            "file in numpy format with cryosparc-tools (Dataset.save(path, format=1))."
+        )
+    if kind == "a numpy or cryoSPARC .cs file":
+        return read_cryosparc_records(path, None if passthrough is None else Path(passthrough))
+    if passthrough is not None:
+        raise UserError(
+            f"{path} is not a cryoSPARC .cs file, so the passthrough file {passthrough} cannot be "
+            "merged with it; give one or the other."
+        )
+    if kind != "a text file":
+        raise UserError(
+            f"{path} is not a particle file but {kind}; give a RELION .star or cryoSPARC .cs file."
+        )
+    return read_relion_records(path)
+
+
+def locate_images(records: ParticleRecords, image_root: str | Path | None = None) -> LocatedStacks:
+    """Where the stacks of the records are; missing ones are None."""
+    root = None if image_root is None else Path(image_root)
+    return locate_stacks(records.stack_names, records.source, root)
+
+
+def write_particles_star(
+    path: str | Path, particles: Particles, extra: Mapping[str, NDArray[np.generic]]
+) -> None:
+    """Write the particles with further columns, row by row in the order of `particles`.
+
+    From a star file every table and column is kept as it was read, and `extra` (label without
+    underscore -> (n,) values) follows; a column of that name is replaced. From a .cs file a
+    RELION 3.1 star is made, with cryoSPARC's uid as `ucsfUid` (the label that pyem uses).
+
+    Raises:
+        UserError: the source has changed since it was read.
+    """
+    for label, values in extra.items():
+        if np.shape(values) != (len(particles),):
+            raise ValueError(f"{label} has shape {np.shape(values)} for {len(particles)} particles")
+    if particles.format.startswith(CRYOSPARC_FORMAT):
+        tables = _relion_tables_of(particles)
+    else:
+        tables = _source_tables(particles)
+    main = next(i for i, table in enumerate(tables) if "rlnImageName" in table.columns)
+    columns = {**tables[main].columns, **{k: np.asarray(v) for k, v in extra.items()}}
+    tables[main] = StarTable(tables[main].name, columns)
+    write_star(path, tables)
+
+
+def _source_tables(particles: Particles) -> list[StarTable]:
+    tables = read_star(particles.source)
+    table = find_particle_table(tables, particles.source)
+    names = table.columns["rlnImageName"]
+    rows = particles.source_rows
+    if rows.max(initial=-1) >= len(table) or (names[rows] != particles.image_names).any():
+        raise UserError(
+            f"{particles.source} has changed since it was read; restore it or start again with "
+            "--overwrite."
+        )
+    chosen = StarTable(table.name, {k: v[rows] for k, v in table.columns.items()})
+    return [chosen if item is table else item for item in tables.values()]
+
+
+def _relion_tables_of(particles: Particles) -> list[StarTable]:
+    ctf = particles.ctf
+    settings = np.stack(
+        [
+            particles.optics_group.astype(np.float64),
+            ctf.voltage_kv,
+            ctf.spherical_aberration_mm,
+            ctf.amplitude_contrast,
+        ],
+        axis=1,
+    )
+    groups, inverse = np.unique(settings, axis=0, return_inverse=True)
+    count = len(groups)
+    optics = {
+        "rlnOpticsGroup": np.arange(1, count + 1),
+        "rlnOpticsGroupName": np.array([f"opticsGroup{i}" for i in range(1, count + 1)]),
+        "rlnVoltage": groups[:, 1],
+        "rlnSphericalAberration": groups[:, 2],
+        "rlnAmplitudeContrast": groups[:, 3],
+        "rlnImagePixelSize": np.full(count, particles.pixel_size_A),
+        "rlnImageSize": np.full(count, particles.box_px),
+        "rlnImageDimensionality": np.full(count, 2),
+    }
+    angles = relion_angles_from_rotations(particles.rotations)
+    columns: dict[str, NDArray[np.generic]] = {
+        "rlnImageName": particles.image_names.astype(np.str_),
+        "rlnOpticsGroup": inverse.ravel() + 1,
+        "rlnDefocusU": ctf.defocus_u_A,
+        "rlnDefocusV": ctf.defocus_v_A,
+        "rlnDefocusAngle": ctf.defocus_angle_deg,
+        "rlnPhaseShift": ctf.phase_shift_deg,
+        "rlnAngleRot": angles[:, 0],
+        "rlnAngleTilt": angles[:, 1],
+        "rlnAnglePsi": angles[:, 2],
+        "rlnOriginXAngst": particles.origins_A[:, 0],
+        "rlnOriginYAngst": particles.origins_A[:, 1],
+    }
+    if particles.half_set is not None:
+        columns["rlnRandomSubset"] = particles.half_set
+    columns["ucsfUid"] = cryosparc_uids(particles.source)[particles.source_rows]
+    return [StarTable("optics", optics), StarTable("particles", columns)]
