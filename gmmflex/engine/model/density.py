@@ -1,0 +1,157 @@
+"""The density of a Gaussian mixture on a cubic grid, and its Fourier transform."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gmmflex.engine.model.mixture import GaussianMixture
+
+# Gaussians are cut off at this many standard deviations (relative density below 1e-3).
+_CUTOFF_SIGMAS = 3.7
+# On the working grid a Gaussian narrower than this many voxels would alias.
+_MIN_SIGMA_VOXELS = 0.8
+
+
+@dataclass(frozen=True)
+class ShellGrid:
+    """A cubic working grid that carries a map up to one shell.
+
+    extent_A: edge of the map's box (box · pixel size), which sets the frequency step.
+    max_shell: last shell in use; box: edge of the working grid, at least 3 · max_shell.
+    """
+
+    extent_A: float
+    max_shell: int
+    box: int
+    device: torch.device | str = "cpu"
+
+    @property
+    def voxel_A(self) -> float:
+        return self.extent_A / self.box
+
+
+def shell_grid(
+    box_px: int, pixel_size_A: float, resolution_A: float, device: torch.device | str = "cpu"
+) -> ShellGrid:
+    """The smallest convenient working grid for a map and a resolution.
+
+    The box is even, free of prime factors above 5, and at least 3 voxels per shell, so that
+    what the splat folds back from beyond the grid stays below 1 % at the last shell.
+    """
+    extent = box_px * pixel_size_A
+    max_shell = max(2, min(int(extent / resolution_A + 1e-6), (box_px - 1) // 2))
+    box = 3 * max_shell + (3 * max_shell) % 2
+    while not _is_smooth(box):
+        box += 2
+    return ShellGrid(extent, max_shell, box, device)
+
+
+def _is_smooth(number: int) -> bool:
+    for factor in (2, 3, 5):
+        while number % factor == 0:
+            number //= factor
+    return number == 1
+
+
+def splat(mixture: GaussianMixture, box: int, voxel_A: float) -> Tensor:
+    """Density of one mixture sampled on a cubic grid, (box, box, box) in order z, y, x.
+
+    0 Å is voxel box // 2. Gaussians wrap around the edges. The values are densities (per Å³).
+    Each Gaussian is evaluated, separably, on a footprint that holds the widest one.
+    """
+    sigma_voxels = mixture.sigmas_A / voxel_A
+    reach = int(math.ceil(float(sigma_voxels.detach().max()) * _CUTOFF_SIGMAS))
+    reach = min(max(reach, 1), box // 2 - 1)
+    centre = mixture.positions_A / voxel_A + box // 2
+    corner = centre.detach().round().long() - reach
+    steps = torch.arange(2 * reach + 1, device=centre.device)
+    index = corner[:, :, None] + steps
+    distance = index.to(centre.dtype) - centre[:, :, None]
+    norm = 1.0 / (math.sqrt(2 * math.pi) * mixture.sigmas_A)
+    factor = torch.exp(-0.5 * (distance / sigma_voxels[:, None, None]) ** 2) * norm[:, None, None]
+    index = index % box
+    values = (
+        (factor[:, 2] * mixture.amplitudes[:, None])[:, :, None, None]
+        * factor[:, 1][:, None, :, None]
+        * factor[:, 0][:, None, None, :]
+    )
+    flat = (index[:, 2][:, :, None, None] * box + index[:, 1][:, None, :, None]) * box + index[
+        :, 0
+    ][:, None, None, :]
+    grid = values.new_zeros(box**3).index_add(0, flat.reshape(-1), values.reshape(-1))
+    return grid.reshape(box, box, box)
+
+
+def fourier_density(mixture: GaussianMixture, grid: ShellGrid) -> Tensor:
+    """Fourier transform of one mixture's density on the grid's half space.
+
+    Returns (2S + 1, 2S + 1, S + 1) complex, order kz, ky, kx, origin at the box centre, scaled
+    as a continuous transform. Gaussians too narrow for the grid are widened before the splat
+    and the widening is divided out afterwards, as in a non-uniform FFT.
+    """
+    widening = max(0.0, _MIN_SIGMA_VOXELS * grid.voxel_A) ** 2
+    narrowest = float(mixture.sigmas_A.detach().min()) ** 2
+    added = max(0.0, widening - narrowest)
+    widened = GaussianMixture(
+        mixture.positions_A, mixture.amplitudes, (mixture.sigmas_A**2 + added).sqrt()
+    )
+    values = fourier_of_map(splat(widened, grid.box, grid.voxel_A), grid) * grid.voxel_A**3
+    return values * torch.exp(2 * math.pi**2 * added * frequency_squared(grid))
+
+
+def fourier_of_map(data: Tensor, grid: ShellGrid) -> Tensor:
+    """Half space, up to the last shell, of a cubic map of any box with the grid's extent.
+
+    data: (M, M, M), M ≥ 2 · max_shell + 1. Returns (2S + 1, 2S + 1, S + 1) complex, kz, ky, kx
+    from −S to S and 0 to S, unscaled.
+    """
+    shell = grid.max_shell
+    transform = torch.fft.rfftn(torch.fft.ifftshift(data))[:, :, : shell + 1]
+    transform = torch.cat([transform[-shell:], transform[: shell + 1]], dim=0)
+    return torch.cat([transform[:, -shell:], transform[:, : shell + 1]], dim=1)
+
+
+def frequency_squared(grid: ShellGrid) -> Tensor:
+    """|k|² in 1/Å² on the half space."""
+    return _index_squared(grid).to(torch.float32) / grid.extent_A**2
+
+
+def _index_squared(grid: ShellGrid) -> Tensor:
+    full = torch.arange(-grid.max_shell, grid.max_shell + 1, device=grid.device)
+    half = torch.arange(grid.max_shell + 1, device=grid.device)
+    return full[:, None, None] ** 2 + full[:, None] ** 2 + half**2
+
+
+@dataclass(frozen=True)
+class Shells:
+    """Where each coefficient of a half space belongs; made once for a grid."""
+
+    index: Tensor
+    used: Tensor
+    count: Tensor
+    max_shell: int
+
+    def sums(self, values: Tensor) -> Tensor:
+        """(max_shell,) sums over the whole shells 1 … max_shell."""
+        flat = values.reshape(-1)[self.used] * self.count
+        return flat.new_zeros(self.max_shell).index_add(0, self.index, flat)
+
+
+def shells(grid: ShellGrid) -> Shells:
+    """Shell of each coefficient (radius rounded), Friedel mates counted once each."""
+    radius = _index_squared(grid).to(torch.float64).sqrt().round().long()
+    count = torch.full(radius.shape, 2.0, device=grid.device)
+    count[..., 0] = 1.0
+    used = torch.nonzero(((radius >= 1) & (radius <= grid.max_shell)).reshape(-1)).squeeze(1)
+    return Shells(radius.reshape(-1)[used] - 1, used, count.reshape(-1)[used], grid.max_shell)
+
+
+def shell_correlation(first: Tensor, second: Tensor, where: Shells) -> Tensor:
+    """FSC of two half spaces for the shells 1 … max_shell."""
+    cross = where.sums((first * second.conj()).real)
+    power = where.sums(first.real**2 + first.imag**2) * where.sums(second.real**2 + second.imag**2)
+    return cross / power.clamp_min(torch.finfo(power.dtype).tiny).sqrt()

@@ -1,0 +1,86 @@
+"""The Gaussian mixture: the one representation of the molecule that every stage shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    r"""A sum of isotropic Gaussians, one mixture or a batch of them.
+
+    The density at a point x is
+    :math:`\sum_j a_j (2\pi\sigma_j^2)^{-3/2} \exp(-|x - c_j|^2 / 2\sigma_j^2)` (Chen & Ludtke 2021,
+    Methods, with the amplitude counted as the integral of the Gaussian, so that a change of
+    width moves no mass).
+
+    positions_A: (..., N, 3) centres in Å; 0 is the centre of the box.
+    amplitudes: (..., N) integrals, in arbitrary units.
+    sigmas_A: (..., N) standard deviations in Å.
+    """
+
+    positions_A: Tensor
+    amplitudes: Tensor
+    sigmas_A: Tensor
+
+    def __post_init__(self) -> None:
+        n_position = self.positions_A.shape[-2]
+        if self.positions_A.shape[-1] != 3:
+            raise ValueError(
+                f"positions_A must be (..., N, 3), got {tuple(self.positions_A.shape)}"
+            )
+        if self.amplitudes.shape[-1] != n_position or self.sigmas_A.shape[-1] != n_position:
+            raise ValueError(
+                f"positions_A {tuple(self.positions_A.shape)}, amplitudes "
+                f"{tuple(self.amplitudes.shape)} and sigmas_A {tuple(self.sigmas_A.shape)} "
+                "must agree in the number of Gaussians"
+            )
+
+    @property
+    def n_gaussians(self) -> int:
+        return int(self.positions_A.shape[-2])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GaussianMixture:
+        """The same mixture on another device or in another precision."""
+        return GaussianMixture(
+            self.positions_A.to(device, dtype),
+            self.amplitudes.to(device, dtype),
+            self.sigmas_A.to(device, dtype),
+        )
+
+    def detach(self) -> GaussianMixture:
+        return GaussianMixture(
+            self.positions_A.detach(), self.amplitudes.detach(), self.sigmas_A.detach()
+        )
+
+    def select(self, index: Tensor) -> GaussianMixture:
+        """The Gaussians at `index` (integers or a Boolean mask over N)."""
+        return GaussianMixture(
+            self.positions_A[..., index, :], self.amplitudes[..., index], self.sigmas_A[..., index]
+        )
+
+    @staticmethod
+    def from_arrays(
+        positions_A: np.ndarray,
+        amplitudes: np.ndarray,
+        sigmas_A: np.ndarray,
+        dtype: torch.dtype = torch.float32,
+    ) -> GaussianMixture:
+        return GaussianMixture(
+            torch.as_tensor(np.asarray(positions_A), dtype=dtype),
+            torch.as_tensor(np.asarray(amplitudes), dtype=dtype),
+            torch.as_tensor(np.asarray(sigmas_A), dtype=dtype),
+        )
+
+
+def concatenate(mixtures: list[GaussianMixture]) -> GaussianMixture:
+    """One mixture with the Gaussians of all of `mixtures`, in order."""
+    return GaussianMixture(
+        torch.cat([m.positions_A for m in mixtures], -2),
+        torch.cat([m.amplitudes for m in mixtures], -1),
+        torch.cat([m.sigmas_A for m in mixtures], -1),
+    )

@@ -1,0 +1,240 @@
+"""`gmmflex neutral`: the Gaussian mixture of the consensus map, of a fitted model, or of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.cluster import KMeans
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.maps import Map, write_map
+from gmmflex.engine.io.mixture_file import write_mixture
+from gmmflex.engine.io.models import AtomicModel, read_model
+from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
+from gmmflex.engine.model.density import (
+    fourier_density,
+    fourier_of_map,
+    shell_correlation,
+    shell_grid,
+    shells,
+    splat,
+)
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.stages.neutral_ladder import Ladder, climb_from_map, climb_from_model
+from gmmflex.engine.stages.neutral_pictures import draw_neutral
+from gmmflex.engine.stages.neutral_target import (
+    Target,
+    atoms_as_gaussians,
+    target_of_map,
+    target_of_model,
+)
+from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
+
+
+class NeutralSettings(BaseModel):
+    """Everything `gmmflex neutral` can be told; defaults are those of the command line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: Path
+    map: Path | None = Field(None, description="Consensus map of the refinement (MRC).")
+    model: Path | None = Field(None, description="Fitted atomic model (PDB or mmCIF).")
+    mask: str = Field("auto", description="Mask file, 'auto' (made from the map) or 'none'.")
+    resolution_A: float = Field(8.0, gt=1.0, le=100.0)
+    gaussians: int | None = Field(None, ge=4, le=200_000)
+    atoms: Literal["ca", "all"] = "ca"
+    box_px: int | None = Field(None, ge=8, description="Box of the particles, without a map.")
+    pixel_size_A: float | None = Field(None, gt=0.0)
+    seed: int = Field(1, ge=0)
+    device: str = "auto"
+    threads: int = Field(0, ge=0)
+
+
+def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = print_line) -> None:
+    """Build the mixture and write the run folder; raises UserError and then writes nothing."""
+    if settings.map is None and settings.model is None:
+        raise UserError("gmmflex neutral needs --map, --model or both: give at least one")
+    config = settings.model_dump(mode="json")
+    if run_state(settings.output, "neutral", config, overwrite) is RunState.FINISHED:
+        log(f"{settings.output} is finished already; --overwrite would run it again")
+        return
+    device = choose_device(settings.device)
+    set_threads(settings.threads)
+    set_seed(settings.seed)
+    model = None if settings.model is None else _chosen_atoms(settings.model, settings.atoms)
+    target = _target(settings, model)
+    watch = Stopwatch()
+    inputs = [p for p in (settings.map, settings.model) if p is not None]
+    if settings.mask not in ("auto", "none"):
+        inputs.append(Path(settings.mask))
+    begin_run(
+        settings.output,
+        "neutral",
+        config,
+        inputs,
+        overwrite,
+        {"seed": settings.seed, "device": str(device)},
+    )
+    log(
+        f"target: {target.density.box_px} px of {target.density.pixel_size_A:.3f} A, mask "
+        f"{target.mask_source} ({100 * float(target.mask.mean()):.1f} % of the box)"
+    )
+    ladder = _build(settings, target, model, device, log)
+    _write(settings, target, ladder, model, watch.elapsed_s, log)
+
+
+def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
+    model = read_model(path)
+    if atoms == "all":
+        heavy = np.array([str(e).upper() not in ("H", "D") for e in model.elements])
+        return model.subset(np.flatnonzero(heavy))
+    chosen = model.alpha_carbons()
+    if len(chosen) == 0:
+        raise UserError(
+            f"{path} holds no alpha carbons and no nucleic-acid phosphorus atoms: use --from all"
+        )
+    return model.subset(chosen)
+
+
+def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
+    if settings.map is not None:
+        target = target_of_map(settings.map, settings.mask, settings.resolution_A)
+        if model is not None:
+            _check_model_in_map(model, target, settings)
+        return target
+    assert model is not None
+    assert settings.model is not None
+    everything = _chosen_atoms(settings.model, "all")
+    return target_of_model(
+        everything, settings.resolution_A, settings.box_px, settings.pixel_size_A
+    )
+
+
+def _check_model_in_map(model: AtomicModel, target: Target, settings: NeutralSettings) -> None:
+    """A model that was never fitted into the map must not be used in silence."""
+    index = (model.coordinates_A - target.density.origin_A) / target.density.pixel_size_A
+    index = np.round(index).astype(int)
+    inside = ((index >= 0) & (index < target.density.box_px)).all(axis=1)
+    covered = np.zeros(len(index), dtype=bool)
+    covered[inside] = target.mask[index[inside, 2], index[inside, 1], index[inside, 0]] > 0.1
+    if covered.mean() < 0.5:
+        raise UserError(
+            f"only {100 * covered.mean():.0f} % of the atoms of {settings.model} lie in the density "
+            f"of {settings.map}: fit the model into the map first (for example in ChimeraX)"
+        )
+
+
+def _build(
+    settings: NeutralSettings,
+    target: Target,
+    model: AtomicModel | None,
+    device: torch.device,
+    log: Log,
+) -> Ladder:
+    resolution, wanted = settings.resolution_A, settings.gaussians
+    if model is None:
+        return climb_from_map(target, resolution, wanted, settings.seed, device, log)
+    atoms = atoms_as_gaussians(model, model.coordinates_A - target.centre_A, resolution)
+    if wanted is not None and wanted < atoms.n_gaussians:
+        atoms = _fewer(atoms, wanted, settings.seed)
+        log(f"{len(model)} atoms are gathered into {wanted} Gaussians")
+    if wanted is not None and wanted > atoms.n_gaussians and settings.map is None:
+        raise UserError(
+            f"--gaussians {wanted} is more than the {atoms.n_gaussians} atoms of {settings.model}: "
+            "use --from all, fewer Gaussians, or add --map for the rest"
+        )
+    return climb_from_model(target, atoms, resolution, wanted, settings.seed, device, log)
+
+
+def _fewer(atoms: GaussianMixture, wanted: int, seed: int) -> GaussianMixture:
+    """k-means of the atoms, weighted by their electrons."""
+    weights = atoms.amplitudes.numpy()
+    fit = KMeans(wanted, n_init=1, max_iter=50, random_state=seed)
+    fit.fit(atoms.positions_A.numpy(), sample_weight=weights)
+    mass = np.bincount(fit.labels_, weights=weights, minlength=wanted)
+    sigma = np.full(wanted, float(atoms.sigmas_A.mean()) * 1.2)
+    return GaussianMixture.from_arrays(fit.cluster_centers_, mass, sigma)
+
+
+def fsc_against(
+    mixture: GaussianMixture, data: np.ndarray, pixel_size_A: float, resolution_A: float
+) -> torch.Tensor:
+    """FSC of a centred mixture and a map (M, M, M) for the shells up to a resolution."""
+    grid = shell_grid(data.shape[0], pixel_size_A, resolution_A)
+    transform = fourier_of_map(torch.tensor(data, dtype=torch.float32), grid)
+    with torch.no_grad():
+        return shell_correlation(fourier_density(mixture, grid), transform, shells(grid))
+
+
+def _write(
+    settings: NeutralSettings,
+    target: Target,
+    ladder: Ladder,
+    model: AtomicModel | None,
+    seconds: float,
+    log: Log,
+) -> None:
+    density, output = target.density, settings.output
+    mixture = ladder.mixture
+    extent = density.box_px * density.pixel_size_A
+    # The curve goes on to the map's Nyquist limit, so that one sees where it ends.
+    finest = 2.001 * density.pixel_size_A * density.box_px / (density.box_px - 1)
+    whole = fsc_against(mixture, density.data, density.pixel_size_A, finest)
+    plain = fsc_against(mixture, target.unmasked, density.pixel_size_A, finest)
+    used = ladder.rungs[-1].fsc
+    rendered = splat(mixture, density.box_px, density.pixel_size_A).numpy()
+
+    from_model = model is not None and ladder.n_of_model == len(model)
+    write_mixture(
+        output / "neutral.cif",
+        mixture.positions_A.numpy().astype(np.float64) + target.centre_A,
+        mixture.amplitudes.numpy().astype(np.float64),
+        mixture.sigmas_A.numpy().astype(np.float64),
+        first_from_model=model if from_model else None,
+    )
+    write_map(
+        output / "neutral.mrc",
+        Map(rendered.astype(np.float32), density.pixel_size_A, density.origin_A),
+    )
+    with replacing(output / "frc.csv") as temporary:
+        rows = ["frequency_per_A,resolution_A,fsc,fsc_unmasked"]
+        for shell, (masked, unmasked) in enumerate(
+            zip(whole.tolist(), plain.tolist(), strict=True), start=1
+        ):
+            rows.append(f"{shell / extent:.6f},{extent / shell:.4f},{masked:.5f},{unmasked:.5f}")
+        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    n_used = len(used)
+    summary = {
+        "gaussians": mixture.n_gaussians,
+        "gaussians_from_model": ladder.n_of_model,
+        "resolution_A": settings.resolution_A,
+        "pixel_size_A": density.pixel_size_A,
+        "box_px": density.box_px,
+        "centre_A": target.centre_A.tolist(),
+        "mask": target.mask_source,
+        "fsc_mean": float(whole[:n_used].mean()),
+        "fsc_minimum": float(whole[:n_used].min()),
+        "fsc_unmasked_mean": float(plain[:n_used].mean()),
+        "fsc_unmasked_minimum": float(plain[:n_used].min()),
+        "steps": [
+            {
+                "resolution_A": rung.resolution_A,
+                "gaussians": rung.n_gaussians,
+                "fsc_mean": float(rung.fsc.mean()),
+                "fsc_minimum": rung.minimum,
+            }
+            for rung in ladder.rungs
+        ],
+        "seconds": seconds,
+    }
+    draw_neutral(output / "neutral.png", target, rendered, mixture, whole, plain, settings)
+    finish_run(output, summary)
+    log(
+        f"finished: {mixture.n_gaussians} Gaussians, FSC to {settings.resolution_A:g} A mean "
+        f"{summary['fsc_mean']:.3f} minimum {summary['fsc_minimum']:.3f}, written to {output}"
+    )
