@@ -1,0 +1,43 @@
+"""Run scipion-em-relion's converters on a star file, in a process of their own.
+
+    python relion_converter.py IN.star OUT.star MATRICES.npz
+
+reads IN with the plugin's reader (ALIGN_PROJ), saves every particle's 4 x 4 matrix, image name
+and id, and writes the set with the plugin's writer. It runs apart because importing the plugin
+warns and needs Scipion's environment variables.
+"""
+
+import sys
+
+import numpy as np
+import pwem
+import pyworkflow
+
+pyworkflow.Config.setDomain(pwem)
+
+from pwem.constants import ALIGN_PROJ  # noqa: E402
+from pwem.objects import SetOfParticles  # noqa: E402
+from relion.convert.convert31 import Reader, Writer  # noqa: E402
+
+
+def main(star_in: str, star_out: str, matrices_out: str) -> None:
+    particles = SetOfParticles(filename=":memory:")
+    Reader().readSetOfParticles(star_in, particles, alignType=ALIGN_PROJ)
+    items = [item.clone() for item in particles.iterItems(orderBy="id")]
+    np.savez(
+        matrices_out,
+        matrices=np.array([item.getTransform().getMatrix() for item in items]),
+        locations=np.array(["{:06d}@{}".format(*item.getLocation()) for item in items]),
+        pixel_size_A=particles.getSamplingRate(),
+        defocus=np.array(
+            [
+                (c.getDefocusU(), c.getDefocusV(), c.getDefocusAngle())
+                for c in (item.getCTF() for item in items)
+            ]
+        ),
+    )
+    Writer().writeSetOfParticles(particles, star_out, alignType=ALIGN_PROJ)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
