@@ -24,7 +24,7 @@ _ELEMENTS_IN_TRAJECTORIES = (
 
 @dataclass(frozen=True)
 class Scatterers:
-    """One state as Gaussians: coordinates_A (n, 3) from the box centre, weights and sigmas_A (n,)."""
+    """One state as Gaussians: coordinates_A (n, 3) from the box centre; weights, sigmas_A (n,)."""
 
     coordinates_A: NDArray[np.float64]
     weights: NDArray[np.float64]
