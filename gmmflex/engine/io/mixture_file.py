@@ -77,6 +77,12 @@ def write_mixture(
     write_atom_site(Path(path_cif), [columns])
 
 
+def is_mixture(model: AtomicModel) -> bool:
+    """Whether a model that was read is a mixture that `write_mixture` wrote with pseudo-atoms."""
+    pseudo = (model.residue_names == _PSEUDO_RESIDUE) & (model.chains == _PSEUDO_CHAIN)
+    return bool(pseudo.any())
+
+
 def read_mixture(
     path: str | Path,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

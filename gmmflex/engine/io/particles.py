@@ -29,6 +29,7 @@ __all__ = [
     "locate_images",
     "read_particle_records",
     "read_particles",
+    "with_images",
     "write_particles_star",
 ]
 
@@ -50,7 +51,15 @@ def read_particles(
             `read_cryosparc_records`, `locate_stacks` and `open_stacks`.
     """
     records = read_particle_records(path, passthrough=passthrough)
-    located = locate_images(records, image_root)
+    return with_images(records, locate_images(records, image_root))
+
+
+def with_images(records: ParticleRecords, located: LocatedStacks) -> Particles:
+    """Records and their stacks as one; every stack header is checked.
+
+    Raises:
+        UserError: missing or unfit stacks; see `open_stacks`.
+    """
     images = open_stacks(
         records.source,
         located.require(records.source),
