@@ -1,0 +1,25 @@
+"""Names that the protocols, viewers and other plugins share."""
+
+PROGRAM_NAME = "GMMFlex"
+"""Value of `FlexInfo.getProgName()` on everything this plugin makes."""
+
+# Variables of Scipion's configuration
+ENV_ACTIVATION = "GMMFLEX_ENV_ACTIVATION"
+HOME = "GMMFLEX_HOME"
+
+# Files of the run folders that the engine writes (the contract of the commands)
+NEUTRAL_MODEL_FILE = "neutral.cif"
+NEUTRAL_MAP_FILE = "neutral.mrc"
+NEUTRAL_FSC_FILE = "frc.csv"
+LATENTS_STAR_FILE = "latents.star"
+LATENTS_ARRAY_FILE = "latents.npy"
+WEIGHTS_FILE = "weights.safetensors"
+METRICS_FILE = "metrics.csv"
+SUMMARY_FILE = "summary.json"
+
+# Labels of the star files
+LATENT_LABEL = "gmmflexLatent"
+IMAGE_ID_LABEL = "rlnImageId"
+IMAGE_NAME_LABEL = "rlnImageName"
+OPTICS_GROUP_ATTRIBUTE = "_rlnOpticsGroup"
+HALF_SET_ATTRIBUTE = "_rlnRandomSubset"

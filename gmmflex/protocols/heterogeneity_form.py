@@ -1,0 +1,168 @@
+"""The form of "heterogeneity analysis", written for people who know their molecule."""
+
+from pyworkflow.protocol import LEVEL_ADVANCED
+from pyworkflow.protocol.params import (
+    GE,
+    BooleanParam,
+    EnumParam,
+    FloatParam,
+    IntParam,
+    PathParam,
+    PointerParam,
+)
+
+CONTRAST_CHOICES = ["auto", "no (white particles)", "yes (dark particles)"]
+
+
+def define_parameters(form):
+    """Add every parameter but those of the GPU."""
+    form.addSection(label="Input")
+    _define_inputs(form)
+    _define_model(form)
+    form.addSection(label="Training")
+    _define_training(form)
+    form.addParallelSection(threads=4, mpi=0)
+
+
+def _define_inputs(form):
+    form.addParam(
+        "inputParticles",
+        PointerParam,
+        pointerClass="SetOfParticles",
+        pointerCondition="hasAlignmentProj",
+        important=True,
+        label="Particles",
+        help="Refined particles with orientations and CTF: the result of a 3-D refinement in "
+        "RELION, cryoSPARC or any other program. 'import particles (star, cs)' brings them into the "
+        "project with every optics group. Images of 64 to 160 px are enough for motions of "
+        "domains and much faster than full-size ones.",
+    )
+    form.addParam(
+        "inputGaussians",
+        PointerParam,
+        pointerClass="GaussianModel",
+        important=True,
+        label="Neutral mixture",
+        help="The Gaussians that will be moved: the output of 'build neutral GMM', made from the "
+        "map of the same refinement.",
+    )
+    form.addParam(
+        "originalFile",
+        PathParam,
+        allowsNull=True,
+        label="Original star or cs file (optional)",
+        help="Scipion's RELION import keeps one voltage, one spherical aberration and one "
+        "amplitude contrast for all particles. If the particles came from several optics groups, give "
+        "the file they were imported from: optics groups, CTF and half sets are then taken from "
+        "it, image by image; orientations stay those of the input particles. Not needed after "
+        "'import particles (star, cs)'.",
+    )
+
+
+def _define_model(form):
+    group = form.addGroup("What may change")
+    group.addParam(
+        "latentDimension",
+        IntParam,
+        default=4,
+        validators=[GE(1, "The latent space has at least 1 dimension.")],
+        label="Latent dimensions",
+        help="How many numbers describe the state of a particle. 4 suits most molecules; 2 for one "
+        "simple motion, up to 10 for many independent ones. Not the number of motions: one "
+        "motion may bend through several dimensions.",
+    )
+    group.addParam(
+        "varyPositions",
+        BooleanParam,
+        default=True,
+        label="Positions (motion)",
+        help="Gaussians may move: conformational change.",
+    )
+    group.addParam(
+        "varyAmplitudes",
+        BooleanParam,
+        default=False,
+        label="Amplitudes (composition)",
+        help="Gaussians may appear and fade: subunits, ligands or partners that are there in some "
+        "particles only.",
+    )
+    group.addParam(
+        "varyWidths",
+        BooleanParam,
+        default=False,
+        expertLevel=LEVEL_ADVANCED,
+        label="Widths (local order)",
+        help="Gaussians may become wider or narrower: parts that are well ordered in some "
+        "particles only. Seldom needed.",
+    )
+    group.addParam(
+        "inputMask",
+        PointerParam,
+        pointerClass="VolumeMask",
+        allowsNull=True,
+        label="Mask of the part that may change (optional)",
+        help="Only Gaussians inside this mask may change; the others keep the molecule at rest in "
+        "place. Useful to look at one domain or ligand at a time. Empty: everything may "
+        "change.",
+    )
+
+
+def _define_training(form):
+    group = form.addGroup("Resolution")
+    group.addParam(
+        "resolution",
+        FloatParam,
+        default=0.0,
+        validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å.")],
+        label="Resolution (Å, 0 = automatic)",
+        help="Particles and mixture are compared up to this resolution. 0: the resolution of the "
+        "neutral mixture. Coarser (10 to 15 Å) is faster and steadier with noisy images.",
+    )
+    group.addParam(
+        "firstResolution",
+        FloatParam,
+        default=0.0,
+        expertLevel=LEVEL_ADVANCED,
+        validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å.")],
+        label="First resolution (Å, 0 = automatic)",
+        help="Training starts at this coarser resolution, so that large motions are found before "
+        "small ones.",
+    )
+    group = form.addGroup("Learning")
+    group.addParam(
+        "epochs",
+        IntParam,
+        default=0,
+        validators=[GE(0, "Give 0 for automatic, or a number of epochs.")],
+        label="Epochs (0 = automatic)",
+        help="How many times all particles are seen. 0: chosen from the number of particles.",
+    )
+    group.addParam(
+        "batchSize",
+        IntParam,
+        default=0,
+        expertLevel=LEVEL_ADVANCED,
+        validators=[GE(0, "Give 0 for automatic, or a number of particles.")],
+        label="Particles per batch (0 = automatic)",
+        help="How many particles are looked at together. Smaller needs less memory.",
+    )
+    group.addParam(
+        "contrast",
+        EnumParam,
+        choices=CONTRAST_CHOICES,
+        default=0,
+        expertLevel=LEVEL_ADVANCED,
+        label="Invert contrast",
+        help="RELION and cryoSPARC keep particles white on dark. *auto* finds out by comparing "
+        "images with projections of the mixture.",
+    )
+    group.addParam(
+        "seed",
+        IntParam,
+        default=1,
+        expertLevel=LEVEL_ADVANCED,
+        validators=[GE(0, "A seed is 0 or larger.")],
+        label="Random seed",
+        help="The same seed gives the same result on the same machine. A motion that appears with "
+        "every seed deserves more trust.",
+    )

@@ -1,0 +1,395 @@
+"""Protocol "build neutral GMM": the molecule at rest as a sum of Gaussians."""
+
+import os
+from enum import Enum
+
+from pwem.objects import AtomStruct, Transform, Volume
+from pwem.protocols import EMProtocol
+from pyworkflow import BETA
+from pyworkflow.protocol import LEVEL_ADVANCED
+from pyworkflow.protocol.params import (
+    GE,
+    GT,
+    EnumParam,
+    FloatParam,
+    IntParam,
+    PointerParam,
+)
+
+from gmmflex import map_frame
+from gmmflex.constants import NEUTRAL_MAP_FILE, NEUTRAL_MODEL_FILE
+from gmmflex.engine.io.maps import Map, read_map, write_map
+from gmmflex.engine.io.models import read_model
+from gmmflex.objects import GaussianModel
+from gmmflex.protocols.engine_job import RunsEngine
+from gmmflex.protocols.scipion_maps import read_scipion_map
+from gmmflex.protocols.step_keys import as_text, input_key
+
+FROM_MAP, FROM_MODEL, FROM_BOTH = range(3)
+MASK_AUTOMATIC, MASK_NONE, MASK_GIVEN = range(3)
+ATOMS_CA, ATOMS_ALL = range(2)
+
+
+class NeutralOutputs(Enum):
+    outputGaussians = GaussianModel
+    outputModel = AtomStruct
+    outputVolume = Volume
+
+
+class ProtGmmflexNeutral(RunsEngine, EMProtocol):
+    """Build the neutral Gaussian mixture of a molecule: a sum of 3-D Gaussians that reproduces
+    the consensus map up to a chosen resolution. Its Gaussians are what "heterogeneity analysis"
+    moves.
+
+    From a map, the number of Gaussians is raised step by step until the mixture explains the map
+    (FSC above 0.95 up to the resolution). From a fitted atomic model, every chosen atom becomes
+    a Gaussian. From both, further Gaussians are added where the map has density that the model
+    leaves unexplained.
+    """
+
+    _label = "build neutral GMM"
+    _devStatus = BETA
+    _possibleOutputs = NeutralOutputs
+
+    # --------------------------- form ---------------------------------------
+    def _defineParams(self, form):
+        self._defineGpuParams(form)
+        form.addSection(label="Input")
+        form.addParam(
+            "source",
+            EnumParam,
+            label="Start from",
+            choices=["map", "atomic model", "map and atomic model"],
+            default=FROM_MAP,
+            display=EnumParam.DISPLAY_HLIST,
+            help="*map*: Gaussians are placed into the density. Nothing else is needed.\n"
+            "*atomic model*: Gaussians stand at the atoms of a fitted model.\n"
+            "*map and atomic model*: Gaussians stand at the atoms, and further ones are placed "
+            "where the map shows density that the model does not explain (a nanodisc, glycans, a "
+            "domain that was not built).",
+        )
+        form.addParam(
+            "inputVolume",
+            PointerParam,
+            pointerClass="Volume",
+            important=True,
+            allowsNull=True,
+            condition=f"source != {FROM_MODEL}",
+            label="Consensus map",
+            help="The map of the refinement that gave the particles their orientations, with the "
+            "same box and pixel size as the particles. A map filtered to its resolution but not "
+            "sharpened too much works best.",
+        )
+        form.addParam(
+            "inputModel",
+            PointerParam,
+            pointerClass="AtomStruct",
+            important=True,
+            allowsNull=True,
+            condition=f"source != {FROM_MAP}",
+            label="Fitted atomic model",
+            help="A PDB or mmCIF model that has been fitted into the map.",
+        )
+        form.addParam(
+            "atoms",
+            EnumParam,
+            choices=["Cα and P", "all atoms"],
+            default=ATOMS_CA,
+            display=EnumParam.DISPLAY_HLIST,
+            condition=f"source != {FROM_MAP}",
+            label="Atoms that carry a Gaussian",
+            help="*Cα and P*: one Gaussian for each amino acid and nucleotide; right for motions "
+            "of domains, and fast.\n*all atoms*: one Gaussian for each atom except hydrogen; for "
+            "resolutions better than about 4 Å.",
+        )
+        form.addParam(
+            "boxSize",
+            IntParam,
+            default=128,
+            validators=[GE(8, "The box has at least 8 px.")],
+            condition=f"source == {FROM_MODEL}",
+            label="Box size (px)",
+            help="Box size of the particles that will be analysed. The box centre is put at the "
+            "centre of the model, so with particles it is better to give the map, too.",
+        )
+        form.addParam(
+            "pixelSize",
+            FloatParam,
+            default=2.0,
+            validators=[GT(0.0, "The pixel size is positive.")],
+            condition=f"source == {FROM_MODEL}",
+            label="Pixel size (Å/px)",
+            help="Pixel size of the particles that will be analysed.",
+        )
+        form.addParam(
+            "mapOrigin",
+            EnumParam,
+            choices=["automatic", "header of the map file", "as Scipion shows it"],
+            default=map_frame.ORIGIN_AUTOMATIC,
+            expertLevel=LEVEL_ADVANCED,
+            condition=f"source != {FROM_MODEL}",
+            label="Origin of the map",
+            help="Where the first voxel of the map lies. Scipion keeps an origin of its own, which "
+            "may differ from the one in the file. *automatic* takes the one in which the fitted "
+            "model lies in density, and Scipion's where no model is given.",
+        )
+        group = form.addGroup("Mask", condition=f"source != {FROM_MODEL}")
+        group.addParam(
+            "maskMode",
+            EnumParam,
+            choices=["made from the map", "none", "given"],
+            default=MASK_AUTOMATIC,
+            display=EnumParam.DISPLAY_HLIST,
+            label="Mask",
+            help="Gaussians are placed inside the mask only, so that none is wasted on solvent. "
+            "*made from the map* finds the molecule by its density.",
+        )
+        group.addParam(
+            "inputMask",
+            PointerParam,
+            pointerClass="VolumeMask",
+            allowsNull=True,
+            condition=f"maskMode == {MASK_GIVEN}",
+            label="Mask of the molecule",
+            help="A mask with values from 0 to 1, box and pixel size as the map. A mask around "
+            "one part of the molecule makes a mixture of that part only.",
+        )
+        group = form.addGroup("Mixture")
+        group.addParam(
+            "resolution",
+            FloatParam,
+            default=8.0,
+            validators=[GT(1.0, "Give a resolution in Å, for example 8.")],
+            important=True,
+            label="Resolution (Å)",
+            help="The mixture explains the map up to this resolution. Large motions are best "
+            "looked for at 8 to 15 Å; a finer mixture needs more Gaussians and more time, and "
+            "cannot be finer than twice the pixel size.",
+        )
+        group.addParam(
+            "numberOfGaussians",
+            IntParam,
+            default=0,
+            validators=[GE(0, "Give 0 for automatic, or a number of Gaussians.")],
+            label="Number of Gaussians (0 = automatic)",
+            help="0: as many as the map needs to be explained up to the resolution (or as the "
+            "model has atoms). Another number is taken as it is.",
+        )
+        group.addParam(
+            "seed",
+            IntParam,
+            default=1,
+            expertLevel=LEVEL_ADVANCED,
+            validators=[GE(0, "A seed is 0 or larger.")],
+            label="Random seed",
+            help="The same seed gives the same mixture on the same machine.",
+        )
+        form.addParallelSection(threads=4, mpi=0)
+
+    # --------------------------- steps --------------------------------------
+    def _insertAllSteps(self):
+        inputs = as_text(**self._inputKeys())
+        settings = as_text(**self._settings())
+        self._insertFunctionStep(self.convertInputStep, inputs, needsGPU=False)
+        self._insertFunctionStep(self.buildMixtureStep, inputs, settings, needsGPU=True)
+        self._insertFunctionStep(self.createOutputStep, inputs, settings, needsGPU=False)
+
+    def convertInputStep(self, inputs):
+        """Maps as MRC with pixel size and origin in their headers."""
+        if not self._hasMap():
+            return
+        volume = self.inputVolume.get()
+        atoms = read_model(self._modelPath()).coordinates_A if self._hasModel() else None
+        density, sentence = map_frame.with_origin(
+            read_scipion_map(volume, self._getTmpPath("map.mrc")),
+            volume.getShiftsFromOrigin(),
+            self.mapOrigin.get(),
+            atoms,
+        )
+        self.info(sentence)
+        write_map(self._mapPath(), density)
+        if self._hasMask():
+            mask = read_scipion_map(self.inputMask.get(), self._getTmpPath("mask.mrc"))
+            write_map(self._maskPath(), Map(mask.data, mask.pixel_size_A, density.origin_A))
+
+    def buildMixtureStep(self, inputs, settings):
+        self._prepareRunFolder(self._runFolder(), inputs + settings)
+        self._runEngine("neutral", self._engineArguments())
+
+    def createOutputStep(self, inputs, settings):
+        folder = self._runFolder()
+        summary = self._summaryOf(folder)
+        model_file = os.path.join(folder, NEUTRAL_MODEL_FILE)
+        map_file = os.path.join(folder, NEUTRAL_MAP_FILE)
+        density = read_map(map_file)
+
+        gaussians = GaussianModel(runFolder=folder)
+        gaussians.setFiles(model_file, map_file)
+        gaussians.setNumberOfGaussians(summary["gaussians"])
+        gaussians.setResolution(self.resolution.get())
+        gaussians.setSamplingRate(density.pixel_size_A)
+        if summary.get("fsc_mean") is not None:
+            gaussians.setMeanFsc(float(summary["fsc_mean"]))
+
+        volume = Volume()
+        volume.setLocation(map_file)
+        volume.setSamplingRate(density.pixel_size_A)
+        origin = Transform()
+        origin.setShifts(*(float(value) for value in density.origin_A))
+        volume.setOrigin(origin)
+
+        model = AtomStruct(filename=model_file, pseudoatoms=True)
+        model.setVolume(volume)
+
+        self._defineOutputs(
+            **{
+                NeutralOutputs.outputGaussians.name: gaussians,
+                NeutralOutputs.outputModel.name: model,
+                NeutralOutputs.outputVolume.name: volume,
+            }
+        )
+        for pointer in self._usedPointers().values():
+            for output in (gaussians, model, volume):
+                self._defineSourceRelation(pointer, output)
+
+    # --------------------------- what people read ---------------------------
+    def _validate(self):
+        errors = []
+        if self._hasMap() and self.inputVolume.get() is None:
+            errors.append("Give the consensus map, or start from an atomic model only.")
+        if self._hasModel() and self.inputModel.get() is None:
+            errors.append("Give the fitted atomic model, or start from the map only.")
+        if self._hasMask() and self.inputMask.get() is None:
+            errors.append("Give the mask of the molecule, or have it made from the map.")
+        pixel_size = self._pixelSizeA()
+        if pixel_size and self.resolution.get() < 2 * pixel_size:
+            errors.append(
+                f"Resolution {self.resolution.get():g} Å cannot be reached with a pixel size of "
+                f"{pixel_size:.3f} Å: give at least {2.05 * pixel_size:.2f} Å."
+            )
+        return errors
+
+    def _warnings(self):
+        warnings = []
+        if self._hasMap() and self.inputVolume.get() is not None:
+            pixel_size = self.inputVolume.get().getSamplingRate()
+            if self.resolution.get() < 4 and not self._hasModel() and pixel_size:
+                warnings.append(
+                    "Finer than 4 Å, a mixture made from the map alone needs very many Gaussians; "
+                    "a fitted model with all atoms is the better start."
+                )
+        return warnings
+
+    def _summary(self):
+        summary = self._summaryOf(self._runFolder())
+        if not summary:
+            return ["The mixture is not built yet."]
+        lines = [
+            f"*{summary['gaussians']} Gaussians* up to {summary['resolution_A']:g} Å, in a box of "
+            f"{summary['box_px']} px of {summary['pixel_size_A']:.3f} Å."
+        ]
+        if summary.get("fsc_mean") is not None:
+            against = "the map" if self._hasMap() else "the model's density"
+            lines.append(
+                f"FSC of the mixture against {against}: mean *{summary['fsc_mean']:.3f}*, minimum "
+                f"{summary['fsc_minimum']:.3f}."
+            )
+        if summary.get("mask"):
+            lines.append(f"Mask: {os.path.basename(str(summary['mask']))}.")
+        return lines
+
+    def _methods(self):
+        summary = self._summaryOf(self._runFolder())
+        if not summary:
+            return []
+        origin = {
+            FROM_MAP: "the consensus map",
+            FROM_MODEL: "a fitted atomic model",
+            FROM_BOTH: "a fitted atomic model and the consensus map",
+        }[self.source.get()]
+        text = (
+            f"A Gaussian mixture of {summary['gaussians']} Gaussians was built from {origin} up to "
+            f"{summary['resolution_A']:g} Å [Chen2021]"
+        )
+        if summary.get("fsc_mean") is not None:
+            text += f" (mean FSC {summary['fsc_mean']:.2f})"
+        return [text + "."]
+
+    def _citations(self):
+        return ["Chen2021", "Chen2023"] if self._hasModel() else ["Chen2021"]
+
+    # --------------------------- details ------------------------------------
+    def _hasMap(self):
+        return self.source.get() != FROM_MODEL
+
+    def _hasModel(self):
+        return self.source.get() != FROM_MAP
+
+    def _hasMask(self):
+        return self._hasMap() and self.maskMode.get() == MASK_GIVEN
+
+    def _usedPointers(self):
+        used = {
+            "inputVolume": self._hasMap(),
+            "inputModel": self._hasModel(),
+            "inputMask": self._hasMask(),
+        }
+        return {name: getattr(self, name) for name, is_used in used.items() if is_used}
+
+    def _inputKeys(self):
+        keys = {name: input_key(pointer) for name, pointer in self._usedPointers().items()}
+        if self._hasMap():
+            keys["mapOrigin"] = self.mapOrigin.get()
+        return keys
+
+    def _settings(self):
+        """Every parameter that the mixture depends on."""
+        settings = {
+            "source": self.source.get(),
+            "resolution": self.resolution.get(),
+            "numberOfGaussians": self.numberOfGaussians.get(),
+            "seed": self.seed.get(),
+        }
+        if self._hasMap():
+            settings["maskMode"] = self.maskMode.get()
+        else:
+            settings.update(boxSize=self.boxSize.get(), pixelSize=self.pixelSize.get())
+        if self._hasModel():
+            settings["atoms"] = self.atoms.get()
+        return settings
+
+    def _engineArguments(self):
+        arguments = ["--output", self._runFolder(), "--resolution", self.resolution.get()]
+        if self._hasMap():
+            mask = {
+                MASK_AUTOMATIC: "auto",
+                MASK_NONE: "none",
+                MASK_GIVEN: self._maskPath(),
+            }[self.maskMode.get()]
+            arguments += ["--map", self._mapPath(), "--mask", mask]
+        else:
+            arguments += ["--box", self.boxSize.get(), "--pixel-size", self.pixelSize.get()]
+        if self._hasModel():
+            atoms = "all" if self.atoms.get() == ATOMS_ALL else "ca"
+            arguments += ["--model", self._modelPath(), "--from", atoms]
+        if self.numberOfGaussians.get() > 0:
+            arguments += ["--gaussians", self.numberOfGaussians.get()]
+        return [*arguments, "--seed", self.seed.get(), *self._deviceArguments()]
+
+    def _pixelSizeA(self):
+        if not self._hasMap():
+            return self.pixelSize.get()
+        volume = self.inputVolume.get()
+        return None if volume is None else volume.getSamplingRate()
+
+    def _modelPath(self):
+        return self.inputModel.get().getFileName()
+
+    def _mapPath(self):
+        return self._getExtraPath("consensus.mrc")
+
+    def _maskPath(self):
+        return self._getExtraPath("mask.mrc")
+
+    def _runFolder(self):
+        return self._getExtraPath("neutral")
