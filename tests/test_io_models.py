@@ -26,6 +26,8 @@ ATOM      6  P    DA B   5      -4.500  -5.500  -6.500  1.00 20.00           P
 ATOM      7  O5'  DA B   5      -4.000  -5.000  -6.000  1.00 20.00           O
 HETATM    8 CA    CA A 101       1.000   2.000   3.000  1.00 20.00          CA
 HETATM    9  O   HOH A 201       9.000   9.000   9.000  1.00 30.00           O
+HETATM   10  CA  GLU A 301       8.000   8.000   8.000  1.00 30.00           C
+HETATM   11  CA  MSE B   6       7.000   7.000   7.000  1.00 30.00           C
 END
 """
 
@@ -53,25 +55,25 @@ def _many(count: int, chain: str = "LongName") -> AtomicModel:
 
 
 def test_first_conformation_is_kept_and_every_field_read(model):
-    assert len(model) == 8
+    assert len(model) == 10
     np.testing.assert_allclose(model.coordinates_A[1], [11.5, 12.5, 13.5])
-    assert model.residue_numbers.tolist() == [-1, -1, 10, 10, 5, 5, 101, 201]
-    assert model.chains.tolist() == list("AAAABBAA")
-    assert model.elements.tolist() == ["N", "C", "N", "C", "P", "O", "Ca", "O"]
-    assert model.is_hetero.tolist() == [False] * 6 + [True] * 2
+    assert model.residue_numbers.tolist() == [-1, -1, 10, 10, 5, 5, 101, 201, 301, 6]
+    assert model.chains.tolist() == list("AAAABBAAAB")
+    assert model.elements.tolist() == ["N", "C", "N", "C", "P", "O", "Ca", "O", "C", "C"]
+    assert model.is_hetero.tolist() == [False] * 6 + [True] * 4
 
 
-def test_calcium_is_no_alpha_carbon_and_nucleotides_count_by_phosphorus(model):
-    assert model.alpha_carbons().tolist() == [1, 3, 4]
+def test_calcium_and_free_glutamate_are_no_alpha_carbons_and_nucleotides_count_by_phosphorus(model):
+    assert model.alpha_carbons().tolist() == [1, 3, 4, 9]
 
 
 @pytest.mark.parametrize(
     ("selection", "atoms"),
     [
-        ("A", [0, 1, 2, 3, 6, 7]),
+        ("A", [0, 1, 2, 3, 6, 7, 8]),
         ("A:-1-10", [0, 1, 2, 3]),
         ("A:-1", [0, 1]),
-        ("A:10,B", [2, 3, 4, 5]),
+        ("A:10,B", [2, 3, 4, 5, 9]),
         ("A:-1,101, B:5", [0, 1, 4, 5, 6]),
     ],
 )
@@ -83,7 +85,7 @@ def test_selection(model, selection, atoms):
     ("selection", "words"),
     [
         ("C:1-5", "its chains are A, B"),
-        ("A:300-400", "residues -1 to 201"),
+        ("A:400-500", "residues -1 to 301"),
         ("A:20-10", "write 10-20"),
         ("A:x", "A:130-420"),
         ("A:", "A:130-420"),
@@ -100,7 +102,7 @@ def test_models_with_different_atoms_go_out_and_come_back(tmp_path, model):
     smaller = model.subset(np.array([1, 3]))
     write_models(tmp_path / "out.cif", [model, moved, smaller])
     states = read_states(tmp_path / "out.cif")
-    assert [len(state) for state in states] == [8, 8, 2]
+    assert [len(state) for state in states] == [10, 10, 2]
     np.testing.assert_allclose(states[1].coordinates_A, moved.coordinates_A, atol=5.1e-5)
     assert states[0].atom_names.tolist() == model.atom_names.tolist()
     assert states[2].residue_numbers.tolist() == [-1, 10]
@@ -141,9 +143,9 @@ def test_mixture_round_trip(tmp_path, model):
         text = (tmp_path / "n.cif").read_text()
         assert "e-" not in text.split("pdbx_PDB_model_num")[1].lower()
     atoms = read_model(tmp_path / "n.cif")
-    assert atoms.chains[:6].tolist() == list("AAAABB") and set(atoms.chains[8:]) == {"GMM"}
+    assert atoms.chains[:6].tolist() == list("AAAABB") and set(atoms.chains[10:]) == {"GMM"}
     b_factor = float(gemmi.read_structure(str(tmp_path / "n.cif"))[0]["GMM"][0][0].b_iso)
-    assert b_factor == pytest.approx(8 * np.pi**2 * sigmas[8] ** 2, rel=1e-5)
+    assert b_factor == pytest.approx(8 * np.pi**2 * sigmas[10] ** 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -158,7 +160,7 @@ def test_mmcif_is_read_as_gemmi_reads_it(tmp_path, packed):
     for name in ("atom_names", "residue_names", "residue_numbers", "chains", "elements"):
         assert sorted(getattr(from_cif, name).tolist()) == sorted(getattr(from_pdb, name).tolist())
     assert sorted(from_cif.coordinates_A.tolist()) == sorted(from_pdb.coordinates_A.tolist())
-    assert len(from_cif.alpha_carbons()) == 3
+    assert len(from_cif.alpha_carbons()) == 4
 
 
 def test_a_model_is_not_taken_for_a_mixture(tmp_path, model):

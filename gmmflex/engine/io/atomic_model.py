@@ -53,9 +53,13 @@ class AtomicModel:
     def alpha_carbons(self) -> NDArray[np.int64]:
         """Indices of one atom per residue: Cα of amino acids, P of nucleotides.
 
-        Calcium ions, which also carry the name CA, and ligand atoms named CA do not count.
+        Calcium ions, which also carry the name CA, ligand atoms named CA and free amino acids
+        or nucleotides (standard residues among the HETATM records) do not count.
         """
-        kinds = np.array([_residue_kind(name) for name in self.residue_names.tolist()], dtype="U1")
+        names = self.residue_names.tolist()
+        kinds = np.array([_residue_kind(name) for name in names], dtype="U1")
+        free = self.is_hetero & np.array([_is_standard(name) for name in names], dtype=np.bool_)
+        kinds[free] = "-"
         carbon = (self.atom_names == "CA") & (self.elements == "C") & (kinds == "a")
         phosphorus = (self.atom_names == "P") & (self.elements == "P") & (kinds == "n")
         return np.flatnonzero(carbon | phosphorus).astype(np.int64)
@@ -68,3 +72,8 @@ def _residue_kind(name: str) -> str:
     if residue.is_amino_acid() or not residue.found():
         return "a"
     return "n" if residue.is_nucleic_acid() else "-"
+
+
+@lru_cache(maxsize=4096)
+def _is_standard(name: str) -> bool:
+    return bool(gemmi.find_tabulated_residue(name).is_standard())
