@@ -121,3 +121,29 @@ def test_reading_is_fast_enough_for_a_million_particles(tmp_path):
 def test_columns_of_one_table_have_one_length():
     with pytest.raises(ValueError, match="differ in length"):
         StarTable("p", {"rlnA": np.arange(3), "rlnB": np.arange(4)})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "two words",
+        "tab\there",
+        "it's",
+        '"',
+        "#x",
+        "$x",
+        "_x",
+        ";x",
+        "data_x",
+        "LOOP_",
+        "a#b",
+    ],
+)
+def test_every_text_survives_a_round_trip(tmp_path, value):
+    column = np.array(["plain", value, "[0,1]"], dtype=object)
+    table = StarTable("particles", {"rlnA": np.arange(3), "rlnB": column})
+    write_star(tmp_path / "t.star", [table])
+    again = read_star(tmp_path / "t.star")["particles"].columns["rlnB"]
+    assert again.tolist() == column.tolist()

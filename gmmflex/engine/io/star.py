@@ -19,7 +19,10 @@ from gmmflex.engine.io.text_output import write_atomically
 
 # RELION decides from this comment how labels are to be understood (3.1 and later)
 _VERSION_COMMENT = "# version 30001"
-_NEEDS_QUOTES = re.compile(r"^$|^[_#$'\"\[\];]|\s|^(?i:data_|loop_|save_|stop_|global_)")
+_NEEDS_QUOTES = re.compile(r"^$|^[_#$'\";]|\s|^(?i:data_|loop_|save_|stop_|global_)")
+# a column without any of these holds nothing to quote; looking at tokens one by one is slow
+_SUSPICIOUS = (" ", "\t", "\r", "'", '"', "#", "$", ";", "\n_", "\n\n")
+_RESERVED = ("\ndata_", "\nloop_", "\nsave_", "\nstop_", "\nglobal_")
 _ROWS_PER_PIECE = 50_000
 
 
@@ -94,10 +97,20 @@ def format_column(values: NDArray[np.generic]) -> list[str]:
     if values.dtype.kind in "iub":
         return [str(int(value)) for value in values.tolist()]
     if values.dtype.kind == "f":
+        size = np.abs(values)
+        if ((size == 0) | ((size >= 1e-3) & (size < 1e7))).all():
+            return list(map("%.6f".__mod__, values.tolist()))
         return [
             f"{v:.6f}" if v == 0 or 1e-3 <= abs(v) < 1e7 else f"{v:.8e}" for v in values.tolist()
         ]
-    tokens = [str(value) for value in values.tolist()]
+    tokens = list(map(str, values.tolist()))
+    text = "\n".join(["", *tokens, "."])
+    if (
+        text.count("\n") == len(tokens) + 1
+        and not any(mark in text for mark in _SUSPICIOUS)
+        and not ("_" in text and any(word in text.lower() for word in _RESERVED))
+    ):
+        return tokens
     return [_quote(token) if _NEEDS_QUOTES.search(token) else token for token in tokens]
 
 
