@@ -7,6 +7,7 @@ from pwem.objects import ParticleFlex
 
 from gmmflex.constants import IMAGE_ID_LABEL, LATENT_LABEL, PROGRAM_NAME
 from gmmflex.engine.io.star import StarTable
+from gmmflex.principal_axes import principal_components
 
 REDUCED_DIMENSIONS = 3
 
@@ -40,22 +41,6 @@ def latents_by_id(tables: dict[str, StarTable], source: str) -> Latents:
     ids = columns[IMAGE_ID_LABEL].astype(np.float64).astype(np.int64)
     values = np.stack([columns[label].astype(np.float64) for label in labels], axis=1)
     return Latents(ids, values, principal_components(values, REDUCED_DIMENSIONS))
-
-
-def principal_components(values: np.ndarray, count: int) -> np.ndarray:
-    """(n, d) -> (n, count) coordinates along the axes of largest variance, largest first.
-
-    Where d < count, the further coordinates are 0. The sign of an axis makes its largest
-    coefficient positive, so that the same latents always give the same picture.
-    """
-    centred = values - values.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred.T @ centred)
-    axes = axes[:count]
-    largest = np.abs(axes).argmax(axis=1)
-    axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
-    reduced = np.zeros((len(values), count))
-    reduced[:, : len(axes)] = centred @ axes.T
-    return reduced
 
 
 def fill_flex_set(output, particles, latents: Latents) -> None:

@@ -33,8 +33,8 @@ def _define_inputs(form):
         important=True,
         label="Particles",
         help="Refined particles with orientations and CTF: the result of a 3-D refinement in "
-        "RELION, cryoSPARC or any other program. 'import particles (star, cs)' brings them into the "
-        "project with every optics group. Images of 64 to 160 px are enough for motions of "
+        "RELION, cryoSPARC or any other program. 'import particles (star, cs)' brings them into "
+        "the project with every optics group. Images of 64 to 160 px are enough for motions of "
         "domains and much faster than full-size ones.",
     )
     form.addParam(
@@ -52,8 +52,8 @@ def _define_inputs(form):
         allowsNull=True,
         label="Original star or cs file (optional)",
         help="Scipion's RELION import keeps one voltage, one spherical aberration and one "
-        "amplitude contrast for all particles. If the particles came from several optics groups, give "
-        "the file they were imported from: optics groups, CTF and half sets are then taken from "
+        "amplitude contrast for all particles. If the particles came from several optics groups, "
+        "give the file they were imported from: optics groups, CTF and half sets come from "
         "it, image by image; orientations stay those of the input particles. Not needed after "
         "'import particles (star, cs)'.",
     )
@@ -135,7 +135,8 @@ def _define_training(form):
         default=0,
         validators=[GE(0, "Give 0 for automatic, or a number of epochs.")],
         label="Epochs (0 = automatic)",
-        help="How many times all particles are seen. 0: chosen from the number of particles.",
+        help="How many times all particles are seen at most; training stops earlier when it no "
+        "longer improves. 0: the engine's own limit.",
     )
     group.addParam(
         "batchSize",
@@ -145,6 +146,17 @@ def _define_training(form):
         validators=[GE(0, "Give 0 for automatic, or a number of particles.")],
         label="Particles per batch (0 = automatic)",
         help="How many particles are looked at together. Smaller needs less memory.",
+    )
+    group.addParam(
+        "smoothing",
+        FloatParam,
+        default=0.0,
+        expertLevel=LEVEL_ADVANCED,
+        validators=[GE(0.0, "Give 0 for automatic, or a distance in Å.")],
+        label="Neighbours move alike within (Å, 0 = automatic)",
+        help="Gaussians nearer to each other than about this distance move in the same way, as "
+        "matter that hangs together does. 0: three quarters of the resolution. Larger looks for "
+        "motions of whole domains, smaller for local ones.",
     )
     group.addParam(
         "contrast",

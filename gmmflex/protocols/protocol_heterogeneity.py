@@ -211,6 +211,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
             "vary": self._varied(),
             "epochs": self.epochs.get(),
             "batchSize": self.batchSize.get(),
+            "smoothing": self.smoothing.get(),
             "contrast": self.getEnumText("contrast"),
             "seed": self.seed.get(),
         }
@@ -227,6 +228,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
             "--first-resolution": self.firstResolution.get(),
             "--epochs": self.epochs.get(),
             "--batch-size": self.batchSize.get(),
+            "--smoothing": self.smoothing.get(),
         }
         for flag, value in optional.items():
             if value:

@@ -1,0 +1,187 @@
+"""Pictures of results, drawn onto a given matplotlib figure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from scipy import ndimage
+
+from gmmflex.principal_axes import principal_axes, principal_components
+
+FSC_GOOD = 0.95
+FSC_HALF_MAPS = 0.143
+COLOUR_MAP = "viridis"
+BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8a8f98"
+FEW_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a scatter plot: (n,) values and what to write beside it."""
+
+    values: np.ndarray
+    label: str
+
+
+def latent_axes(latents: np.ndarray, principal: bool) -> list[Axis]:
+    """Every axis one can look along: latent dimensions, or principal axes with their share."""
+    if not principal:
+        return [Axis(latents[:, i], f"Latent dimension {i + 1}") for i in range(latents.shape[1])]
+    variances = principal_axes(latents)[1]
+    components = principal_components(latents, latents.shape[1]).T
+    share = 100 * variances / max(variances.sum(), np.finfo(float).tiny)
+    return [
+        Axis(values, f"Principal axis {i} ({percent:.0f} % of the variance)")
+        for i, (values, percent) in enumerate(zip(components, share, strict=True), start=1)
+    ]
+
+
+def density_picture(x: np.ndarray, y: np.ndarray, bins: int, smoothing_bins: float):
+    """Smoothed counts on a grid, their edges, and the density at each point.
+
+    The time it takes hardly depends on the number of points: half a million need 0.1 s.
+    """
+    counts, x_edges, y_edges = np.histogram2d(x, y, bins=bins)
+    smooth = ndimage.gaussian_filter(counts, smoothing_bins, mode="constant")
+    column = np.clip(np.searchsorted(x_edges, x, side="right") - 1, 0, bins - 1)
+    row = np.clip(np.searchsorted(y_edges, y, side="right") - 1, 0, bins - 1)
+    at_points = smooth[column, row]
+    # 0 to 1, since the bin width has no meaning for the reader
+    highest = smooth.max() or 1.0
+    return counts, smooth / highest, (x_edges, y_edges), at_points / highest
+
+
+def draw_latent_space(figure, x: Axis, y: Axis, title: str) -> None:
+    """Particles as points coloured by how many lie around them, densest on top.
+
+    Above 20,000 points their grid is drawn instead of each point, which looks the same.
+    """
+    axes = figure.add_subplot()
+    if len(x.values) <= FEW_POINTS:
+        _, _, _, density = density_picture(x.values, y.values, 128, 3.0)
+        order = np.argsort(density)
+        drawn = axes.scatter(
+            x.values[order],
+            y.values[order],
+            c=density[order],
+            s=float(np.clip(20_000 / max(len(order), 1), 3, 22)),
+            cmap=COLOUR_MAP,
+            vmin=0,
+            vmax=1,
+            linewidths=0,
+            rasterized=True,
+        )
+    else:
+        counts, smooth, (x_edges, y_edges), _ = density_picture(x.values, y.values, 360, 4.0)
+        picture = np.ma.masked_where(counts == 0, smooth)
+        drawn = axes.pcolormesh(
+            x_edges, y_edges, picture.T, cmap=COLOUR_MAP, vmin=0, vmax=1, rasterized=True
+        )
+    axes.set_xlabel(x.label)
+    axes.set_ylabel(y.label)
+    axes.set_title(f"{title}\n{len(x.values):,} particles", fontsize=11)
+    axes.margins(0.05)
+    _quiet(axes)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.85, pad=0.02)
+    bar.set_label("Density of particles (1 = highest)")
+    bar.outline.set_visible(False)
+
+
+def draw_latent_overview(figure, axes_to_show: list[Axis], title: str) -> None:
+    """Every pair of the given axes, with the distribution along each on the diagonal."""
+    n = len(axes_to_show)
+    grid = figure.subplots(n, n, squeeze=False)
+    for i, row_axis in enumerate(axes_to_show):
+        for j, column_axis in enumerate(axes_to_show):
+            axes = grid[i, j]
+            if j > i:
+                axes.axis("off")
+                continue
+            if i == j:
+                axes.hist(column_axis.values, bins=60, color=BLUE, alpha=0.85)
+                axes.yaxis.set_visible(False)
+            else:
+                counts, smooth, edges, _ = density_picture(
+                    column_axis.values, row_axis.values, 120, 1.5
+                )
+                picture = np.ma.masked_where(counts == 0, smooth)
+                axes.pcolormesh(*edges, picture.T, cmap=COLOUR_MAP, vmin=0, rasterized=True)
+            short = column_axis.label.split(" (")[0], row_axis.label.split(" (")[0]
+            axes.set_xlabel(short[0] if i == n - 1 else "", fontsize=9)
+            axes.set_ylabel(short[1] if j == 0 and i > 0 else "", fontsize=9)
+            axes.tick_params(labelsize=7)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+            _quiet(axes)
+    figure.suptitle(title, fontsize=12)
+
+
+def draw_training(figure, metrics: dict[str, np.ndarray]) -> None:
+    """Loss of the particles trained on and of those held out, and the learning rate below."""
+    has_rate = "learning_rate" in metrics
+    if has_rate:
+        top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    else:
+        top = bottom = figure.add_subplot()
+    epochs = metrics["epoch"]
+    marker = "o" if len(epochs) <= 40 else None
+    for name, label, colour in (
+        ("train_loss", "trained on", BLUE),
+        ("test_loss", "held out", ORANGE),
+    ):
+        if name in metrics:
+            top.plot(epochs, metrics[name], color=colour, marker=marker, ms=4, label=label)
+    top.set_ylabel("Loss (lower is better)")
+    top.set_title("Training", fontsize=11)
+    top.legend(title="Particles", frameon=False)
+    _quiet(top)
+    if has_rate:
+        bottom.plot(epochs, metrics["learning_rate"], color=GREY, marker=marker, ms=3)
+        bottom.set_yscale("log")
+        bottom.set_ylabel("Learning rate")
+        _quiet(bottom)
+    bottom.set_xlabel("Epoch")
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def draw_fsc(figure, table: dict[str, np.ndarray], resolution_A: float | None) -> None:
+    """FSC of the mixture against the map, with Å on the axis and the resolution aimed at."""
+    axes = figure.add_subplot()
+    frequency = table["frequency_per_A"]
+    if "fsc_unmasked" in table:
+        axes.plot(frequency, table["fsc_unmasked"], color=GREY, lw=1.3, label="whole map")
+    axes.plot(frequency, table["fsc"], color=BLUE, lw=2, label="map inside the mask")
+    last = float(frequency[-1])
+    for level in (FSC_GOOD, FSC_HALF_MAPS):
+        axes.axhline(level, color=ORANGE, lw=0.9, ls="--")
+        axes.text(last, level + 0.012, f"{level:g}", color=ORANGE, ha="right", fontsize=9)
+    if resolution_A:
+        axes.axvspan(0, 1 / resolution_A, color=BLUE, alpha=0.07, lw=0)
+        axes.axvline(1 / resolution_A, color=BLUE, lw=0.9, ls=":")
+        axes.annotate(
+            f"{resolution_A:g} Å aimed at",
+            (1 / resolution_A, 0.03),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=BLUE,
+            fontsize=9,
+        )
+    axes.set_xlim(0, last)
+    axes.set_ylim(min(-0.05, float(np.nanmin(table["fsc"])) - 0.05), 1.04)
+    axes.xaxis.set_major_formatter(FuncFormatter(_as_resolution))
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.set_xlabel("Resolution (Å)")
+    axes.set_ylabel("Fourier shell correlation")
+    axes.set_title("Neutral mixture against the map", fontsize=11)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(0.02, 0.4))
+    _quiet(axes)
+
+
+def _as_resolution(frequency, _position):
+    return "∞" if frequency <= 1e-6 else f"{1 / frequency:.1f}"
+
+
+def _quiet(axes):
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.18)
+    axes.set_axisbelow(True)

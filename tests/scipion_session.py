@@ -1,0 +1,102 @@
+"""A headless Scipion inside the test process: environment, domain, projects, protocols.
+
+Importing Scipion reads the environment once and warns a lot, so it happens in one place, with
+warnings off; test modules take the fixture `scipion` and import Scipion only inside functions.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HOSTS = """[localhost]
+PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
+MANDATORY = False
+"""
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Variables that Scipion needs, everything below `home`."""
+    home.mkdir(parents=True, exist_ok=True)
+    hosts = home / "hosts.conf"
+    hosts.write_text(HOSTS, encoding="utf-8")
+    return {
+        "SCIPION_HOME": str(home),
+        "SCIPION_USER_DATA": str(home / "data"),
+        "SCIPION_DOMAIN": "pwem",
+        "SCIPION_HOSTS": str(hosts),
+        "SCIPION_PYTHON": sys.executable,
+        "SCIPION_PRIORITY_PACKAGE_LIST": "pwem tomo pwchem",
+        "SCIPION_NOTIFY": "False",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+@dataclass
+class Scipion:
+    """What the tests do with Scipion."""
+
+    home: Path
+    domain: Any
+
+    def project(self, name: str) -> Any:
+        """A new project; the process changes into its folder, as Scipion requires."""
+        from pyworkflow.project import Manager
+
+        project = Manager().createProject(name)
+        os.chdir(project.getPath())
+        return project
+
+    def protocol(self, class_name: str) -> Any:
+        return self.domain.getProtocols()[class_name]
+
+
+def start(home: Path) -> Scipion:
+    """Import Scipion with all its plugins; once per process."""
+    os.environ.update(environment(home))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pwem
+        import pyworkflow
+
+        pyworkflow.Config.setDomain(pwem)
+        domain = pyworkflow.Config.getDomain()
+        domain.getPlugins()
+        domain.getProtocols()
+        domain.getObjects()
+    return Scipion(home, domain)
+
+
+def run(project: Any, protocol: Any) -> Any:
+    """Launch a protocol, wait for it and return it as the project now knows it."""
+    project.launchProtocol(protocol, wait=True)
+    return project.getProtocol(protocol.getObjId())
+
+
+def log_of(protocol: Any) -> str:
+    """Standard output and error of a run."""
+    text = ""
+    for name in ("run.stdout", "run.stderr"):
+        path = Path(protocol.getPath("logs", name))
+        text += path.read_text(errors="replace") if path.exists() else ""
+    return text
+
+
+def steps_run(protocol: Any) -> list[str]:
+    """Names of the steps that the last launch of a protocol started."""
+    lines = log_of(protocol).splitlines()
+    last = max(i for i, line in enumerate(lines) if "PROTOCOL ---" in line)
+    started = [line for line in lines[last:] if "STARTED" in line and "Step, step" in line]
+    return [line.split("STARTED", 1)[1].split(":", 1)[1].split(",")[0].strip() for line in started]
+
+
+def point_to(protocol: Any, parameter: str, source: Any, output: str) -> None:
+    """Connect an input to the output of another protocol, as the form does."""
+    pointer = getattr(protocol, parameter)
+    pointer.set(source)
+    pointer.setExtended(output)
