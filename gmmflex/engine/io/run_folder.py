@@ -39,17 +39,16 @@ def run_state(folder: Path, command: str, config: Mapping[str, Any], overwrite: 
     Raises UserError if the folder holds something else: other files, another command, or the
     same command with other settings.
     """
-    if overwrite or not folder.exists() or not any(folder.iterdir()):
-        if overwrite and folder.exists() and any(folder.iterdir()) and not is_run_folder(folder):
-            raise UserError(
-                f"--output {folder} holds files that no gmmflex run wrote, so --overwrite will "
-                "not delete it: give a new or empty folder"
-            )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output {folder} is a file: give a new or empty folder")
+    if not folder.exists() or not any(folder.iterdir()):
         return RunState.NEW
     if not is_run_folder(folder):
         raise UserError(
-            f"--output {folder} is not empty and was not made by gmmflex: give a new or empty folder"
+            f"--output {folder} holds files that no gmmflex run wrote: give a new or empty folder"
         )
+    if overwrite:
+        return RunState.NEW
     stored = read_json(folder / RUN_FILE)
     if stored.get("command") != command:
         raise UserError(
@@ -85,6 +84,12 @@ def begin_run(
     extra: Mapping[str, Any],
 ) -> None:
     """Make the folder and write run.json; with `overwrite` an earlier run is deleted first."""
+    for path in inputs:
+        if overwrite and folder.resolve() in path.resolve().parents:
+            raise UserError(
+                f"{path} lies in --output {folder}, which --overwrite would delete: give another "
+                "output folder"
+            )
     try:
         if overwrite and is_run_folder(folder):
             shutil.rmtree(folder)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.model.grid import FourierGrid
@@ -33,24 +34,24 @@ class CtfBatch:
         return CtfBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-def electron_wavelength_A(voltage_kv: np.ndarray) -> np.ndarray:
+def electron_wavelength_A(voltage_kv: NDArray[np.float64]) -> NDArray[np.float64]:
     """Relativistic de Broglie wavelength in Å (RELION's 12.2643247/sqrt(V(1 + 0.978466e-6 V)))."""
     volt = np.asarray(voltage_kv, dtype=np.float64) * 1e3
     return np.asarray(12.2643247 / np.sqrt(volt * (1.0 + volt * 0.978466e-6)))
 
 
 def ctf_batch(
-    defocus_u_A: np.ndarray,
-    defocus_v_A: np.ndarray,
-    defocus_angle_deg: np.ndarray,
-    voltage_kv: np.ndarray,
-    spherical_aberration_mm: np.ndarray,
-    amplitude_contrast: np.ndarray,
-    phase_shift_deg: np.ndarray,
+    defocus_u_A: NDArray[np.float64],
+    defocus_v_A: NDArray[np.float64],
+    defocus_angle_deg: NDArray[np.float64],
+    voltage_kv: NDArray[np.float64],
+    spherical_aberration_mm: NDArray[np.float64],
+    amplitude_contrast: NDArray[np.float64],
+    phase_shift_deg: NDArray[np.float64],
 ) -> CtfBatch:
     """From the units of the files (Å, degrees, kV, mm) to those of the formula."""
 
-    def tensor(values: np.ndarray) -> Tensor:
+    def tensor(values: NDArray[np.float64]) -> Tensor:
         return torch.as_tensor(np.asarray(values, dtype=np.float64))
 
     return CtfBatch(
@@ -70,8 +71,9 @@ def ctf(parameters: CtfBatch, grid: FourierGrid) -> Tensor:
     Δf(α) = (Δf_u + Δf_v)/2 + (Δf_u − Δf_v)/2 · cos 2(α − α_u) and φ holds phase shift and
     amplitude contrast asin(w). Source: RELION's ctf.cpp, with the sign of white particles.
     """
-    kx = grid.kx_per_A.to(torch.float64)
-    ky = grid.ky_per_A.to(torch.float64)
+    # From the indices: the grid's own frequencies may be float32, too coarse for the phase.
+    kx = grid.kx_index.to(torch.float64) * grid.step_per_A
+    ky = grid.ky_index.to(torch.float64) * grid.step_per_A
     squared = kx**2 + ky**2
 
     def column(values: Tensor) -> Tensor:

@@ -14,6 +14,10 @@ from gmmflex.engine.model.mixture import GaussianMixture
 _CUTOFF_SIGMAS = 3.7
 # On the working grid a Gaussian narrower than this many voxels would alias.
 _MIN_SIGMA_VOXELS = 0.8
+# Below this a shell counts as empty; the product of two roots is still a normal float32.
+_LEAST_POWER = 1e-30
+# Footprint voxels handled at a time: 64 MiB in float32, and twice that for their indices.
+_MAX_FOOTPRINT_VOXELS = 2**24
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,29 @@ def splat(mixture: GaussianMixture, box: int, voxel_A: float) -> Tensor:
     Each Gaussian is evaluated, separably, on a footprint that holds the widest one.
     """
     sigma_voxels = mixture.sigmas_A / voxel_A
-    reach = int(math.ceil(float(sigma_voxels.detach().max()) * _CUTOFF_SIGMAS))
+    reach = math.ceil(float(sigma_voxels.detach().max()) * _CUTOFF_SIGMAS)
     reach = min(max(reach, 1), box // 2 - 1)
+    # In parts, for the footprints of thousands of Gaussians on a fine grid exceed any memory.
+    at_once = max(1, _MAX_FOOTPRINT_VOXELS // (2 * reach + 1) ** 3)
+    grid = mixture.amplitudes.new_zeros(box**3)
+    for first in range(0, mixture.n_gaussians, at_once):
+        last = min(first + at_once, mixture.n_gaussians)
+        part = mixture.select(torch.arange(first, last, device=grid.device))
+        where, values = _footprints(part, box, voxel_A, reach)
+        grid = grid.index_add(0, where, values)
+    return grid.reshape(box, box, box)
+
+
+def _footprints(
+    mixture: GaussianMixture, box: int, voxel_A: float, reach: int
+) -> tuple[Tensor, Tensor]:
+    """Flat voxel indices and densities of (2 reach + 1)³ voxels around each Gaussian."""
     centre = mixture.positions_A / voxel_A + box // 2
     corner = centre.detach().round().long() - reach
     steps = torch.arange(2 * reach + 1, device=centre.device)
     index = corner[:, :, None] + steps
     distance = index.to(centre.dtype) - centre[:, :, None]
+    sigma_voxels = mixture.sigmas_A / voxel_A
     norm = 1.0 / (math.sqrt(2 * math.pi) * mixture.sigmas_A)
     factor = torch.exp(-0.5 * (distance / sigma_voxels[:, None, None]) ** 2) * norm[:, None, None]
     index = index % box
@@ -82,8 +102,7 @@ def splat(mixture: GaussianMixture, box: int, voxel_A: float) -> Tensor:
     flat = (index[:, 2][:, :, None, None] * box + index[:, 1][:, None, :, None]) * box + index[
         :, 0
     ][:, None, None, :]
-    grid = values.new_zeros(box**3).index_add(0, flat.reshape(-1), values.reshape(-1))
-    return grid.reshape(box, box, box)
+    return flat.reshape(-1), values.reshape(-1)
 
 
 def fourier_density(mixture: GaussianMixture, grid: ShellGrid) -> Tensor:
@@ -153,5 +172,10 @@ def shells(grid: ShellGrid) -> Shells:
 def shell_correlation(first: Tensor, second: Tensor, where: Shells) -> Tensor:
     """FSC of two half spaces for the shells 1 … max_shell."""
     cross = where.sums((first * second.conj()).real)
-    power = where.sums(first.real**2 + first.imag**2) * where.sums(second.real**2 + second.imag**2)
-    return cross / power.clamp_min(torch.finfo(power.dtype).tiny).sqrt()
+    return cross / (_root_power(first, where) * _root_power(second, where))
+
+
+def _root_power(half_space: Tensor, where: Shells) -> Tensor:
+    # The root before the product: maps of any scale stay within float32.
+    power = where.sums(half_space.real**2 + half_space.imag**2)
+    return power.clamp_min(_LEAST_POWER).sqrt()

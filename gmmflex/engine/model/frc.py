@@ -7,6 +7,9 @@ from torch import Tensor
 
 from gmmflex.engine.model.grid import FourierGrid
 
+# Below this a ring counts as empty; the product of two roots is still a normal float32.
+_LEAST_POWER = 1e-30
+
 
 def ring_sums(values: Tensor, grid: FourierGrid, last_ring: int | None = None) -> Tensor:
     """Sum over each ring of the whole plane, of real values given on the half plane.
@@ -33,9 +36,12 @@ def frc(
     cross = ring_sums((projections * images.conj()).real, grid, last_ring)
     power_projections = ring_sums(projections.real**2 + projections.imag**2, grid, last_ring)
     power_images = ring_sums(images.real**2 + images.imag**2, grid, last_ring)
-    product = power_projections * power_images
-    tiny = torch.finfo(product.dtype).tiny
-    return cross / product.clamp_min(tiny).sqrt()
+    return cross / (_root(power_projections) * _root(power_images))
+
+
+def _root(power: Tensor) -> Tensor:
+    # The root before the product: images and mixtures of any scale stay within float32.
+    return power.clamp_min(_LEAST_POWER).sqrt()
 
 
 def fourier_shell_correlation(first: Tensor, second: Tensor) -> Tensor:
@@ -61,5 +67,6 @@ def fourier_shell_correlation(first: Tensor, second: Tensor) -> Tensor:
         return sums.index_add(0, index, (values * count).reshape(-1))[1 : last + 1]
 
     cross = shell_sums((a * b.conj()).real)
-    power = shell_sums(a.abs() ** 2) * shell_sums(b.abs() ** 2)
-    return cross / power.clamp_min(torch.finfo(power.dtype).tiny).sqrt()
+    powers = (shell_sums(values.real**2 + values.imag**2) for values in (a, b))
+    first_root, second_root = (_root(power) for power in powers)
+    return cross / (first_root * second_root)

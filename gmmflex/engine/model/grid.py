@@ -94,6 +94,9 @@ class FourierGrid:
         """Resolution in Å of a ring (ring ≥ 1)."""
         return 1.0 / (ring * self.step_per_A)
 
+    def on(self, device: torch.device | str) -> FourierGrid:
+        return FourierGrid(self.box_px, self.pixel_size_A, self.max_ring, device, self.dtype)
+
     def with_max_ring(self, max_ring: int) -> FourierGrid:
         return FourierGrid(self.box_px, self.pixel_size_A, max_ring, self.device, self.dtype)
 
@@ -120,4 +123,5 @@ def images_of_fourier(half_planes: Tensor, grid: FourierGrid) -> Tensor:
     full = half_planes.new_zeros((*half_planes.shape[:-2], box, box // 2 + 1))
     full[..., : ring + 1, : ring + 1] = half_planes[..., ring:, :]
     full[..., -ring:, : ring + 1] = half_planes[..., :ring, :]
-    return torch.fft.fftshift(torch.fft.irfft2(full, s=(box, box)), dim=(-2, -1))
+    images: Tensor = torch.fft.fftshift(torch.fft.irfft2(full, s=(box, box)), dim=(-2, -1))
+    return images

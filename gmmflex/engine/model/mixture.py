@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -65,9 +67,9 @@ class GaussianMixture:
 
     @staticmethod
     def from_arrays(
-        positions_A: np.ndarray,
-        amplitudes: np.ndarray,
-        sigmas_A: np.ndarray,
+        positions_A: NDArray[np.floating[Any]],
+        amplitudes: NDArray[np.floating[Any]],
+        sigmas_A: NDArray[np.floating[Any]],
         dtype: torch.dtype = torch.float32,
     ) -> GaussianMixture:
         return GaussianMixture(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
 from gmmflex.engine.model.mixture import GaussianMixture
 
 
 def seed_on_density(
-    data: np.ndarray, pixel_size_A: float, n_gaussians: int, threshold: float, seed: int
+    data: NDArray[np.floating[Any]],
+    pixel_size_A: float,
+    n_gaussians: int,
+    threshold: float,
+    seed: int,
 ) -> GaussianMixture:
     """k-means centres of the voxels above a threshold, weighted by their density.
 
@@ -39,8 +45,8 @@ def seed_on_density(
     ).fit(points, sample_weight=weights)
     centres = clustering.cluster_centers_
     labels = clustering.predict(points)
-    mass = np.bincount(labels, weights=weights, minlength=n_gaussians)
-    mass = np.maximum(mass, 0.1 * mass.mean()) * pixel_size_A**3
+    gathered = np.bincount(labels, weights=weights, minlength=n_gaussians)
+    mass = np.maximum(gathered, 0.1 * gathered.mean()) * pixel_size_A**3
     volume_per_gaussian = len(voxels) * pixel_size_A**3 / n_gaussians
     sigma = np.full(n_gaussians, 0.5 * volume_per_gaussian ** (1 / 3))
     return GaussianMixture.from_arrays(centres, mass, sigma)
@@ -78,7 +84,7 @@ def split_gaussians(
     )
 
 
-def density_threshold(data: np.ndarray) -> float:
+def density_threshold(data: NDArray[np.floating[Any]]) -> float:
     """A contour that separates molecule from solvent without a user's number (Otsu's method).
 
     The histogram split that makes the two classes most compact (Otsu 1979), taken among the

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from gmmflex.engine.model.seeding import density_threshold
 
 
 def solvent_mask(
-    data: np.ndarray, pixel_size_A: float, smoothing_A: float, extend_A: float, edge_A: float
-) -> np.ndarray:
+    data: NDArray[np.floating[Any]],
+    pixel_size_A: float,
+    smoothing_A: float,
+    extend_A: float,
+    edge_A: float,
+) -> NDArray[np.float32]:
     """Soft mask (M, M, M) in [0, 1]: 1 on the molecule and extend_A around it, 0 in solvent.
 
     The map is blurred (σ = smoothing_A), contoured (Otsu), freed of blobs smaller than 2 % of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.cluster import KMeans
 
@@ -109,6 +110,8 @@ def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
         return target
     assert model is not None
     assert settings.model is not None
+    if (settings.box_px is None) != (settings.pixel_size_A is None):
+        raise UserError("--box and --pixel-size describe one box: give both of them or neither")
     everything = _chosen_atoms(settings.model, "all")
     return target_of_model(
         everything, settings.resolution_A, settings.box_px, settings.pixel_size_A
@@ -124,8 +127,8 @@ def _check_model_in_map(model: AtomicModel, target: Target, settings: NeutralSet
     covered[inside] = target.mask[index[inside, 2], index[inside, 1], index[inside, 0]] > 0.1
     if covered.mean() < 0.5:
         raise UserError(
-            f"only {100 * covered.mean():.0f} % of the atoms of {settings.model} lie in the density "
-            f"of {settings.map}: fit the model into the map first (for example in ChimeraX)"
+            f"only {100 * covered.mean():.0f} % of the atoms of {settings.model} lie in the "
+            f"density of {settings.map}: fit the model into the map first (for example in ChimeraX)"
         )
 
 
@@ -156,13 +159,16 @@ def _fewer(atoms: GaussianMixture, wanted: int, seed: int) -> GaussianMixture:
     weights = atoms.amplitudes.numpy()
     fit = KMeans(wanted, n_init=1, max_iter=50, random_state=seed)
     fit.fit(atoms.positions_A.numpy(), sample_weight=weights)
-    mass = np.bincount(fit.labels_, weights=weights, minlength=wanted)
+    mass = np.bincount(fit.labels_, weights=weights, minlength=wanted).astype(np.float64)
     sigma = np.full(wanted, float(atoms.sigmas_A.mean()) * 1.2)
     return GaussianMixture.from_arrays(fit.cluster_centers_, mass, sigma)
 
 
 def fsc_against(
-    mixture: GaussianMixture, data: np.ndarray, pixel_size_A: float, resolution_A: float
+    mixture: GaussianMixture,
+    data: NDArray[np.floating[Any]],
+    pixel_size_A: float,
+    resolution_A: float,
 ) -> torch.Tensor:
     """FSC of a centred mixture and a map (M, M, M) for the shells up to a resolution."""
     grid = shell_grid(data.shape[0], pixel_size_A, resolution_A)
@@ -183,7 +189,7 @@ def _write(
     mixture = ladder.mixture
     extent = density.box_px * density.pixel_size_A
     # The curve goes on to the map's Nyquist limit, so that one sees where it ends.
-    finest = 2.001 * density.pixel_size_A * density.box_px / (density.box_px - 1)
+    finest = 2 * density.pixel_size_A
     whole = fsc_against(mixture, density.data, density.pixel_size_A, finest)
     plain = fsc_against(mixture, target.unmasked, density.pixel_size_A, finest)
     used = ladder.rungs[-1].fsc

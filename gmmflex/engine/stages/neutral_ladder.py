@@ -112,9 +112,11 @@ def climb_from_model(
     missing = open_volume > 4 * resolution_A**3
     if n_more > 0 and (missing or n_gaussians is not None):
         log(f"the model leaves {open_volume:.0f} Å3 of the map open: {n_more} further Gaussians")
-        seeds = seed_on_density(
-            residual, density.pixel_size_A, n_more, 0.5 * threshold if missing else 0.0, seed
-        )
+        least = 0.5 * threshold if missing else 0.0
+        if not (residual > least).any():
+            # The model explains everything: what was asked for goes where the density is.
+            residual, least = density.data.astype(np.float64), threshold
+        seeds = seed_on_density(residual, density.pixel_size_A, n_more, least, seed)
         fitted = concatenate([fitted, seeds.to(device)])
     return _climb(
         fitted, n_atoms, target, [resolution_A], open_volume, n_gaussians, seed, device, log

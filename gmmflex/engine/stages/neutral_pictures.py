@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def draw_neutral(
         f"Neutral mixture: {mixture.n_gaussians} Gaussians, {settings.resolution_A:g} Å",
         fontsize=14,
     )
-    axes = figure.subplots(2, 4, width_ratios=[1, 1, 1, 1.5])
+    layout = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1, 1.5])
     half = 0.5 * target.density.box_px * target.density.pixel_size_A
     reach = float(mixture.positions_A.abs().max()) + 2 * settings.resolution_A
     shown = min(half, reach)
@@ -44,7 +45,7 @@ def draw_neutral(
     views = (("z", 0, "x", "y", (0, 1)), ("y", 1, "x", "z", (0, 2)), ("x", 2, "y", "z", (1, 2)))
     for column, (along, axis, across, up, pair) in enumerate(views):
         for row, (data, name) in enumerate(((target.density.data, "map"), (rendered, "mixture"))):
-            panel = axes[row, column]
+            panel = figure.add_subplot(layout[row, column])
             panel.imshow(
                 data.sum(axis=axis),
                 cmap="gray",
@@ -63,25 +64,18 @@ def draw_neutral(
             panel.set_xlabel(f"{across} (Å)", fontsize=8)
             panel.set_ylabel(f"{up} (Å)", fontsize=8)
             panel.tick_params(labelsize=7)
-    for panel in axes[:, 3]:
-        panel.remove()
-    _draw_fsc(
-        figure.add_subplot(axes[0, 3].get_gridspec()[:, 3]), target, fsc, fsc_unmasked, settings
-    )
+    _draw_fsc(figure.add_subplot(layout[:, 3]), target, fsc, fsc_unmasked, settings)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 
 
 def _draw_fsc(
-    panel: object,
+    panel: Axes,
     target: Target,
     fsc: torch.Tensor,
     fsc_unmasked: torch.Tensor,
     settings: NeutralSettings,
 ) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(panel, Axes)
     extent = target.density.box_px * target.density.pixel_size_A
     frequency = np.arange(1, len(fsc) + 1) / extent
     if target.mask_source != "none":

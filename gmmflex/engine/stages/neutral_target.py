@@ -52,18 +52,29 @@ def target_of_map(map_path: Path, mask: str, resolution_A: float) -> Target:
     from the map in box or pixel size or is empty.
     """
     density = read_map(map_path)
-    if resolution_A < 2 * density.pixel_size_A * 1.001:
-        raise UserError(
-            f"--resolution {resolution_A:g} Å is beyond what {map_path} holds (pixel "
-            f"{density.pixel_size_A:.3f} Å, so at best {2 * density.pixel_size_A:.2f} Å): "
-            f"give at least {2.05 * density.pixel_size_A:.2f}"
-        )
+    _check_resolution(resolution_A, density.pixel_size_A, str(map_path))
     values = density.data
     if float(np.ptp(values)) == 0.0:
         raise UserError(f"{map_path} is constant everywhere: give a map that shows the molecule")
+    if float(values.max()) <= 0.0:
+        raise UserError(
+            f"{map_path} is nowhere positive: give a map in which the molecule is brighter than "
+            "the solvent"
+        )
     weights, source = _mask_values(mask, density, resolution_A, map_path)
     masked = Map((values * weights).astype(np.float32), density.pixel_size_A, density.origin_A)
+    if float(masked.data.max()) <= 0.0:
+        raise UserError(f"mask {mask} holds no density of {map_path}: give a mask of the molecule")
     return Target(masked, values, weights, source)
+
+
+def _check_resolution(resolution_A: float, pixel_size_A: float, where: str) -> None:
+    if resolution_A < 2 * pixel_size_A * 1.001:
+        raise UserError(
+            f"--resolution {resolution_A:g} Å is beyond what {where} holds (pixel "
+            f"{pixel_size_A:.3f} Å, so at best {2 * pixel_size_A:.2f} Å): "
+            f"give at least {2.05 * pixel_size_A:.2f}"
+        )
 
 
 def _mask_values(
@@ -108,6 +119,7 @@ def target_of_model(
     """
     coordinates = model.coordinates_A
     pixel = pixel_size_A if pixel_size_A is not None else resolution_A / 3
+    _check_resolution(resolution_A, pixel, "--pixel-size")
     if box_px is None:
         extent = float(np.ptp(coordinates, axis=0).max()) + 6 * resolution_A
         box_px = 2 * int(np.ceil(extent / pixel / 2))
@@ -152,8 +164,9 @@ def residual_density(
     model = ndimage.gaussian_filter(model, blur)
     covered = model > 0.25 * model.max()
     if not covered.any():
-        return np.maximum(observed, 0.0)
+        return np.asarray(np.maximum(observed, 0.0), dtype=np.float64)
     scale = float(np.quantile(observed[covered] / model[covered], 0.75))
     # Next to the model the tails of both differ; only what lies clear of it is unexplained.
     clear = model < 0.15 * model.max()
-    return np.asarray(np.maximum(observed - scale * model, 0.0) * clear)
+    unexplained = np.maximum(observed - scale * model, 0.0) * clear
+    return np.asarray(unexplained, dtype=np.float64)
