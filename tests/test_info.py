@@ -37,7 +37,7 @@ def test_particles(tmp_path):
     ones = columns["rlnRandomSubset"].count(1)
     assert _row(said, "half sets") == f"{ones} and {6 - ones}"
     assert _row(said, "image stacks") == "1 of 1 found"
-    assert "pixel size" in said.text() and said.text().startswith(said.kind)
+    assert "pixel size" in said.text() and str(said).startswith(said.kind)
 
 
 def test_missing_stacks_and_faults_of_images_are_warnings(tmp_path):

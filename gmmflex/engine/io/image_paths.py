@@ -47,28 +47,28 @@ def locate_stacks(
         raise UserError(
             f"--image-root {image_root} is not a folder; give the folder of the stacks."
         )
-    roots = _search_folders(source, image_root)
+    searched = _search_folders(source, image_root)
+    folders = list(searched)
     found: list[Path | None] = []
-    # stacks of one file nearly always lie under one folder: the last that served goes first
-    likely = roots[0]
     for name in names:
-        hit: Path | None = None
-        if Path(name).is_absolute() and Path(name).is_file():
-            hit = Path(name)
-        for root in () if hit else (likely, *roots):
-            # a leading slash is dropped under image_root only through the bare name below
-            if not Path(name).is_absolute() and (root / name).is_file():
-                hit, likely = root / name, root
-                break
-        if hit is None and image_root is not None and (image_root / Path(name).name).is_file():
-            hit = image_root / Path(name).name
-        found.append(hit)
-    return LocatedStacks(tuple(names), tuple(found), tuple(roots))
+        places = _places(Path(name), folders, image_root)
+        at = next((i for i, place in enumerate(places) if place.is_file()), None)
+        found.append(None if at is None else places[at])
+        if at and at < len(folders) and not Path(name).is_absolute():
+            # stacks of one file nearly always lie under one folder: look there first from now on
+            folders.insert(0, folders.pop(at))
+    return LocatedStacks(tuple(names), tuple(found), tuple(searched))
+
+
+def _places(stack: Path, folders: Sequence[Path], image_root: Path | None) -> list[Path]:
+    places = [stack] if stack.is_absolute() else [folder / stack for folder in folders]
+    return places if image_root is None else [*places, image_root.absolute() / stack.name]
 
 
 def _search_folders(source: Path, image_root: Path | None) -> list[Path]:
     absolute = source.absolute()
-    folders = [] if image_root is None else [image_root]
+    # absolute, so that a process started elsewhere finds the same files
+    folders = [] if image_root is None else [image_root.absolute()]
     folders += [*absolute.parents, *absolute.resolve().parents, Path.cwd()]
     top = Path(absolute.anchor)
     return [folder for folder in dict.fromkeys(folders) if folder != top] or [top]

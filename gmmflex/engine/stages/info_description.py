@@ -19,3 +19,6 @@ class Description:
         lines = [self.kind, *(f"  {label:<{width}}  {value}" for label, value in self.rows)]
         lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text()
