@@ -15,7 +15,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.image_paths import LocatedStacks, locate_stacks
 from gmmflex.engine.io.image_stacks import ImageStacks, open_stacks
 from gmmflex.engine.io.particle_set import CtfParameters, ParticleRecords, Particles
-from gmmflex.engine.io.poses import relion_angles_from_rotations
+from gmmflex.engine.io.relion_export import relion_tables
 from gmmflex.engine.io.relion_particles import read_relion_records
 from gmmflex.engine.io.relion_tables import find_particle_table
 from gmmflex.engine.io.sniff import looks_like, read_head
@@ -124,7 +124,9 @@ def write_particles_star(
         if np.shape(values) != (len(particles),):
             raise ValueError(f"{label} has shape {np.shape(values)} for {len(particles)} particles")
     if particles.format.startswith(CRYOSPARC_FORMAT):
-        tables = _relion_tables_of(particles)
+        tables = relion_tables(particles, particles.image_names)
+        uids = cryosparc_uids(particles.source)[particles.source_rows]
+        tables[1] = StarTable("particles", {**tables[1].columns, "ucsfUid": uids})
     else:
         tables = _source_tables(particles)
     main = next(i for i, table in enumerate(tables) if "rlnImageName" in table.columns)
@@ -145,46 +147,3 @@ def _source_tables(particles: Particles) -> list[StarTable]:
         )
     chosen = StarTable(table.name, {k: v[rows] for k, v in table.columns.items()})
     return [chosen if item is table else item for item in tables.values()]
-
-
-def _relion_tables_of(particles: Particles) -> list[StarTable]:
-    ctf = particles.ctf
-    settings = np.stack(
-        [
-            particles.optics_group.astype(np.float64),
-            ctf.voltage_kv,
-            ctf.spherical_aberration_mm,
-            ctf.amplitude_contrast,
-        ],
-        axis=1,
-    )
-    groups, inverse = np.unique(settings, axis=0, return_inverse=True)
-    count = len(groups)
-    optics = {
-        "rlnOpticsGroup": np.arange(1, count + 1),
-        "rlnOpticsGroupName": np.array([f"opticsGroup{i}" for i in range(1, count + 1)]),
-        "rlnVoltage": groups[:, 1],
-        "rlnSphericalAberration": groups[:, 2],
-        "rlnAmplitudeContrast": groups[:, 3],
-        "rlnImagePixelSize": np.full(count, particles.pixel_size_A),
-        "rlnImageSize": np.full(count, particles.box_px),
-        "rlnImageDimensionality": np.full(count, 2),
-    }
-    angles = relion_angles_from_rotations(particles.rotations)
-    columns: dict[str, NDArray[np.generic]] = {
-        "rlnImageName": particles.image_names.astype(np.str_),
-        "rlnOpticsGroup": inverse.ravel() + 1,
-        "rlnDefocusU": ctf.defocus_u_A,
-        "rlnDefocusV": ctf.defocus_v_A,
-        "rlnDefocusAngle": ctf.defocus_angle_deg,
-        "rlnPhaseShift": ctf.phase_shift_deg,
-        "rlnAngleRot": angles[:, 0],
-        "rlnAngleTilt": angles[:, 1],
-        "rlnAnglePsi": angles[:, 2],
-        "rlnOriginXAngst": particles.origins_A[:, 0],
-        "rlnOriginYAngst": particles.origins_A[:, 1],
-    }
-    if particles.half_set is not None:
-        columns["rlnRandomSubset"] = particles.half_set
-    columns["ucsfUid"] = cryosparc_uids(particles.source)[particles.source_rows]
-    return [StarTable("optics", optics), StarTable("particles", columns)]

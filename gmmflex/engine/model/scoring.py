@@ -1,0 +1,125 @@
+"""The agreement of projections and images: a weighted FRC, kept apart for two halves of the data.
+
+Encoder and loss must not see the same noise: an encoder that does learns to reproduce it, also
+for held-out particles. So the Fourier coefficients of every image are split into two folds, the
+encoder reads one, and the score is taken on the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gmmflex.engine.model.grid import FourierGrid
+
+N_FOLDS = 2
+# Correlations are kept away from 1, where the weight would diverge.
+_HIGHEST_CORRELATION = 0.98
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """The coefficients of a half plane that are in use, sorted into rings and folds.
+
+    used: (K,) flat indices into the half plane; to_bins: (K, 2 · n_rings) multiplicity of each
+    coefficient at its bin (fold-major), so that a ring sum is one matrix product.
+    """
+
+    grid: FourierGrid
+    first_ring: int
+    last_ring: int
+    used: Tensor
+    to_bins: Tensor
+
+    @property
+    def n_rings(self) -> int:
+        return self.last_ring - self.first_ring + 1
+
+    @property
+    def counts(self) -> Tensor:
+        """(n_rings,) number of coefficients of each whole ring."""
+        return self.to_bins.sum(0).reshape(N_FOLDS, self.n_rings).sum(0)
+
+    def select(self, half_planes: Tensor) -> Tensor:
+        """(B, 2R + 1, R + 1) → (B, K): the coefficients in use."""
+        return half_planes.reshape(half_planes.shape[0], -1).index_select(1, self.used)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """(B, K) real → (B, 2, n_rings) sums over each ring's half."""
+        return (values @ self.to_bins).reshape(-1, N_FOLDS, self.n_rings)
+
+
+def coefficients_in_use(grid: FourierGrid, first_ring: int, last_ring: int) -> Coefficients:
+    """Rings first … last of a grid, split at random (fixed) into two folds.
+
+    Friedel mates, which carry the same noise, always fall into the same fold.
+    """
+    generator = torch.Generator().manual_seed(20211)
+    fold = torch.randint(0, N_FOLDS, grid.shape, generator=generator)
+    fold[: grid.max_ring, 0] = fold[grid.max_ring + 1 :, 0].flip(0)
+    ring = grid.ring.cpu().reshape(-1)
+    used = torch.nonzero((ring >= first_ring) & (ring <= last_ring)).squeeze(1)
+    n_rings = last_ring - first_ring + 1
+    bins = ring[used] - first_ring + n_rings * fold.reshape(-1)[used]
+    to_bins = torch.zeros(len(used), N_FOLDS * n_rings, dtype=grid.dtype)
+    to_bins[torch.arange(len(used)), bins] = grid.multiplicity.cpu().reshape(-1)[used]
+    return Coefficients(grid, first_ring, last_ring, used.to(grid.device), to_bins.to(grid.device))
+
+
+@dataclass(frozen=True)
+class RingSums:
+    """What a correlation is made of, each (B, 2, n_rings): ⟨P, I⟩, |P|², |I|²."""
+
+    cross: Tensor
+    power_projection: Tensor
+    power_image: Tensor
+
+    def by_fold(self) -> Tensor:
+        """(B, 2, n_rings) correlation within each fold."""
+        return _correlation(self.cross, self.power_projection, self.power_image)
+
+    def whole(self) -> Tensor:
+        """(B, n_rings) correlation over both folds: the usual FRC."""
+        return _correlation(
+            self.cross.sum(1), self.power_projection.sum(1), self.power_image.sum(1)
+        )
+
+
+def ring_sums_of(
+    projections: Tensor, contrast: Tensor, images: Tensor, where: Coefficients
+) -> RingSums:
+    """Compare projections, times their CTF, with images.
+
+    projections: (B, 2R + 1, R + 1) complex; contrast: (B, K) CTF at the coefficients in use;
+    images: (B, K, 2) real and imaginary parts.
+    """
+    selected = where.select(projections)
+    real, imaginary = selected.real * contrast, selected.imag * contrast
+    return RingSums(
+        where.sums(real * images[..., 0] + imaginary * images[..., 1]),
+        where.sums(real.square() + imaginary.square()),
+        where.sums(images.square().sum(-1)),
+    )
+
+
+def likelihood_ring_weights(mean_frc: Tensor, counts: Tensor) -> Tensor:
+    """How much each ring tells: n c / (1 − c²), normalised to sum 1.
+
+    For white noise of unknown strength and an unknown scale within each ring, the profile
+    log-likelihood is −n/2 · log(1 − FRC²) up to a constant; this is its slope at the average
+    correlation c. Rings that show no signal (c ≤ 0) weigh nothing; with none at all, all rings
+    weigh the same. mean_frc, counts: (n_rings,).
+    """
+    c = mean_frc.clamp(0.0, _HIGHEST_CORRELATION)
+    weights = counts * c / (1 - c.square())
+    total = weights.sum()
+    if float(total) <= 0.0:
+        return torch.full_like(weights, 1.0 / len(weights))
+    return weights / total
+
+
+def _correlation(cross: Tensor, power_a: Tensor, power_b: Tensor) -> Tensor:
+    product = power_a * power_b
+    return cross / product.clamp_min(torch.finfo(product.dtype).tiny).sqrt()

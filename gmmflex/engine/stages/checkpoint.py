@@ -1,0 +1,70 @@
+"""Checkpoints of training: one file, replaced as a whole after every epoch."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.stages.training import Epoch, Model, Progress
+
+_FILE = "state.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run stood: the round, its progress, the optimiser's and the generator's state."""
+
+    round: int
+    progress: Progress
+    weights: dict[str, torch.Tensor]
+    optimiser: dict[str, Any]
+    random_state: torch.Tensor
+
+
+def save_checkpoint(
+    folder: Path, number: int, progress: Progress, model: Model, optimiser: torch.optim.Optimizer
+) -> None:
+    """Write everything that the next epoch depends on."""
+    folder.mkdir(exist_ok=True)
+    with replacing(folder / _FILE) as temporary:
+        torch.save(
+            {
+                "round": number,
+                "history": [asdict(epoch) for epoch in progress.history],
+                "best": progress.best,
+                "learning_rate": progress.learning_rate,
+                "drops": progress.drops,
+                "weights": model.state(),
+                "optimiser": optimiser.state_dict(),
+                "random_state": torch.get_rng_state(),
+            },
+            temporary,
+        )
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint of a run folder, or None; loaded without unpickling code."""
+    path = folder / _FILE
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        progress = Progress(
+            tuple(Epoch(**line) for line in state["history"]),
+            state["best"],
+            state["learning_rate"],
+            state["drops"],
+        )
+        return Checkpoint(
+            state["round"], progress, state["weights"], state["optimiser"], state["random_state"]
+        )
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as fault:
+        raise UserError(
+            f"checkpoint {path} cannot be read: delete it, or start again with --overwrite"
+        ) from fault

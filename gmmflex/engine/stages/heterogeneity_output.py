@@ -1,0 +1,117 @@
+"""What a heterogeneity run leaves for people and viewers: latents, density, pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gmmflex.engine.io.particles import Particles, write_particles_star
+from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.stages.training import Epoch
+
+LATENT_LABEL = "gmmflexLatent"
+_BINS = 128
+
+
+def write_latents(
+    output: Path, particles: Particles, latents: NDArray[np.float32], history: tuple[Epoch, ...]
+) -> None:
+    """latents.star (input columns + gmmflexLatent1…d), latents.npy, density.npy, two pictures."""
+    columns = {f"{LATENT_LABEL}{i + 1}": latents[:, i] for i in range(latents.shape[1])}
+    write_particles_star(output / "latents.star", particles, columns)
+    projected = principal_components(latents)
+    density = point_density(projected)
+    for name, values in (("latents.npy", latents), ("density.npy", density)):
+        with replacing(output / name) as temporary:
+            np.save(temporary, values)
+    _draw_latents(output / "latents.png", projected, density)
+    _draw_training(output / "training.png", history)
+
+
+def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, d) latents in their principal axes, the widest first; signs fixed."""
+    centred = latents - latents.mean(axis=0)
+    _, axes = np.linalg.eigh(np.cov(centred, rowvar=False).reshape(latents.shape[1], -1))
+    axes = axes[:, ::-1]
+    # An eigenvector's sign is arbitrary: the largest entry is made positive.
+    largest = np.abs(axes).argmax(axis=0)
+    axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])
+    return np.asarray(centred @ axes, dtype=np.float32)
+
+
+def point_density(projected: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) particle density at each particle in the first two components, relative to its peak.
+
+    A histogram blurred by one bin, so that half a million particles take no time.
+    """
+    points = projected[:, :2] if projected.shape[1] > 1 else np.c_[projected, 0 * projected]
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = np.maximum(high - low, 1e-9)
+    scaled = (points - low) / span * (_BINS - 1)
+    index = np.minimum(np.round(scaled).astype(int), _BINS - 1)
+    counts = np.bincount(index[:, 0] * _BINS + index[:, 1], minlength=_BINS * _BINS)
+    image = ndimage.gaussian_filter(counts.reshape(_BINS, _BINS).astype(float), 2.0)
+    values = ndimage.map_coordinates(image, scaled.T, order=1, mode="nearest")
+    return np.asarray(values / values.max(), dtype=np.float32)
+
+
+def _draw_latents(path: Path, projected: NDArray[np.float32], density: NDArray[np.float32]) -> None:
+    figure = Figure(figsize=(7.4, 6.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panel = figure.add_subplot()
+    n = len(projected)
+    size = float(np.clip(40_000 / n, 0.3, 12.0))
+    # The densest particles last, or the sparse ones would hide them.
+    order = np.argsort(density)
+    if projected.shape[1] == 1:
+        panel.hist(projected[:, 0], bins=80, color="#1f5fa8")
+        panel.set_ylabel("particles")
+    else:
+        points = panel.scatter(
+            projected[order, 0],
+            projected[order, 1],
+            c=density[order],
+            s=size,
+            cmap="viridis",
+            linewidths=0,
+            rasterized=True,
+        )
+        figure.colorbar(points, ax=panel, label="relative density of particles", shrink=0.8)
+        panel.set_ylabel("second principal component of the latents")
+    panel.set_xlabel("first principal component of the latents")
+    panel.set_title(f"Latent space of {n:,} particles")
+    panel.spines[["top", "right"]].set_visible(False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+
+
+def _draw_training(path: Path, history: tuple[Epoch, ...]) -> None:
+    figure = Figure(figsize=(7.4, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panel = figure.add_subplot()
+    epochs = [line.epoch for line in history]
+    panel.plot(
+        epochs[1:],
+        [-line.train_loss for line in history[1:]],
+        "o-",
+        color="#9bb8d9",
+        label="training",
+    )
+    panel.plot(
+        epochs, [-line.test_loss for line in history], "o-", color="#1f5fa8", label="held out"
+    )
+    panel.axhline(-history[0].test_loss, color="0.5", lw=1, ls="--", label="neutral mixture")
+    panel.set_xlabel("epoch")
+    panel.set_ylabel("weighted FRC on the data not encoded")
+    panel.set_title("Training")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.legend(frameon=False)
+    panel.spines[["top", "right"]].set_visible(False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

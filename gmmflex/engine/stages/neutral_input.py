@@ -1,0 +1,78 @@
+"""The neutral mixture as a stage takes it in: centred, with what may vary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.maps import read_map
+from gmmflex.engine.io.mixture_file import read_mixture
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
+from gmmflex.engine.model.mixture import GaussianMixture
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """A centred mixture; centre_A: (3,) the box centre in the frame of its file."""
+
+    path: Path
+    mixture: GaussianMixture
+    centre_A: NDArray[np.float64]
+    resolution_A: float | None
+
+
+def read_neutral(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
+    """Read a neutral run folder or a bare mixture file.
+
+    A bare mixture without the summary of its run beside it is taken to lie in the frame of a
+    map with the particles' box and origin 0. Raises UserError if nothing fits.
+    """
+    file = path / "neutral.cif" if path.is_dir() else path
+    if path.is_dir() and not (path / SUMMARY_FILE).exists():
+        raise UserError(
+            f"--neutral {path} holds no finished run of 'gmmflex neutral': run that first"
+        )
+    positions, amplitudes, sigmas = read_mixture(file)
+    centre = np.full(3, (box_px // 2) * pixel_size_A)
+    resolution = None
+    summary_path = file.parent / SUMMARY_FILE
+    if file.name == "neutral.cif" and summary_path.exists():
+        summary = read_json(summary_path)
+        centre = np.asarray(summary.get("centre_A", centre), dtype=np.float64)
+        resolution = summary.get("resolution_A")
+    centred = positions - centre
+    half = 0.5 * box_px * pixel_size_A
+    outside = float((np.abs(centred) > half).any(axis=1).mean())
+    if outside > 0.01:
+        raise UserError(
+            f"{100 * outside:.0f} % of the Gaussians of {file} lie outside the particles' box "
+            f"({box_px} px of {pixel_size_A:.3f} Å): give the mixture made from the map of the "
+            "same refinement"
+        )
+    mixture = GaussianMixture.from_arrays(centred, amplitudes, sigmas)
+    return Neutral(file, mixture, centre, None if resolution is None else float(resolution))
+
+
+def varying_gaussians(neutral: Neutral, mask: Path | None) -> Tensor:
+    """(N,) 1 for Gaussians whose centre lies in the mask (value above 0.5), 0 for the rest."""
+    n = neutral.mixture.n_gaussians
+    if mask is None:
+        return torch.ones(n)
+    density = read_map(mask)
+    positions = neutral.mixture.positions_A.numpy() + neutral.centre_A
+    index = (positions - density.origin_A) / density.pixel_size_A
+    values = ndimage.map_coordinates(density.data, index[:, ::-1].T, order=1, cval=0.0)
+    inside = values > 0.5
+    if not inside.any():
+        raise UserError(
+            f"--mask {mask} holds none of the {n} Gaussians of {neutral.path}: "
+            "give a mask in the frame of the same map"
+        )
+    return torch.as_tensor(inside, dtype=torch.float32)

@@ -1,0 +1,74 @@
+"""A finished heterogeneity run, read back: decode any latent into a mixture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.model.neighbourhood import smoothing_matrix
+from gmmflex.engine.model.offsets import Offsets, apply_offsets
+from gmmflex.engine.nets.encoder import Encoder
+from gmmflex.engine.nets.free_decoder import FreeDecoder
+from gmmflex.engine.stages.training import Model
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """model: trained networks and neutral mixture (centred); centre_A: (3,) box centre in the
+    frame of the files; latents: (n, d) in input order."""
+
+    model: Model
+    centre_A: NDArray[np.float64]
+    latents: NDArray[np.float32]
+
+    @torch.no_grad()
+    def offsets(self, latents: NDArray[np.float32]) -> Offsets:
+        """Offsets for (B, d) latents."""
+        decoded: Offsets = self.model.decoder(torch.as_tensor(latents, dtype=torch.float32))
+        return decoded
+
+    @torch.no_grad()
+    def mixtures(self, latents: NDArray[np.float32]) -> GaussianMixture:
+        """Mixtures for (B, d) latents, centred."""
+        return apply_offsets(self.model.neutral, self.offsets(latents))
+
+
+def read_run(folder: Path) -> RunResults:
+    """Read weights.safetensors and latents.npy of a finished run.
+
+    Raises UserError if the folder is no finished heterogeneity run.
+    """
+    weights_path, latents_path = folder / "weights.safetensors", folder / "latents.npy"
+    if not weights_path.exists() or not latents_path.exists():
+        raise UserError(
+            f"{folder} holds no finished run of 'gmmflex heterogeneity': run or resume it first"
+        )
+    try:
+        with safe_open(weights_path, framework="pt") as stored:
+            about = json.loads((stored.metadata() or {}).get("gmmflex", "{}"))
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        neutral = GaussianMixture(
+            *(state.pop(f"neutral.{part}") for part in ("positions_A", "amplitudes", "sigmas_A"))
+        )
+        centre: Tensor = state.pop("neutral.centre_A")
+        width = float(state.pop("decoder.smoothing_A"))
+        varies = state.pop("decoder.varies")
+        encoder = Encoder(about["encoder_inputs"], about["latent_dim"])
+        smoothing = smoothing_matrix(neutral.positions_A, max(width, 1e-3))
+        decoder = FreeDecoder(about["latent_dim"], smoothing, varies, tuple(about["vary"]))
+        model = Model(encoder, decoder, neutral)
+        model.load(state)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as fault:
+        raise UserError(
+            f"{weights_path} was not written by this version of gmmflex: run the analysis again"
+        ) from fault
+    return RunResults(model, centre.numpy(), np.load(latents_path, allow_pickle=False))
