@@ -60,6 +60,8 @@ def _refused(path, *words):
         (_changed("rlnImageName", 2, "x@p.mrcs"), ["'x@p.mrcs'", "row 3", "000001@stack.mrcs"]),
         (_changed("rlnImageName", 2, "000000@p.mrcs"), ["000000@p.mrcs", "row 3"]),
         (_changed("rlnImageName", 2, "@p.mrcs"), ["@p.mrcs", "row 3"]),
+        (_changed("rlnImageName", 2, "3@"), ["'3@'", "row 3"]),
+        (_changed("rlnImageName", 2, "9" * 30 + "@p.mrcs"), ["99@p.mrcs", "row 3"]),
         (_changed("rlnImageName", 4, "p.mrcs"), ["row 5", "without an image number", "6 images"]),
         (_changed("rlnImageName", 4, "000007@p.mrcs"), ["image 7", "row 5", "holds 6 images"]),
         (_with(rlnTomoName=["TS_01"] * 6), ["tomography", "_rlnTomoName"]),

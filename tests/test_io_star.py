@@ -91,6 +91,7 @@ def test_numbers_keep_what_single_precision_can_hold(tmp_path):
         (b"data_p\nloop_\n_rlnA\n_rlnB\n1 2 3\n", "Wrong number of values"),
         (b"data_p\nloop_\n_rlnA\n_rlnA\n1 2\n", "_rlnA twice"),
         (b"data_p\nloop_\n_rlnA\n1\n\ndata_p\nloop_\n_rlnA\n1\n", "two tables named data_p"),
+        (b"data_p\nloop_\n_rlnA\n\xe9t\xe9\n", "plain ASCII in line 4"),
         (b"data_p\n_rlnB 3\nloop_\n_rlnA\n1\n", "more than one table in data_p"),
     ],
 )

@@ -74,10 +74,12 @@ def split_image_names(
     numbers = [number if at else "0" for number, at, _ in parts]
     try:
         one_based = np.array(numbers, dtype=np.str_).astype(np.int64)
-        wrong = np.flatnonzero((one_based < 1) & np.array([bool(at) for _, at, _ in parts]))
-    except ValueError:
+        numbered = np.array([bool(at) for _, at, _ in parts])
+        nameless = np.array([not stack for _, _, stack in parts])
+        wrong = np.flatnonzero((numbered & (one_based < 1)) | nameless)
+    except (ValueError, OverflowError):
         one_based = np.zeros(0, dtype=np.int64)
-        wrong = np.flatnonzero([not number.isdecimal() for number in numbers])
+        wrong = np.flatnonzero([not (n.isdecimal() and len(n) < 18) for n in numbers])
     if len(wrong):
         raise UserError(
             f"{source} has the image name {names[wrong[0]]!r} in row {wrong[0] + 1} of "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from gmmflex.engine.io.errors import UserError
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # (offset, magic bytes, what a person would call such a file)
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -41,13 +43,8 @@ def looks_like(head: bytes) -> str:
         return "an HTML page"
     if start.startswith(b"<?xml"):
         return "an XML file"
-    if b"\x00" in head:
-        return "a binary file of unknown kind"
-    try:
-        head[:-3].decode("utf-8")
-    except UnicodeDecodeError:
-        return "a binary file of unknown kind"
-    return "a text file"
+    # text in whatever encoding has line breaks and tabs, and no other control characters
+    return "a binary file of unknown kind" if _CONTROL.search(head) else "a text file"
 
 
 def read_head(path: Path, size: int = 1024) -> bytes:

@@ -64,6 +64,7 @@ def read_star(path: str | Path) -> dict[str, StarTable]:
     try:
         document = gemmi.cif.read_file(str(path), check_level=0)
     except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
+        _refuse_accents(path)
         reason = " ".join(str(error).replace(f"{path}:", "line ").split())
         raise UserError(
             f"{path} is not a readable STAR file ({reason}); repair it or export it again."
@@ -112,6 +113,17 @@ def format_column(values: NDArray[np.generic]) -> list[str]:
     ):
         return tokens
     return [_quote(token) if _NEEDS_QUOTES.search(token) else token for token in tokens]
+
+
+def _refuse_accents(path: Path) -> None:
+    """The STAR grammar is plain ASCII; gemmi's own message for anything else says less."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.isascii():
+                raise UserError(
+                    f"{path} has characters other than plain ASCII in line {number}, which STAR "
+                    "does not allow; replace them (accents in file names, for example)."
+                )
 
 
 def _read_block(block: gemmi.cif.Block, name: str, path: Path, may_be_quoted: bool) -> StarTable:
