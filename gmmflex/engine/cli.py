@@ -53,11 +53,17 @@ def _root(
 @app.command()
 def info(
     file: Annotated[Path, typer.Argument(help="A star, cs, map, stack, model or run folder.")],
+    passthrough: Annotated[
+        Path | None, typer.Option(help="The cs file with the fields that FILE lacks.")
+    ] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder of the stacks, if not where the file says.")
+    ] = None,
 ) -> None:
     """Show what a file holds, with units, and what looks wrong."""
     from gmmflex.engine.stages.info import describe
 
-    typer.echo(str(describe(file)))
+    typer.echo(str(describe(file, passthrough=passthrough, image_root=image_root)))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.image_paths import LocatedStacks, locate_stacks
 from gmmflex.engine.io.image_stacks import ImageStacks, open_stacks
 from gmmflex.engine.io.particle_set import CtfParameters, ParticleRecords, Particles
-from gmmflex.engine.io.relion_export import relion_tables
+from gmmflex.engine.io.relion_export import tables_of_particles
 from gmmflex.engine.io.relion_particles import read_relion_records
 from gmmflex.engine.io.relion_tables import find_particle_table
 from gmmflex.engine.io.sniff import looks_like, read_head
@@ -124,7 +124,7 @@ def write_particles_star(
         if np.shape(values) != (len(particles),):
             raise ValueError(f"{label} has shape {np.shape(values)} for {len(particles)} particles")
     if particles.format.startswith(CRYOSPARC_FORMAT):
-        tables = relion_tables(particles, particles.image_names)
+        tables = tables_of_particles(particles, particles.image_names)
         uids = cryosparc_uids(particles.source)[particles.source_rows]
         tables[1] = StarTable("particles", {**tables[1].columns, "ucsfUid": uids})
     else:

@@ -29,14 +29,14 @@ def write_relion_star(path: Path, particles: Particles) -> None:
         ],
         dtype=object,
     )
-    tables = relion_tables(particles, names)
+    tables = tables_of_particles(particles, names)
     if particles.image_ids is not None:
         columns = {**tables[1].columns, "rlnImageId": particles.image_ids}
         tables[1] = StarTable("particles", columns)
     write_star(path, tables)
 
 
-def relion_tables(particles: Particles, image_names: NDArray[np.object_]) -> list[StarTable]:
+def tables_of_particles(particles: Particles, image_names: NDArray[np.object_]) -> list[StarTable]:
     """Optics and particles tables of RELION 3.1 with everything that `Particles` knows.
 
     image_names: (n,) what to write as rlnImageName. Optics groups with the same microscope
