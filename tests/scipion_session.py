@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HOSTS = """[localhost]
 PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
 MANDATORY = False
@@ -54,6 +56,14 @@ class Scipion:
 
     def protocol(self, class_name: str) -> Any:
         return self.domain.getProtocols()[class_name]
+
+
+@pytest.fixture(scope="session")
+def scipion(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scipion:
+    """Scipion with all its plugins, in a folder of its own."""
+    # flexutils imports joblib.testing, which uses this mark
+    request.config.addinivalue_line("markers", "timeout: of joblib.testing")
+    return start(tmp_path_factory.mktemp("scipion"))
 
 
 def start(home: Path) -> Scipion:

@@ -6,18 +6,15 @@ import os
 
 import numpy as np
 import pytest
-import scipion_session
 from scipion_samples import BOX_PX, PIXEL_SIZE_A, simulated
+from scipion_session import scipion
 
 from gmmflex.engine.io.star import read_star, write_star
 
+__all__ = ["scipion"]  # a fixture
+
 # Scipion and its plugins warn about their own dependencies
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def scipion(tmp_path_factory):
-    return scipion_session.start(tmp_path_factory.mktemp("scipion"))
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from pyworkflow import BETA
 
 from gmmflex.constants import LATENTS_STAR_FILE, NEUTRAL_MODEL_FILE, WEIGHTS_FILE
 from gmmflex.convert import read_particle_set, star_tables
-from gmmflex.engine.io.maps import write_map
+from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star, write_star
 from gmmflex.latent_output import fill_flex_set, latents_by_id
 from gmmflex.original_metadata import columns_from_star, rejoin
 from gmmflex.protocols.engine_job import RunsEngine
 from gmmflex.protocols.heterogeneity_form import define_parameters
-from gmmflex.protocols.scipion_maps import read_scipion_map
+from gmmflex.protocols.scipion_maps import centred_like, read_scipion_map
 from gmmflex.protocols.step_keys import as_text, file_key, input_key
 
 STACK_SUFFIXES = (".mrcs", ".mrc")
@@ -53,7 +53,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
         )
         settings = as_text(**self._settings())
         self._insertFunctionStep(self.convertInputStep, inputs, needsGPU=False)
-        mask = as_text(mask=input_key(self.inputMask))
+        mask = as_text(mask=input_key(self.inputMask), gaussians=input_key(self.inputGaussians))
         self._insertFunctionStep(self.convertMaskStep, mask, needsGPU=False)
         self._insertFunctionStep(self.trainStep, inputs, settings, needsGPU=True)
         self._insertFunctionStep(self.createOutputStep, inputs, settings, needsGPU=False)
@@ -71,10 +71,15 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
         write_star(self._starPath(), star_tables(columns))
 
     def convertMaskStep(self, mask):
-        """The mask as MRC with Scipion's pixel size in its header."""
+        """The mask as MRC, in the frame of the neutral mixture.
+
+        Scipion takes mask and map to lie on each other voxel by voxel, wherever their files say
+        that their origins are.
+        """
         if self.inputMask.get() is not None:
-            mask_map = read_scipion_map(self.inputMask.get(), self._getTmpPath("mask.mrc"))
-            write_map(self._maskPath(), mask_map)
+            given = read_scipion_map(self.inputMask.get(), self._getTmpPath("mask.mrc"))
+            neutral = read_map(self.inputGaussians.get().getMapFileName())
+            write_map(self._maskPath(), centred_like(given, neutral))
 
     def trainStep(self, inputs, settings):
         self._prepareRunFolder(self._runFolder(), inputs + settings)

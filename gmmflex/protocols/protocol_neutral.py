@@ -2,10 +2,12 @@
 
 import os
 from enum import Enum
+from pathlib import Path
 
 from pwem.objects import AtomStruct, Transform, Volume
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
+from pyworkflow.object import String
 from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import (
     GE,
@@ -17,6 +19,7 @@ from pyworkflow.protocol.params import (
 )
 
 from gmmflex import map_frame
+from gmmflex.chimerax_script import mixture_script
 from gmmflex.constants import NEUTRAL_MAP_FILE, NEUTRAL_MODEL_FILE
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.models import read_model
@@ -239,7 +242,11 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         volume.setOrigin(origin)
 
         model = AtomStruct(filename=model_file, pseudoatoms=True)
-        model.setVolume(volume)
+        model.setVolume(volume.clone())
+        script = self._getExtraPath("mixture_over_map.cxc")
+        background = self._mapPath() if self._hasMap() else map_file
+        Path(script).write_text(mixture_script(model_file, background), encoding="utf-8")
+        model._chimeraScript = String(script)  # what Scipion's ChimeraX viewer opens
 
         self._defineOutputs(
             **{

@@ -5,10 +5,11 @@ import os
 from pyworkflow.protocol.params import LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, Viewer
 
+from gmmflex.chimerax_script import mixture_script
 from gmmflex.constants import NEUTRAL_FSC_FILE, SUMMARY_FILE
 from gmmflex.objects import GaussianModel
 from gmmflex.protocols import ProtGmmflexNeutral
-from gmmflex.viewers.chimerax import mixture_script, script_view
+from gmmflex.viewers.chimerax import script_view
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.plots import draw_fsc
 from gmmflex.viewers.run_files import read_json_file, read_table
