@@ -39,7 +39,7 @@ def gaussian_density(positions_A, amplitudes, sigmas_A, box, pixel_A, centre_A):
 
 
 def gaussian_transform(positions_A, amplitudes, sigmas_A, frequencies_per_A):
-    """Σ a exp(−2π²σ²|k|²) exp(−2πi k·p) at frequencies (..., d) for positions (N, d), complex128."""
+    """Σ a exp(−2π²σ²|k|²) exp(−2πi k·p) at frequencies (..., d), positions (N, d)."""
     k = np.asarray(frequencies_per_A, np.float64)
     total = np.zeros(k.shape[:-1], complex)
     for position, amplitude, sigma in zip(positions_A, amplitudes, sigmas_A, strict=True):

@@ -134,6 +134,27 @@ def fourier_of_map(data: Tensor, grid: ShellGrid) -> Tensor:
     return torch.cat([transform[:, -shell:], transform[:, : shell + 1]], dim=1)
 
 
+def map_of_fourier(half_space: Tensor, grid: ShellGrid, box: int) -> Tensor:
+    """Cubic map of a half space, coefficients beyond it being zero; inverse of `fourier_of_map`.
+
+    half_space: (2S + 1, 2S + 1, S + 1) complex. Returns (box, box, box), box ≥ 2S + 1.
+    """
+    shell = grid.max_shell
+    where = torch.arange(-shell, shell + 1, device=half_space.device) % box
+    full = half_space.new_zeros((box, box, box // 2 + 1))
+    full[where[:, None], where, : shell + 1] = half_space
+    data: Tensor = torch.fft.fftshift(torch.fft.irfftn(full, s=(box, box, box)))
+    return data
+
+
+def soft_low_pass(grid: ShellGrid, resolution_A: float) -> Tensor:
+    """Weights of the half space: 1 up to a resolution, then a cosine to 0 at the last shell."""
+    frequency = frequency_squared(grid).sqrt() * grid.extent_A
+    first = grid.extent_A / resolution_A
+    fraction = (frequency - first) / max(grid.max_shell + 0.5 - first, 0.5)
+    return 0.5 * (1 + torch.cos(math.pi * fraction.clamp(0.0, 1.0)))
+
+
 def frequency_squared(grid: ShellGrid) -> Tensor:
     """|k|² in 1/Å² on the half space."""
     return _index_squared(grid).to(torch.float32) / grid.extent_A**2

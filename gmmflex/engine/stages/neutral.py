@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.cluster import KMeans
 
@@ -16,16 +15,9 @@ from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.mixture_file import write_mixture
 from gmmflex.engine.io.models import AtomicModel, read_model
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
-from gmmflex.engine.model.density import (
-    fourier_density,
-    fourier_of_map,
-    shell_correlation,
-    shell_grid,
-    shells,
-    splat,
-)
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.stages.neutral_comparison import compare
 from gmmflex.engine.stages.neutral_ladder import Ladder, climb_from_map, climb_from_model
 from gmmflex.engine.stages.neutral_pictures import draw_neutral
 from gmmflex.engine.stages.neutral_target import (
@@ -164,19 +156,6 @@ def _fewer(atoms: GaussianMixture, wanted: int, seed: int) -> GaussianMixture:
     return GaussianMixture.from_arrays(fit.cluster_centers_, mass, sigma)
 
 
-def fsc_against(
-    mixture: GaussianMixture,
-    data: NDArray[np.floating[Any]],
-    pixel_size_A: float,
-    resolution_A: float,
-) -> torch.Tensor:
-    """FSC of a centred mixture and a map (M, M, M) for the shells up to a resolution."""
-    grid = shell_grid(data.shape[0], pixel_size_A, resolution_A)
-    transform = fourier_of_map(torch.tensor(data, dtype=torch.float32), grid)
-    with torch.no_grad():
-        return shell_correlation(fourier_density(mixture, grid), transform, shells(grid))
-
-
 def _write(
     settings: NeutralSettings,
     target: Target,
@@ -188,12 +167,9 @@ def _write(
     density, output = target.density, settings.output
     mixture = ladder.mixture
     extent = density.box_px * density.pixel_size_A
-    # The curve goes on to the map's Nyquist limit, so that one sees where it ends.
-    finest = 2 * density.pixel_size_A
-    whole = fsc_against(mixture, density.data, density.pixel_size_A, finest)
-    plain = fsc_against(mixture, target.unmasked, density.pixel_size_A, finest)
+    seen = compare(mixture, target, settings.resolution_A)
+    whole, plain, rendered = seen.masked, seen.unmasked, seen.rendered
     used = ladder.rungs[-1].fsc
-    rendered = splat(mixture, density.box_px, density.pixel_size_A).numpy()
 
     from_model = model is not None and ladder.n_of_model == len(model)
     write_mixture(
@@ -205,7 +181,7 @@ def _write(
     )
     write_map(
         output / "neutral.mrc",
-        Map(rendered.astype(np.float32), density.pixel_size_A, density.origin_A),
+        Map(rendered, density.pixel_size_A, density.origin_A),
     )
     with replacing(output / "frc.csv") as temporary:
         rows = ["frequency_per_A,resolution_A,fsc,fsc_unmasked"]

@@ -30,7 +30,7 @@ def draw_neutral(
     settings: NeutralSettings,
 ) -> None:
     """Write the picture (PNG): projections of map and mixture along x, y, z, and the FSC."""
-    figure = Figure(figsize=(13, 7.2), layout="constrained")
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
         f"Neutral mixture: {mixture.n_gaussians} Gaussians, {settings.resolution_A:g} Å",
