@@ -42,17 +42,25 @@ EXTRAS = {
     # Test runner, linters and the outside programs that the tests compare with.
     "test": [
         "pytest>=8",
+        "pytest-xdist>=3.5",
         "hypothesis>=6",
         "ruff>=0.5",
         "mypy>=1.8",
         "import-linter>=2.1",
-        "torch-ctf>=0.4",
+        "torch-ctf>=0.0.6",
         "finufft>=2.2",
         "MDAnalysis>=2.4",
         "MDAnalysisTests>=2.4",
     ],
     # Other Scipion plugins whose converters and protocols the tests exchange objects with.
-    "scipion-test": ["scipion-app>=3.7", "scipion-em-relion>=5.0", "scipion-em-flexutils>=3.4"],
+    "scipion-test": [
+        "scipion-app>=3.7",
+        "scipion-em-relion>=5.0",
+        "scipion-em-flexutils>=3.4",
+        # flexutils imports this package (no binaries are needed); it wants a scipy older than
+        # the one that scipion-em needs on Python 3.12
+        "scipion-em-xmipp>=24; python_version < '3.12'",
+    ],
 }
 
 

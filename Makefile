@@ -1,0 +1,61 @@
+# Everything starts from a bare machine with Python 3.10, 3.11 or 3.12; see README.md.
+# PYTHON=/path/to/python chooses another interpreter than the one that is found.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+FULL := .venv
+ENGINE := .venv-engine
+BIN := $(FULL)/bin
+# One thread for each of the processes below: they share the cores already.
+export OMP_NUM_THREADS ?= 1
+JOBS ?= 2
+
+.PHONY: help test demo gui lint test-full test-gui test-engine environment environment-engine system clean
+
+help:
+	@echo "make demo   simulate particles, run the whole path in a Scipion project, draw pictures"
+	@echo "make test   linters and all tests, with Scipion and without"
+	@echo "make gui    open the project that make demo left in Scipion's window"
+	@echo "make lint   ruff, mypy and import-linter only"
+	@echo "make clean  remove environments and results"
+
+test: system lint test-full test-gui test-engine
+	@echo "all tests passed"
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-full: environment
+	$(BIN)/python -m pytest tests -n $(JOBS) --dist loadfile --ignore-glob='tests/test_gui_*'
+
+test-gui: environment system
+	$(BIN)/python -m pytest tests/test_gui_*.py
+
+test-engine: environment-engine
+	$(ENGINE)/bin/python -m pytest tests -n $(JOBS) --dist loadfile -m "not slow" \
+		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*'
+
+demo: export OMP_NUM_THREADS =
+demo: environment
+	$(BIN)/python -m demo.run
+
+gui: environment
+	$(BIN)/python -m demo.open_gui
+
+environment:
+	@scripts/make_environment.sh $(FULL) constraints.txt engine,scipion,test,scipion-test
+
+environment-engine:
+	@scripts/make_environment.sh $(ENGINE) constraints-engine.txt engine,test
+
+system:
+	@scripts/install_system_packages.sh
+
+clean:
+	rm -rf $(FULL) $(ENGINE) build dist demo_output *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
