@@ -28,6 +28,9 @@ from gmmflex.engine.stages.neutral_target import (
 )
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 
+# Fewer make no mixture whose spread could be measured.
+_LEAST_ATOMS = 4
+
 
 class NeutralSettings(BaseModel):
     """Everything `gmmflex neutral` can be told; defaults are those of the command line."""
@@ -84,13 +87,13 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
 def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
     model = read_model(path)
     if atoms == "all":
-        heavy = np.array([str(e).upper() not in ("H", "D") for e in model.elements])
-        return model.subset(np.flatnonzero(heavy))
-    chosen = model.alpha_carbons()
-    if len(chosen) == 0:
-        raise UserError(
-            f"{path} holds no alpha carbons and no nucleic-acid phosphorus atoms: use --from all"
-        )
+        chosen = np.flatnonzero([str(e).upper() not in ("H", "D") for e in model.elements])
+        kind, remedy = "atoms", "give a model of a macromolecule"
+    else:
+        chosen = model.alpha_carbons()
+        kind, remedy = "alpha carbons or nucleic-acid phosphorus atoms", "use --from all"
+    if len(chosen) < _LEAST_ATOMS:
+        raise UserError(f"{path} holds only {len(chosen)} {kind}: {remedy}")
     return model.subset(chosen)
 
 
@@ -102,6 +105,11 @@ def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
         return target
     assert model is not None
     assert settings.model is not None
+    if settings.gaussians is not None and settings.gaussians > len(model):
+        raise UserError(
+            f"--gaussians {settings.gaussians} is more than the {len(model)} atoms of "
+            f"{settings.model}: use --from all, fewer Gaussians, or add --map for the rest"
+        )
     if (settings.box_px is None) != (settings.pixel_size_A is None):
         raise UserError("--box and --pixel-size describe one box: give both of them or neither")
     everything = _chosen_atoms(settings.model, "all")
@@ -138,11 +146,6 @@ def _build(
     if wanted is not None and wanted < atoms.n_gaussians:
         atoms = _fewer(atoms, wanted, settings.seed)
         log(f"{len(model)} atoms are gathered into {wanted} Gaussians")
-    if wanted is not None and wanted > atoms.n_gaussians and settings.map is None:
-        raise UserError(
-            f"--gaussians {wanted} is more than the {atoms.n_gaussians} atoms of {settings.model}: "
-            "use --from all, fewer Gaussians, or add --map for the rest"
-        )
     return climb_from_model(target, atoms, resolution, wanted, settings.seed, device, log)
 
 
