@@ -136,7 +136,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
             "may differ from the one in the file. *automatic* takes the one in which the fitted "
             "model lies in density, and Scipion's where no model is given.",
         )
-        group = form.addGroup("Mask", condition=f"source != {FROM_MODEL}")
+        group = form.addGroup("Where Gaussians may lie", condition=f"source != {FROM_MODEL}")
         group.addParam(
             "maskMode",
             EnumParam,

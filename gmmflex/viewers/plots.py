@@ -36,13 +36,16 @@ def latent_axes(latents: np.ndarray, principal: bool) -> list[Axis]:
     ]
 
 
-def density_picture(x: np.ndarray, y: np.ndarray, bins: int, smoothing_bins: float):
-    """Smoothed counts on a grid, their edges, and the density at each point.
+def density_picture(x: np.ndarray, y: np.ndarray, bins: int):
+    """Counts on a grid, their smoothed version, the edges, and the density at each point.
 
-    The time it takes hardly depends on the number of points: half a million need 0.1 s.
+    The width of the smoothing falls with n^(-1/6) (Scott's rule for two dimensions). The time
+    hardly depends on the number of points: half a million need 0.1 s.
     """
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=bins)
-    smooth = ndimage.gaussian_filter(counts, smoothing_bins, mode="constant")
+    # a cloud spans about five standard deviations; narrower than Scott, since clouds have shape
+    width = 0.6 * bins / 5 * len(x) ** (-1 / 6)
+    smooth = ndimage.gaussian_filter(counts, width, mode="constant")
     column = np.clip(np.searchsorted(x_edges, x, side="right") - 1, 0, bins - 1)
     row = np.clip(np.searchsorted(y_edges, y, side="right") - 1, 0, bins - 1)
     at_points = smooth[column, row]
@@ -52,31 +55,9 @@ def density_picture(x: np.ndarray, y: np.ndarray, bins: int, smoothing_bins: flo
 
 
 def draw_latent_space(figure, x: Axis, y: Axis, title: str) -> None:
-    """Particles as points coloured by how many lie around them, densest on top.
-
-    Above 20,000 points their grid is drawn instead of each point, which looks the same.
-    """
+    """Particles as points coloured by how many lie around them, densest on top."""
     axes = figure.add_subplot()
-    if len(x.values) <= FEW_POINTS:
-        _, _, _, density = density_picture(x.values, y.values, 128, 3.0)
-        order = np.argsort(density)
-        drawn = axes.scatter(
-            x.values[order],
-            y.values[order],
-            c=density[order],
-            s=float(np.clip(20_000 / max(len(order), 1), 3, 22)),
-            cmap=COLOUR_MAP,
-            vmin=0,
-            vmax=1,
-            linewidths=0,
-            rasterized=True,
-        )
-    else:
-        counts, smooth, (x_edges, y_edges), _ = density_picture(x.values, y.values, 360, 4.0)
-        picture = np.ma.masked_where(counts == 0, smooth)
-        drawn = axes.pcolormesh(
-            x_edges, y_edges, picture.T, cmap=COLOUR_MAP, vmin=0, vmax=1, rasterized=True
-        )
+    drawn = _draw_cloud(axes, x.values, y.values, 360, 22)
     axes.set_xlabel(x.label)
     axes.set_ylabel(y.label)
     axes.set_title(f"{title}\n{len(x.values):,} particles", fontsize=11)
@@ -85,6 +66,29 @@ def draw_latent_space(figure, x: Axis, y: Axis, title: str) -> None:
     bar = figure.colorbar(drawn, ax=axes, shrink=0.85, pad=0.02)
     bar.set_label("Density of particles (1 = highest)")
     bar.outline.set_visible(False)
+
+
+def _draw_cloud(axes, x, y, bins, largest_point):
+    """Each point, or above 20,000 points their grid, which then looks the same."""
+    if len(x) > FEW_POINTS:
+        counts, smooth, (x_edges, y_edges), _ = density_picture(x, y, bins)
+        picture = np.ma.masked_where(counts == 0, smooth)
+        return axes.pcolormesh(
+            x_edges, y_edges, picture.T, cmap=COLOUR_MAP, vmin=0, vmax=1, rasterized=True
+        )
+    _, _, _, density = density_picture(x, y, 128)
+    order = np.argsort(density)
+    return axes.scatter(
+        x[order],
+        y[order],
+        c=density[order],
+        s=float(np.clip(20_000 / max(len(order), 1), 3, 22)) * largest_point / 22,
+        cmap=COLOUR_MAP,
+        vmin=0,
+        vmax=1,
+        linewidths=0,
+        rasterized=True,
+    )
 
 
 def draw_latent_overview(figure, axes_to_show: list[Axis], title: str) -> None:
@@ -98,14 +102,11 @@ def draw_latent_overview(figure, axes_to_show: list[Axis], title: str) -> None:
                 axes.axis("off")
                 continue
             if i == j:
-                axes.hist(column_axis.values, bins=60, color=BLUE, alpha=0.85)
+                bins = int(np.clip(np.sqrt(len(column_axis.values)), 12, 60))
+                axes.hist(column_axis.values, bins=bins, color=BLUE, alpha=0.85)
                 axes.yaxis.set_visible(False)
             else:
-                counts, smooth, edges, _ = density_picture(
-                    column_axis.values, row_axis.values, 120, 1.5
-                )
-                picture = np.ma.masked_where(counts == 0, smooth)
-                axes.pcolormesh(*edges, picture.T, cmap=COLOUR_MAP, vmin=0, rasterized=True)
+                _draw_cloud(axes, column_axis.values, row_axis.values, 120, 8)
             short = column_axis.label.split(" (")[0], row_axis.label.split(" (")[0]
             axes.set_xlabel(short[0] if i == n - 1 else "", fontsize=9)
             axes.set_ylabel(short[1] if j == 0 and i > 0 else "", fontsize=9)
@@ -117,7 +118,11 @@ def draw_latent_overview(figure, axes_to_show: list[Axis], title: str) -> None:
 
 
 def draw_training(figure, metrics: dict[str, np.ndarray]) -> None:
-    """Loss of the particles trained on and of those held out, and the learning rate below."""
+    """How well the model's projections agree with the images, for the particles trained on and
+    for those held out, and the learning rate below.
+
+    The loss is minus the weighted FRC of projection and image, so its negative is drawn.
+    """
     has_rate = "learning_rate" in metrics
     if has_rate:
         top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
@@ -130,8 +135,8 @@ def draw_training(figure, metrics: dict[str, np.ndarray]) -> None:
         ("test_loss", "held out", ORANGE),
     ):
         if name in metrics:
-            top.plot(epochs, metrics[name], color=colour, marker=marker, ms=4, label=label)
-    top.set_ylabel("Loss (lower is better)")
+            top.plot(epochs, -metrics[name], color=colour, marker=marker, ms=4, label=label)
+    top.set_ylabel("Agreement with the images\n(weighted FRC, higher is better)")
     top.set_title("Training", fontsize=11)
     top.legend(title="Particles", frameon=False)
     _quiet(top)
@@ -149,8 +154,19 @@ def draw_fsc(figure, table: dict[str, np.ndarray], resolution_A: float | None) -
     axes = figure.add_subplot()
     frequency = table["frequency_per_A"]
     if "fsc_unmasked" in table:
-        axes.plot(frequency, table["fsc_unmasked"], color=GREY, lw=1.3, label="whole map")
-    axes.plot(frequency, table["fsc"], color=BLUE, lw=2, label="map inside the mask")
+        axes.plot(
+            frequency,
+            table["fsc_unmasked"],
+            color=GREY,
+            lw=1.3,
+            ls="--",
+            label="whole map",
+            zorder=3,
+        )
+    marker = "o" if len(frequency) <= 40 else None
+    axes.plot(
+        frequency, table["fsc"], color=BLUE, lw=2, marker=marker, ms=4, label="map inside the mask"
+    )
     last = float(frequency[-1])
     for level in (FSC_GOOD, FSC_HALF_MAPS):
         axes.axhline(level, color=ORANGE, lw=0.9, ls="--")

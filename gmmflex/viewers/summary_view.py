@@ -39,7 +39,7 @@ class SummaryView(View):
             height=min(len(self._rows), 22),
             style="Gmmflex.Treeview",
         )
-        table.heading("#0", text="Figure", anchor="w")
+        table.heading("#0", text="Quantity", anchor="w")
         table.heading("value", text="Value", anchor="w")
         table.column("#0", width=300)
         table.column("value", width=380)

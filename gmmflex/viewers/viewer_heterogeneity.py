@@ -79,11 +79,12 @@ class GmmflexHeterogeneityViewer(ProtocolViewer):
             "showTraining",
             LabelParam,
             label="Training curves",
-            help="The two losses should fall and then stay level. If the loss of the particles "
-            "held out rises again, the network starts to learn noise.",
+            help="How well the projections of the moved mixture agree with the images. Both curves "
+            "should rise and then stay level; if the one of the particles held out falls again, "
+            "the network starts to learn noise.",
         )
         group.addParam(
-            "showSummary", LabelParam, label="Table of figures", help="Everything the run counted."
+            "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
         )
         group.addParam(
             "showParticles",

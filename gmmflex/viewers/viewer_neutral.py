@@ -65,7 +65,7 @@ class GmmflexNeutralViewer(ProtocolViewer):
             help="Gaussians as spheres, coloured by amplitude, inside the transparent map.",
         )
         form.addParam(
-            "showSummary", LabelParam, label="Table of figures", help="Everything the run counted."
+            "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
         )
 
     def _getVisualizeDict(self):

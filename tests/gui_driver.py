@@ -1,0 +1,90 @@
+"""Scipion's own project window, told what to do by lines of a file.
+
+    python gui_driver.py PROJECT_FOLDER COMMANDS_FILE
+
+Each line that is appended to COMMANDS_FILE does what a click does: `form ID` opens the form of a
+run, `new CLASS` that of a new one, `tab N` turns to a page of the newest form, `close` closes the
+newest window, `select ID` selects a run, `tree NAME` another tree of protocols, `analyze ID`
+presses Analyze Results, `show PARAMETER` the eye beside a line of the viewer opened last, `quit`
+ends. Errors of Tk and of commands go to standard error.
+"""
+
+import sys
+import tkinter as tk
+from pathlib import Path
+from tkinter import ttk
+
+import pwem
+import pyworkflow
+from pyworkflow.gui.project import ProjectWindow
+from pyworkflow.viewer import ProtocolViewer
+
+POLL_MS = 200
+
+
+class Driver:
+    """Runs commands one by one inside Tk's own loop."""
+
+    def __init__(self, window, commands):
+        self.window = window
+        self.commands = commands
+        self.done = 0
+        self.viewers = []
+
+    def poll(self):
+        lines = self.commands.read_text().splitlines()
+        self.window.root.after(POLL_MS, self.poll)
+        if len(lines) > self.done:
+            self.done += 1
+            # an error ends this callback only; Tk prints it
+            self.obey(*lines[self.done - 1].split(None, 1))
+
+    def obey(self, command, argument=""):
+        project, view = self.window.project, self.window.viewWidget
+        if command == "form":
+            view._openProtocolForm(project.getProtocol(int(argument)))
+        elif command == "new":
+            kind = project.getDomain().getProtocols()[argument]
+            view._openProtocolForm(project.newProtocol(kind))
+        elif command == "tab":
+            notebooks(self.window.root)[-1].select(int(argument))
+        elif command == "close":
+            toplevels = [w for w in self.window.root.winfo_children() if isinstance(w, tk.Toplevel)]
+            toplevels[-1].destroy()
+        elif command == "select":
+            view._selectItemProtocol(project.getProtocol(int(argument)))
+        elif command == "tree":
+            project.settings.setProtocolView(argument)
+            view.protCfg = view.getCurrentProtocolView()
+            view.updateProtocolsTree(view.protCfg)
+        elif command == "analyze":
+            view._analyzeResults(project.getProtocol(int(argument)), None)
+        elif command == "show":
+            self.viewers[-1]._visualizeParam(argument)
+        elif command == "quit":
+            self.window.root.destroy()
+
+
+def notebooks(widget) -> list:
+    """Every row of tabs below a widget, in the order they were made."""
+    own = [widget] if isinstance(widget, ttk.Notebook) else []
+    return own + [found for child in widget.winfo_children() for found in notebooks(child)]
+
+
+def main(project_folder: str, commands: str) -> None:
+    pyworkflow.Config.setDomain(pwem)
+    window = ProjectWindow(project_folder)
+    driver = Driver(window, Path(commands))
+    opened = ProtocolViewer.visualize
+
+    def remember(viewer, *arguments, **keywords):
+        driver.viewers.append(viewer)
+        return opened(viewer, *arguments, **keywords)
+
+    ProtocolViewer.visualize = remember
+    window.root.after(POLL_MS, driver.poll)
+    window.show()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
