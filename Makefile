@@ -38,7 +38,7 @@ test-gui: environment system
 
 test-engine: environment-engine
 	$(ENGINE)/bin/python -m pytest tests -n $(JOBS) --dist loadfile -m "not slow" \
-		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*'
+		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*' --ignore=tests/test_io_relion_roundtrip.py
 
 demo: export OMP_NUM_THREADS =
 demo: environment

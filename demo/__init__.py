@@ -1,0 +1,1 @@
+"""`make demo`: from simulated particles to a latent space, through a real Scipion project."""
