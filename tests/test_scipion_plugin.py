@@ -1,0 +1,412 @@
+"""The plugin class, the forms and what the protocols say before they run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipion_samples import BOX_PX, PIXEL_SIZE_A, simulated
+from scipion_session import scipion
+
+from gmmflex import engine_program
+from gmmflex.engine.io.maps import Map, read_map, write_map
+from gmmflex.engine.io.models import read_model
+
+__all__ = ["scipion"]  # a fixture
+
+# Scipion and its plugins warn about their own dependencies
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def plugin(scipion):
+    import gmmflex
+
+    return gmmflex.Plugin
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return simulated(tmp_path_factory.mktemp("data"), particles=20)
+
+
+@pytest.fixture(scope="module")
+def project(scipion):
+    return scipion.project("Forms")
+
+
+# ------------------------------ plugin ------------------------------------------
+
+
+def test_import_needs_neither_scipion_nor_torch():
+    code = (
+        "import sys, gmmflex; "
+        "print([m for m in ('pwem', 'pyworkflow', 'torch', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_scipion_half_imports_no_torch(scipion):
+    code = (
+        "import sys, pwem, pyworkflow; pyworkflow.Config.setDomain(pwem); "
+        "import gmmflex.protocols, gmmflex.viewers, gmmflex.objects; "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "False"
+
+
+def test_scipion_finds_everything(scipion):
+    protocols = scipion.domain.getProtocols()
+    for name in (
+        "ProtGmmflexImportParticles",
+        "ProtGmmflexNeutral",
+        "ProtGmmflexHeterogeneity",
+    ):
+        assert name in protocols
+        assert os.path.exists(protocols[name].getPluginLogoPath())
+    assert "GaussianModel" in scipion.domain.getObjects()
+    module = scipion.domain.getPlugins()["gmmflex"]
+    assert {"Chen2021", "Chen2023"} <= set(module._bibtex)
+    viewers = scipion.domain.getViewers()
+    assert {"GmmflexHeterogeneityViewer", "GmmflexNeutralViewer"} <= set(viewers)
+
+
+def test_protocols_stand_in_the_flexibility_hub(scipion):
+    from pyworkflow.gui.project.viewprotocols_extra import ProtocolTreeConfig
+
+    hub = ProtocolTreeConfig.load(scipion.domain, "")["Flexibility Hub"]
+
+    def names(item):
+        own = [item.value] if item.tag == "protocol" else []
+        return own + [name for child in item for name in names(child)]
+
+    assert {"ProtGmmflexNeutral", "ProtGmmflexHeterogeneity"} <= set(names(hub))
+
+
+def test_environment_of_the_engine_has_no_pythonpath(plugin, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    assert "PYTHONPATH" not in plugin.getEnviron()
+    assert plugin.getEnviron()["PYTHONUNBUFFERED"] == "1"
+
+
+def test_program_runs_the_engine(plugin):
+    assert plugin.validateInstallation() == []
+    done = subprocess.run(
+        f"{plugin.getProgram()} --version",
+        shell=True,
+        env=plugin.getEnviron(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("gmmflex ")
+
+
+def test_engine_python_is_chosen_as_documented(monkeypatch, tmp_path):
+    own = tmp_path / "bin" / "python"
+    own.parent.mkdir()
+    own.touch()
+    choose = engine_program.engine_python
+    assert choose("", "", str(tmp_path)) == sys.executable
+    assert choose(". env/bin/activate", "", "") == ". env/bin/activate && python"
+    conda = choose("conda activate x", "eval hook &&", "")
+    assert conda == "eval hook && conda activate x && python"
+    monkeypatch.setattr(engine_program, "missing_modules", lambda: ["torch"])
+    assert choose("", "", str(tmp_path)) == str(own)
+
+
+def test_broken_environment_is_explained(plugin, monkeypatch):
+    monkeypatch.setitem(plugin._vars, "GMMFLEX_ENV_ACTIVATION", "cd / && python() { false; }")
+    monkeypatch.setattr(plugin, "_engine_faults", {})
+    text = " ".join(plugin.validateInstallation())
+    assert "engine cannot run" in text and "scipion installb gmmflex" in text
+
+
+def test_binaries_make_an_environment_of_their_own(plugin, tmp_path, monkeypatch):
+    """The very command of `scipion installb`, but for the packages that it downloads."""
+    asked = []
+    monkeypatch.setitem(plugin._vars, "GMMFLEX_HOME", str(tmp_path / "gmmflex-env"))
+    plugin.defineBinaries(
+        SimpleNamespace(addPackage=lambda name, **words: asked.append((name, words)))
+    )
+    ((name, words),) = asked
+    assert name == "gmmflex" and not words["default"]  # torch is here already
+    ((command, flag),) = words["commands"]
+    assert any(part.startswith("torch") for part in engine_program.engine_requirements())
+    assert "pip install" in command and flag == "engine_installed"
+
+    bare = engine_program.environment_command(str(tmp_path / "env"), [], flag)
+    subprocess.run(bare, shell=True, cwd=tmp_path, check=True)
+    assert (tmp_path / flag).exists()
+    done = subprocess.run(
+        [str(tmp_path / "env" / "bin" / "python"), "-c", "import gmmflex; print(gmmflex.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(tmp_path / "env") in done.stdout
+
+
+# ------------------------------ forms -------------------------------------------
+
+
+def test_every_parameter_has_help(scipion, project):
+    for name in (
+        "ProtGmmflexImportParticles",
+        "ProtGmmflexNeutral",
+        "ProtGmmflexHeterogeneity",
+    ):
+        protocol = project.newProtocol(scipion.protocol(name))
+        for parameter, definition in protocol._definition.iterAllParams():
+            if definition.getClassName() in ("Group", "Section"):
+                continue
+            if definition.help.get() is None:
+                assert parameter in ("hostName", "threads", "mpi") or parameter.startswith("_")
+
+
+def test_passthrough_is_asked_for_cs_files_only(scipion, project):
+    protocol = project.newProtocol(scipion.protocol("ProtGmmflexImportParticles"))
+    for file, expected in (("a.star", False), ("J3_particles.cs", True), ("", False)):
+        protocol.particlesFile.set(file)
+        assert bool(protocol.evalParamCondition("passthroughFile")) is expected
+
+
+def _volume(path, origin_A=None):
+    from pwem.objects import Transform, Volume
+
+    volume = Volume()
+    volume.setLocation(str(path))
+    volume.setSamplingRate(PIXEL_SIZE_A)
+    origin = Transform()
+    shift = -BOX_PX * PIXEL_SIZE_A / 2 if origin_A is None else origin_A
+    origin.setShifts(shift, shift, shift)
+    volume.setOrigin(origin)
+    return volume
+
+
+def test_neutral_says_what_is_missing_or_impossible(scipion, project, data):
+    protocol = project.newProtocol(scipion.protocol("ProtGmmflexNeutral"))
+    assert any("consensus map" in error for error in protocol._validate())
+    protocol.inputVolume.set(_volume(data / "consensus.mrc"))
+    protocol.resolution.set(6.0)
+    (error,) = protocol._validate()
+    assert "6 Å" in error and "8.20 Å" in error
+    protocol.resolution.set(12.0)
+    assert protocol._validate() == []
+    protocol.source.set(2)
+    assert any("atomic model" in error for error in protocol._validate())
+
+
+@pytest.mark.parametrize("frame", ["file", "scipion"])
+def test_map_and_model_are_brought_into_one_frame(scipion, project, data, tmp_path, frame):
+    """The model fits the map as its file says, or as Scipion says; either way it ends up in it."""
+    from pwem.objects import AtomStruct
+
+    protocol = project.newProtocol(
+        scipion.protocol("ProtGmmflexNeutral"), source=2, maskMode=2, resolution=12.0
+    )
+    project.saveProtocol(protocol)
+    protocol.makeWorkingDir()
+    model = read_model(data / "model.cif")
+    half_box = BOX_PX * PIXEL_SIZE_A / 2
+    if frame == "scipion":
+        from gmmflex.engine.io.models import write_models
+
+        write_models(
+            tmp_path / "model.cif", [model.with_coordinates(model.coordinates_A - half_box)]
+        )
+    path = data / "model.cif" if frame == "file" else tmp_path / "model.cif"
+    protocol.inputVolume.set(_volume(data / "consensus.mrc"))
+    protocol.inputModel.set(AtomStruct(filename=str(path)))
+    density = read_map(data / "consensus.mrc")
+    mask = Map((density.data > 0).astype(np.float32), 1.0, density.origin_A)
+    write_map(tmp_path / "mask.mrc", mask)
+    protocol.inputMask.set(_volume(tmp_path / "mask.mrc"))
+
+    protocol.convertInputStep("")
+    expected = 0.0 if frame == "file" else -half_box
+    written = read_map(protocol._mapPath())
+    assert written.origin_A == pytest.approx(expected)
+    assert written.pixel_size_A == pytest.approx(PIXEL_SIZE_A)
+    written_mask = read_map(protocol._maskPath())
+    assert written_mask.origin_A == pytest.approx(expected)
+    assert written_mask.pixel_size_A == pytest.approx(PIXEL_SIZE_A)  # not the header's 1 Å
+    words = [str(word) for word in protocol._engineArguments()]
+    assert "--model" in words and words[words.index("--mask") + 1] == protocol._maskPath()
+
+
+def test_mask_of_the_analysis_lies_on_the_mixture(tmp_path):
+    from gmmflex.protocols.scipion_maps import centred_like
+
+    reference = Map(np.zeros((32, 32, 32), np.float32), 4.0, np.array([-64.0, -64.0, -64.0]))
+    mask = Map(np.zeros((64, 64, 64), np.float32), 2.0, np.zeros(3))
+    # both centres (voxel M // 2) at the same place
+    assert centred_like(mask, reference).origin_A == pytest.approx(-64.0)
+
+
+def _particles(scipion, tmp_path, **flags):
+    from pwem.objects import SetOfParticles
+
+    from gmmflex.convert import fill_particle_set
+    from gmmflex.engine.io.star import read_star
+    from gmmflex.original_metadata import columns_from_star
+
+    particles = SetOfParticles(filename=str(tmp_path / "particles.sqlite"))
+    fill_particle_set(particles, columns_from_star(read_star(flags.pop("star"))))
+    for name, value in flags.items():
+        getattr(particles, name)(value)
+    particles.write()
+    return particles
+
+
+def test_analysis_says_what_is_missing_or_impossible(scipion, project, data, tmp_path, monkeypatch):
+    from gmmflex.objects import GaussianModel
+
+    monkeypatch.chdir(data)
+    protocol = project.newProtocol(scipion.protocol("ProtGmmflexHeterogeneity"))
+    good = _particles(scipion, tmp_path, star=data / "particles.star")
+    gaussians = GaussianModel(runFolder=str(tmp_path))
+    gaussians.setFiles(str(data / "model.cif"), str(data / "consensus.mrc"))
+    gaussians.setNumberOfGaussians(10)
+    gaussians.setSamplingRate(PIXEL_SIZE_A)
+    protocol.inputParticles.set(good)
+    protocol.inputGaussians.set(gaussians)
+    assert protocol._validate() == []
+    assert protocol._warnings() == []
+
+    good.setIsPhaseFlipped(True)
+    good.setHasCTF(False)
+    protocol.varyPositions.set(False)
+    protocol.resolution.set(4.0)
+    protocol.originalFile.set("/nowhere/run_data.star")
+    text = " ".join(protocol._validate())
+    for word in (
+        "phase flipped",
+        "no CTF",
+        "at least one of",
+        "8.20 Å",
+        "/nowhere/run_data.star",
+    ):
+        assert word in text
+    gaussians.setSamplingRate(2.0)
+    assert "2.000 Å/px" in " ".join(protocol._warnings())
+
+
+def test_queue_leaves_the_choice_of_gpu_to_the_scheduler(scipion, project, monkeypatch):
+    from pyworkflow.protocol.executor import StepExecutor
+
+    protocol = project.newProtocol(scipion.protocol("ProtGmmflexNeutral"), useGpu=True)
+    project.saveProtocol(protocol)
+    protocol.makeWorkingDir()
+    ran = []
+    monkeypatch.setattr(protocol, "runJob", lambda *words, **_: ran.append(words), raising=False)
+    protocol.setStepsExecutor(StepExecutor(None, gpuList=[2, 3]))
+    protocol._runEngine("neutral", ["--output", "a b"])
+    protocol._useQueue.set(True)
+    protocol._runEngine("neutral", ["--output", "a b"])
+    assert ran[0][0].startswith("export CUDA_VISIBLE_DEVICES=2,3 && ")
+    assert "CUDA_VISIBLE_DEVICES" not in ran[1][0]
+    assert "neutral --output 'a b' 2>" in ran[0][1]
+
+
+def test_gaussian_model_introduces_itself(scipion):
+    from gmmflex.objects import GaussianModel
+
+    model = GaussianModel()
+    assert str(model) == "GaussianModel (empty)"
+    model.setNumberOfGaussians(120)
+    model.setResolution(8.0)
+    model.setSamplingRate(1.5)
+    model.setMeanFsc(0.9712)
+    assert str(model) == "GaussianModel (120 Gaussians, 8.0 Å, 1.50 Å/px, mean FSC 0.971)"
+
+
+# ------------------------------ viewers -----------------------------------------
+
+
+def test_half_a_million_particles_are_drawn_in_seconds(scipion):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from gmmflex.viewers.plots import draw_latent_space, latent_axes
+
+    rng = np.random.default_rng(1)
+    t = rng.uniform(-1, 1, 500_000)
+    latents = np.stack([3 * t, t**2], axis=1) + 0.1 * rng.normal(size=(len(t), 2))
+    started = time.perf_counter()
+    axes = latent_axes(latents, principal=True)
+    figure = Figure(figsize=(7, 6), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    draw_latent_space(figure, axes[0], axes[1], "Latent space")
+    canvas.draw()
+    assert time.perf_counter() - started < 10
+    assert np.asarray(canvas.buffer_rgba())[..., :3].std() > 10
+    # the first axis is the one the points were stretched along, whichever its sign
+    assert abs(np.corrcoef(axes[0].values, t)[0, 1]) > 0.99
+
+
+def test_density_colour_follows_the_true_density(scipion):
+    from scipy.stats import gaussian_kde
+
+    from gmmflex.viewers.plots import density_picture
+
+    rng = np.random.default_rng(2)
+    points = np.concatenate([rng.normal(0, 1, (1500, 2)), rng.normal(4, 0.5, (1500, 2))])
+    _, _, _, density = density_picture(points[:, 0], points[:, 1], 128)
+    from scipy.stats import spearmanr
+
+    assert spearmanr(density, gaussian_kde(points.T)(points.T)).correlation > 0.95
+
+
+def test_latents_are_read_from_the_database(scipion, data, tmp_path, monkeypatch):
+    from pwem.objects import SetOfParticlesFlex
+
+    from gmmflex.latent_output import Latents, fill_flex_set
+    from gmmflex.viewers.run_files import read_latents_of_set
+    from gmmflex.viewers.viewer_heterogeneity import GmmflexParticlesViewer
+
+    monkeypatch.chdir(data)
+    particles = _particles(scipion, tmp_path, star=data / "particles.star")
+    values = np.random.default_rng(4).normal(size=(20, 5))
+    output = SetOfParticlesFlex(filename=str(tmp_path / "flex.sqlite"))
+    ids = np.arange(20, 0, -1)  # not in the order of the rows
+    fill_flex_set(output, particles, Latents(ids, values, values[:, :3]))
+    output.write()
+    assert read_latents_of_set(output.getFileName()) == pytest.approx(values[::-1])
+    assert GmmflexParticlesViewer.can_handle_this_instance(output)
+    output.getFlexInfo().setProgName("")  # as in subsets
+    assert GmmflexParticlesViewer.can_handle_this_instance(output)
+    output.getFlexInfo().setProgName("CryoDRGN")
+    assert not GmmflexParticlesViewer.can_handle_this_instance(output)
+
+
+def test_chimerax_script_names_both_files(scipion, tmp_path):
+    from pyworkflow.viewer import MessageView
+
+    from gmmflex.chimerax_script import mixture_script
+    from gmmflex.viewers.chimerax import script_view
+
+    text = mixture_script("a b/neutral.cif", "map.mrc")
+    assert f'open "{Path("map.mrc").absolute()}"' in text
+    assert f'open "{Path("a b/neutral.cif").absolute()}"' in text
+    script = tmp_path / "extra" / "view.cxc"
+    view = script_view(str(script), text)
+    assert script.read_text() == text
+    if isinstance(view, MessageView):  # no ChimeraX here
+        assert str(script) in view.getMessage()
+
+
+def test_summary_table_shows_units(scipion):
+    from gmmflex.viewers.summary_view import summary_rows
+
+    rows = dict(summary_rows({"pixel_size_A": 1.5, "box_px": 64, "fsc_mean": 0.98, "steps": [{}]}))
+    assert rows == {"Pixel size (Å)": "1.5", "Box (px)": "64", "FSC mean": "0.98"}
