@@ -65,19 +65,19 @@ def splat(mixture: GaussianMixture, box: int, voxel_A: float) -> Tensor:
     """Density of one mixture sampled on a cubic grid, (box, box, box) in order z, y, x.
 
     0 Å is voxel box // 2. Gaussians wrap around the edges. The values are densities (per Å³).
-    Each Gaussian is evaluated, separably, on a footprint that holds the widest one.
+    Each Gaussian is evaluated, separably, on a footprint of its own size.
     """
-    sigma_voxels = mixture.sigmas_A / voxel_A
-    reach = math.ceil(float(sigma_voxels.detach().max()) * _CUTOFF_SIGMAS)
-    reach = min(max(reach, 1), box // 2 - 1)
-    # In parts, for the footprints of thousands of Gaussians on a fine grid exceed any memory.
-    at_once = max(1, _MAX_FOOTPRINT_VOXELS // (2 * reach + 1) ** 3)
+    reaches = (mixture.sigmas_A.detach() * (_CUTOFF_SIGMAS / voxel_A)).ceil().long()
+    reaches = reaches.clamp(1, box // 2 - 1)
     grid = mixture.amplitudes.new_zeros(box**3)
-    for first in range(0, mixture.n_gaussians, at_once):
-        last = min(first + at_once, mixture.n_gaussians)
-        part = mixture.select(torch.arange(first, last, device=grid.device))
-        where, values = _footprints(part, box, voxel_A, reach)
-        grid = grid.index_add(0, where, values)
+    for reach in reaches.unique().tolist():
+        members = torch.nonzero(reaches == reach).squeeze(1)
+        # In parts, for the footprints of thousands of Gaussians on a fine grid exceed any memory.
+        at_once = max(1, _MAX_FOOTPRINT_VOXELS // (2 * reach + 1) ** 3)
+        for first in range(0, len(members), at_once):
+            part = mixture.select(members[first : first + at_once])
+            where, values = _footprints(part, box, voxel_A, reach)
+            grid.index_add_(0, where, values)
     return grid.reshape(box, box, box)
 
 
