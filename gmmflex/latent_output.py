@@ -53,6 +53,8 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
     output.setHasCTF(particles.hasCTF())
     output.getFlexInfo().setProgName(PROGRAM_NAME)  # after copyInfo, which would replace it
     row_of_id = {number: row for row, number in enumerate(latents.ids.tolist())}
+    # one object for all rows, since each is written at once
+    flexible = ParticleFlex(progName=PROGRAM_NAME)
     for particle in particles.iterItems():
         row = row_of_id.get(particle.getObjId())
         if row is None:
@@ -60,10 +62,9 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
                 f"Particle {particle.getObjId()} has no latent: the particles changed after the "
                 "training; press Restart."
             )
-        flexible = ParticleFlex(progName=PROGRAM_NAME)
         flexible.copyInfo(particle)
         flexible.setObjId(particle.getObjId())
-        flexible.getFlexInfo().setProgName(PROGRAM_NAME)
+        flexible.getFlexInfo().setProgName(PROGRAM_NAME)  # the input may come from another program
         flexible.setZFlex(latents.values[row].tolist())
         flexible.setZRed(latents.reduced[row].tolist())
         output.append(flexible)
