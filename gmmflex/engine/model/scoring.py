@@ -17,6 +17,8 @@ from gmmflex.engine.model.grid import FourierGrid
 N_FOLDS = 2
 # Correlations are kept away from 1, where the weight would diverge.
 _HIGHEST_CORRELATION = 0.98
+# Below this a ring counts as empty; the product of two roots is still a normal float32.
+_LEAST_POWER = 1e-30
 
 
 @dataclass(frozen=True)
@@ -121,5 +123,6 @@ def likelihood_ring_weights(mean_frc: Tensor, counts: Tensor) -> Tensor:
 
 
 def _correlation(cross: Tensor, power_a: Tensor, power_b: Tensor) -> Tensor:
-    product = power_a * power_b
-    return cross / product.clamp_min(torch.finfo(product.dtype).tiny).sqrt()
+    # The roots before the product: images and mixtures of any scale stay within float32.
+    root_a, root_b = (power.clamp_min(_LEAST_POWER).sqrt() for power in (power_a, power_b))
+    return cross / (root_a * root_b)

@@ -25,9 +25,9 @@ def contrast_of_particles(
     then poses, pixel size or mixture belong to something else.
     """
     counts = data.where.counts
-    # The FRC of a ring of n coefficients of noise (both mates counted) has variance 2/n.
+    # The FRC of a ring of n coefficients of noise (both mates counted) has variance 1/n.
     mean = float((frc * counts).sum() / counts.sum())
-    error = math.sqrt(2.0 / (float(counts.sum()) * n_averaged))
+    error = math.sqrt(1.0 / (float(counts.sum()) * n_averaged))
     score = mean / error
     if abs(score) < _SIGNIFICANT:
         raise UserError(

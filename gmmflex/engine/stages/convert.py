@@ -20,6 +20,8 @@ def convert_particles(
     """Read a star or cs file and write it in one layout; raises UserError and writes nothing."""
     if output.suffix.lower() != ".star":
         raise UserError(f"--output {output} does not end in .star: give the name of a star file")
+    if output.resolve() == source.resolve():
+        raise UserError(f"--output {output} is the file to be converted: give another name")
     particles = read_particles(source, passthrough=passthrough, image_root=image_root)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_relion_star(output, particles)

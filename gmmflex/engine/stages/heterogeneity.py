@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from gmmflex.engine.io.run_folder import (
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.model.signal_directions import signal_directions
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
 from gmmflex.engine.stages.checkpoint import load_checkpoint, save_checkpoint
@@ -39,12 +41,15 @@ from gmmflex.engine.stages.training import (
     Progress,
     TrainingSettings,
     encode,
+    neutral_loss,
     train,
     write_metrics,
 )
 
 # Particles that tell contrast and ring weights; more change neither.
 _SAMPLE = 5000
+# With fewer there is no held-out set to speak of.
+_FEWEST = 20
 
 
 def run_heterogeneity(
@@ -52,7 +57,7 @@ def run_heterogeneity(
 ) -> None:
     """Train and write the run folder; an unfinished run goes on from its last epoch.
 
-    Raises UserError for anything wrong with the input, before the folder is made.
+    Raises UserError for anything wrong with the input; no new folder is left behind then.
     """
     config = settings.model_dump(mode="json")
     state = run_state(settings.output, "heterogeneity", config, overwrite)
@@ -67,13 +72,19 @@ def run_heterogeneity(
     particles = read_particles(
         settings.particles, passthrough=settings.passthrough, image_root=settings.image_root
     )
+    if len(particles) < _FEWEST:
+        raise UserError(
+            f"{settings.particles} holds {len(particles)} particles, which say nothing about "
+            f"motion: give at least {_FEWEST}, better thousands"
+        )
     neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
     varies = varying_gaussians(neutral, settings.mask).to(device)
     where = _coefficients(settings, particles, neutral, device)
     # The first images are read before anything is written: most faults show there.
     particles.read_images(np.arange(min(len(particles), 16)))
     if state is RunState.NEW:
-        inputs = [p for p in (settings.particles, neutral.path, settings.mask) if p is not None]
+        files = (settings.particles, settings.passthrough, neutral.path, settings.mask)
+        inputs = [path for path in files if path is not None]
         begin_run(
             settings.output,
             "heterogeneity",
@@ -89,8 +100,13 @@ def run_heterogeneity(
     )
     (settings.output / "checkpoint").mkdir(exist_ok=True)
     spill = settings.output / "checkpoint" / "images.npy"
-    data = load_particle_data(particles, where, settings.memory_limit_GB, spill, log)
-    prepared = _prepare(settings, data, neutral, varies, random, log)
+    try:
+        data = load_particle_data(particles, where, settings.memory_limit_GB, spill, log)
+        prepared = _prepare(settings, data, neutral, varies, random, log)
+    except UserError:
+        if state is RunState.NEW:
+            shutil.rmtree(settings.output)
+        raise
     progress = _train_in_rounds(settings, prepared, log)
     _write(settings, particles, prepared, progress, neutral, watch, log)
     spill.unlink(missing_ok=True)
@@ -105,6 +121,7 @@ class Prepared:
     inputs: Tensor
     weights: Tensor
     frc: Tensor
+    varies: Tensor
     train_rows: Tensor
     test_rows: Tensor
     training: TrainingSettings
@@ -160,6 +177,7 @@ def _prepare(
         width = 0.75 * _resolution_A(data.where)
     smoothing = smoothing_matrix(mixture.positions_A, max(width, 1e-3))
     encoder = Encoder(inputs.shape[-1], settings.latent_dim)
+    encoder.start_from(*signal_directions(inputs, min(settings.latent_dim, inputs.shape[-1])))
     decoder = FreeDecoder(settings.latent_dim, smoothing, varies, settings.vary)
     model = Model(encoder.to(varies.device), decoder.to(varies.device), mixture)
     training = TrainingSettings(
@@ -168,7 +186,9 @@ def _prepare(
         learning_rate=settings.learning_rate,
         latent_noise=settings.latent_noise,
     )
-    return Prepared(model, data, inputs, weights, frc, order[n_test:], order[:n_test], training)
+    return Prepared(
+        model, data, inputs, weights, frc, varies, order[n_test:], order[:n_test], training
+    )
 
 
 def _train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Log) -> Progress:
@@ -217,7 +237,10 @@ def _train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: L
 def _up_to(resolution_A: float, weights: Tensor, where: Coefficients) -> Tensor:
     last = where.grid.ring_of_resolution(resolution_A)
     rings = torch.arange(where.first_ring, where.last_ring + 1, device=weights.device)
-    kept = weights * (rings <= max(last, where.first_ring + 1))
+    chosen = (rings <= max(last, where.first_ring + 1)).to(weights)
+    kept = weights * chosen
+    # Coarse rings without any signal all weigh the same, as they would on their own.
+    kept = kept if float(kept.sum()) > 0.0 else chosen
     return kept / kept.sum()
 
 
@@ -257,9 +280,10 @@ def _write(
         "decoder.smoothing_A": torch.tensor(
             settings.smoothing_A
             if settings.smoothing_A is not None
-            else 0.75 * _resolution_A(prepared.data.where)
+            else 0.75 * _resolution_A(prepared.data.where),
+            dtype=torch.float64,
         ),
-        "decoder.varies": prepared.model.decoder.varies.cpu(),
+        "decoder.varies": prepared.varies.cpu(),
     }
     with replacing(output / "weights.safetensors") as temporary:
         save_file(
@@ -269,18 +293,25 @@ def _write(
         )
     write_metrics(output / "metrics.csv", progress.history)
     latents = encode(model, prepared.inputs).numpy().astype(np.float32)
-    write_latents(output, particles, latents, progress.history)
+    score_neutral = -neutral_loss(
+        model.neutral,
+        prepared.data,
+        prepared.weights,
+        prepared.test_rows,
+        prepared.training.batch_size,
+    )
+    write_latents(output, particles, latents, progress.history, score_neutral)
     rings = range(prepared.data.where.first_ring, prepared.data.where.last_ring + 1)
     grid = prepared.data.where.grid
     summary: dict[str, Any] = {
         "particles": len(particles),
         "gaussians": model.neutral.n_gaussians,
-        "gaussians_varying": int(model.decoder.varies.sum()),
+        "gaussians_varying": int(prepared.varies.sum()),
         "latent_dim": settings.latent_dim,
         "vary": list(settings.vary),
         "resolution_A": _resolution_A(prepared.data.where),
         "epochs": len(progress.history) - 1,
-        "test_score_neutral": -progress.history[0].test_loss,
+        "test_score_neutral": score_neutral,
         "test_score": -progress.best_test_loss,
         "contrast": "white" if prepared.data.contrast_sign > 0 else "dark",
         "rings": [

@@ -20,7 +20,11 @@ _BINS = 128
 
 
 def write_latents(
-    output: Path, particles: Particles, latents: NDArray[np.float32], history: tuple[Epoch, ...]
+    output: Path,
+    particles: Particles,
+    latents: NDArray[np.float32],
+    history: tuple[Epoch, ...],
+    score_neutral: float,
 ) -> None:
     """latents.star (input columns + gmmflexLatent1…d), latents.npy, density.npy, two pictures."""
     columns = {f"{LATENT_LABEL}{i + 1}": latents[:, i] for i in range(latents.shape[1])}
@@ -31,7 +35,7 @@ def write_latents(
         with replacing(output / name) as temporary:
             np.save(temporary, values)
     _draw_latents(output / "latents.png", projected, density)
-    _draw_training(output / "training.png", history)
+    _draw_training(output / "training.png", history, score_neutral)
 
 
 def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,7 +52,7 @@ def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
 def point_density(projected: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) particle density at each particle in the first two components, relative to its peak.
 
-    A histogram blurred by one bin, so that half a million particles take no time.
+    A blurred histogram, so that half a million particles take no time.
     """
     points = projected[:, :2] if projected.shape[1] > 1 else np.c_[projected, 0 * projected]
     low, high = points.min(axis=0), points.max(axis=0)
@@ -91,7 +95,7 @@ def _draw_latents(path: Path, projected: NDArray[np.float32], density: NDArray[n
         figure.savefig(temporary, format="png", dpi=120)
 
 
-def _draw_training(path: Path, history: tuple[Epoch, ...]) -> None:
+def _draw_training(path: Path, history: tuple[Epoch, ...], score_neutral: float) -> None:
     figure = Figure(figsize=(7.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.add_subplot()
@@ -106,7 +110,7 @@ def _draw_training(path: Path, history: tuple[Epoch, ...]) -> None:
     panel.plot(
         epochs, [-line.test_loss for line in history], "o-", color="#1f5fa8", label="held out"
     )
-    panel.axhline(-history[0].test_loss, color="0.5", lw=1, ls="--", label="neutral mixture")
+    panel.axhline(score_neutral, color="0.5", lw=1, ls="--", label="neutral mixture")
     panel.set_xlabel("epoch")
     panel.set_ylabel("weighted FRC on the data not encoded")
     panel.set_title("Training")

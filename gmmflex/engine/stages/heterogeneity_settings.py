@@ -49,4 +49,4 @@ class HeterogeneitySettings(BaseModel):
             raise ValueError("at least one of positions, amplitudes, widths must vary")
         # One order, whichever the user wrote: weights on disk depend on it.
         order = ("positions", "amplitudes", "widths")
-        return tuple(name for name in order if name in vary)  # type: ignore[misc]
+        return tuple(name for name in order if name in vary)

@@ -95,7 +95,7 @@ def load_particle_data(
         images = torch.from_numpy(particles.read_images(rows))
         half_planes = fourier_of_images(images, cpu_grid).reshape(len(rows), -1)
         chosen = torch.view_as_real(half_planes.index_select(1, used)).numpy()
-        empty = np.flatnonzero(~np.any(chosen, axis=(1, 2)))
+        empty = np.flatnonzero((images.amax((1, 2)) == images.amin((1, 2))).numpy())
         if len(empty):
             row = start + int(empty[0])
             raise UserError(

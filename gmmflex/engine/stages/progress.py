@@ -24,10 +24,13 @@ def clock(seconds: float) -> str:
 
 
 class Stopwatch:
-    """Elapsed and estimated remaining time of a task of known length."""
+    """Elapsed and estimated remaining time of a task of known length.
 
-    def __init__(self) -> None:
-        self._start = time.monotonic()
+    earlier_s: what the task took before it was interrupted.
+    """
+
+    def __init__(self, earlier_s: float = 0.0) -> None:
+        self._start = time.monotonic() - earlier_s
 
     @property
     def elapsed_s(self) -> float:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.run_folder import SUMMARY_FILE
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
@@ -48,7 +49,8 @@ def read_run(folder: Path) -> RunResults:
     Raises UserError if the folder is no finished heterogeneity run.
     """
     weights_path, latents_path = folder / "weights.safetensors", folder / "latents.npy"
-    if not weights_path.exists() or not latents_path.exists():
+    # The summary is the last thing that a run writes.
+    if not all(p.exists() for p in (weights_path, latents_path, folder / SUMMARY_FILE)):
         raise UserError(
             f"{folder} holds no finished run of 'gmmflex heterogeneity': run or resume it first"
         )
@@ -67,8 +69,10 @@ def read_run(folder: Path) -> RunResults:
         decoder = FreeDecoder(about["latent_dim"], smoothing, varies, tuple(about["vary"]))
         model = Model(encoder, decoder, neutral)
         model.load(state)
-    except (SafetensorError, KeyError, RuntimeError, ValueError) as fault:
+        latents = np.load(latents_path, allow_pickle=False)
+    except (SafetensorError, KeyError, RuntimeError, ValueError, EOFError) as fault:
         raise UserError(
-            f"{weights_path} was not written by this version of gmmflex: run the analysis again"
+            f"{weights_path} or {latents_path.name} was not written by this version of gmmflex: "
+            "run the analysis again"
         ) from fault
-    return RunResults(model, centre.numpy(), np.load(latents_path, allow_pickle=False))
+    return RunResults(model, centre.numpy(), latents)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -114,7 +115,6 @@ def train(
     particle is encoded from one fold, chosen at random, and scored on the other, so that there
     is nothing to win by reproducing noise, and the held-out score says when to stop.
     """
-    watch = Stopwatch()
     device = model.neutral.positions_A.device
     if start is None:
         first = held_out_loss(model, data, inputs, weights, test_rows, settings.batch_size)
@@ -124,10 +124,9 @@ def train(
             settings.learning_rate,
             0,
         )
-    progress, step = (
-        start,
-        (len(start.history) - 1) * max(1, len(train_rows) // settings.batch_size),
-    )
+    progress = start
+    step = (len(start.history) - 1) * math.ceil(len(train_rows) / settings.batch_size)
+    watch = Stopwatch(start.history[-1].seconds)
 
     while len(progress.history) <= settings.epochs and progress.drops <= settings.n_drops:
         epoch, total = len(progress.history), 0.0
@@ -137,13 +136,15 @@ def train(
                 group["lr"] = progress.learning_rate * min(1.0, step / settings.warm_up_steps)
             fold = torch.randint(0, 2, (len(rows),))
             latents = model.encoder(inputs[rows, fold].to(device, torch.float32))
-            noisy = latents + settings.latent_noise * torch.randn_like(latents)
+            # Drawn on the CPU, whose generator the checkpoint holds.
+            noise = torch.randn(latents.shape).to(device)
+            noisy = latents + settings.latent_noise * noise
             mixtures = apply_offsets(model.neutral, model.decoder(noisy))
             scores = compare(mixtures, data.batch(rows), data).by_fold() @ weights
             other = scores[torch.arange(len(rows), device=device), 1 - fold.to(device)]
             loss = -other.mean() + _latent_penalty(latents)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             total -= float(other.detach().sum())
 
@@ -199,6 +200,18 @@ def held_out_loss(
 
 
 @torch.no_grad()
+def neutral_loss(
+    neutral: GaussianMixture, data: ParticleData, weights: Tensor, rows: Tensor, batch_size: int
+) -> float:
+    """`held_out_loss` of the neutral mixture itself: what a model has to beat."""
+    total = 0.0
+    for part in rows.split(batch_size):
+        scores = compare(neutral, data.batch(part), data).by_fold() @ weights
+        total -= float(scores.mean(1).sum())
+    return total / len(rows)
+
+
+@torch.no_grad()
 def encode(model: Model, inputs: Tensor, batch_size: int = 4096) -> Tensor:
     """(n, d) latents: the mean over the two folds, each encoded as in training."""
     device = model.neutral.positions_A.device
@@ -221,4 +234,5 @@ def write_metrics(path: Path, history: tuple[Epoch, ...]) -> None:
 
 def _latent_penalty(latents: Tensor) -> Tensor:
     outside = (latents.norm(dim=-1) - _LATENT_RADIUS).clamp_min(0.0)
-    return _LATENT_PENALTY * outside.square().mean()
+    penalty: Tensor = _LATENT_PENALTY * outside.square().mean()
+    return penalty
