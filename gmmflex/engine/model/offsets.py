@@ -20,8 +20,8 @@ _SLOPE = 1.0 - math.exp(-1.0)
 class Offsets:
     """What may change, for B particles; what is held is None.
 
-    positions_A: (B, N, 3) in Å. amplitudes: (B, N); 0 keeps the amplitude, −1 removes about all
-    of it, 1 doubles it. widths: (B, N) change of the logarithm of σ.
+    positions_A: (B, N, 3) in Å. amplitudes: (B, N); 0 keeps the amplitude, −1 leaves 0.30 of it,
+    −3 leaves 0.015, 1 makes it 2.2 times as large. widths: (B, N) change of the logarithm of σ.
     """
 
     positions_A: Tensor | None = None
