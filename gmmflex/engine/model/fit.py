@@ -95,7 +95,7 @@ def fit_to_map(
             loss = loss + (tether * moved_A).mean()
         if extra_penalty is not None:
             loss = loss + extra_penalty(current)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
         with torch.no_grad():
