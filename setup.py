@@ -90,7 +90,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["gmmflex", "gmmflex.*"]),
-    package_data={"gmmflex": ["protocols.conf", "*.png", "templates/*", "py.typed"]},
+    package_data={"gmmflex": ["protocols.conf", "*.png", "templates/*"]},
     install_requires=BASE,
     extras_require=EXTRAS,
     entry_points={
