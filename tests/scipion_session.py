@@ -15,9 +15,18 @@ from typing import Any
 
 import pytest
 
+# A scheduler of one line: jobs are processes, their numbers those of the processes.
 HOSTS = """[localhost]
 PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
+NAME = PROCESSES
 MANDATORY = False
+SUBMIT_COMMAND = sh %_(JOB_SCRIPT)s > %_(JOB_LOGS)s.out 2>&1 & echo $!
+SUBMIT_TEMPLATE = #!/bin/sh
+    %_(JOB_COMMAND)s
+CANCEL_COMMAND = kill %_(JOB_ID)s
+CHECK_COMMAND = kill -0 %_(JOB_ID)s 2> /dev/null && echo running
+JOB_DONE_REGEX = ""
+QUEUES = { "default": {} }
 """
 
 

@@ -310,9 +310,10 @@ def test_queue_leaves_the_choice_of_gpu_to_the_scheduler(scipion, project, monke
     ran = []
     monkeypatch.setattr(protocol, "runJob", lambda *words, **_: ran.append(words), raising=False)
     protocol.setStepsExecutor(StepExecutor(None, gpuList=[2, 3]))
-    protocol._runEngine("neutral", ["--output", "a b"])
+    there = protocol._getPath()
+    protocol._runEngine("neutral", ["--output", "a b"], there)
     protocol._useQueue.set(True)
-    protocol._runEngine("neutral", ["--output", "a b"])
+    protocol._runEngine("neutral", ["--output", "a b"], there)
     assert ran[0][0].startswith("export CUDA_VISIBLE_DEVICES=2,3 && ")
     assert "CUDA_VISIBLE_DEVICES" not in ran[1][0]
     assert "neutral --output 'a b' 2>" in ran[0][1]

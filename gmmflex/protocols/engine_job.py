@@ -44,16 +44,17 @@ class RunsEngine:
         device = "auto" if self.useGpu.get() else "cpu"
         return ["--device", device, "--threads", max(1, self.numberOfThreads.get())]
 
-    def _runEngine(self, command: str, arguments: list) -> None:
+    def _runEngine(self, command: str, arguments: list, product: str) -> None:
         """Run `gmmflex COMMAND ARGUMENTS` here or wherever the queue says.
 
+        product: the file that is there when the command has succeeded, and only then.
         Raises EngineFailed with the engine's own sentence.
         """
         errors = Path(self._getLogsPath(f"gmmflex_{command}.err"))
         program = Plugin.getProgram()
         if self.usesGpu() and not self.useQueue():
             gpus = ",".join(str(gpu) for gpu in self._stepsExecutor.getGpuList())
-            # `;`-free and before every program of the line, also after an activation
+            # exported, so that it also holds after an activation
             program = f"export CUDA_VISIBLE_DEVICES={gpus} && {program}"
         words = " ".join(shlex.quote(str(word)) for word in (command, *arguments))
         try:
@@ -62,7 +63,7 @@ class RunsEngine:
             raise EngineFailed(self._engineError(errors, fault)) from fault
         finally:
             self._repeatWarnings(errors)
-        if errors.exists() and ERROR_MARK in errors.read_text(errors="replace"):
+        if not os.path.exists(product):
             # a job in a queue does not hand its exit code back
             raise EngineFailed(self._engineError(errors, None))
 

@@ -9,7 +9,7 @@ from pwem.objects import SetOfParticlesFlex
 from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
-from gmmflex.constants import LATENTS_STAR_FILE, NEUTRAL_MODEL_FILE, WEIGHTS_FILE
+from gmmflex.constants import LATENTS_STAR_FILE, NEUTRAL_MODEL_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from gmmflex.convert import read_particle_set, star_tables
 from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star, write_star
@@ -65,7 +65,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
         if original:
             canonical = self._getExtraPath("original.star")
             pwutils.cleanPath(canonical)
-            self._runEngine("convert", [original, "--output", canonical])
+            self._runEngine("convert", [original, "--output", canonical], canonical)
             columns = rejoin(columns, columns_from_star(read_star(canonical)), original)
             self.info(f"Optics, CTF and half sets taken from {original}.")
         write_star(self._starPath(), star_tables(columns))
@@ -83,7 +83,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
 
     def trainStep(self, inputs, settings):
         self._prepareRunFolder(self._runFolder(), inputs + settings)
-        self._runEngine("heterogeneity", self._engineArguments())
+        self._runEngine("heterogeneity", self._engineArguments(), self._summaryPath())
 
     def createOutputStep(self, inputs, settings):
         particles = self.inputParticles.get()
@@ -263,6 +263,9 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
 
     def _runFolder(self):
         return self._getExtraPath("heterogeneity")
+
+    def _summaryPath(self):
+        return os.path.join(self._runFolder(), SUMMARY_FILE)
 
     def _starPath(self):
         return self._getExtraPath("particles.star")

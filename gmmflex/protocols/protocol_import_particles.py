@@ -96,7 +96,7 @@ class ProtGmmflexImportParticles(RunsEngine, EMProtocol):
         if self.imageFolder.get():
             arguments += ["--image-root", self.imageFolder.get()]
         pwutils.cleanPath(self._starPath())
-        self._runEngine("convert", arguments)
+        self._runEngine("convert", arguments, self._starPath())
 
     def createOutputStep(self, files, magnification):
         columns = columns_from_star(read_star(self._starPath()))

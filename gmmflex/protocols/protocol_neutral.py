@@ -20,7 +20,7 @@ from pyworkflow.protocol.params import (
 
 from gmmflex import map_frame
 from gmmflex.chimerax_script import mixture_script
-from gmmflex.constants import NEUTRAL_MAP_FILE, NEUTRAL_MODEL_FILE
+from gmmflex.constants import NEUTRAL_MAP_FILE, NEUTRAL_MODEL_FILE, SUMMARY_FILE
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.models import read_model
 from gmmflex.objects import GaussianModel
@@ -217,7 +217,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
 
     def buildMixtureStep(self, inputs, settings):
         self._prepareRunFolder(self._runFolder(), inputs + settings)
-        self._runEngine("neutral", self._engineArguments())
+        self._runEngine("neutral", self._engineArguments(), self._summaryPath())
 
     def createOutputStep(self, inputs, settings):
         folder = self._runFolder()
@@ -397,6 +397,9 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
 
     def _maskPath(self):
         return self._getExtraPath("mask.mrc")
+
+    def _summaryPath(self):
+        return os.path.join(self._runFolder(), SUMMARY_FILE)
 
     def _runFolder(self):
         return self._getExtraPath("neutral")
