@@ -54,13 +54,11 @@ class Coefficients:
 
 
 def coefficients_in_use(grid: FourierGrid, first_ring: int, last_ring: int) -> Coefficients:
-    """Rings first … last of a grid, split at random (fixed) into two folds.
+    """Rings first … last of a grid, each split at random (fixed) into two even folds.
 
     Friedel mates, which carry the same noise, always fall into the same fold.
     """
-    generator = torch.Generator().manual_seed(20211)
-    fold = torch.randint(0, N_FOLDS, grid.shape, generator=generator)
-    fold[: grid.max_ring, 0] = fold[grid.max_ring + 1 :, 0].flip(0)
+    fold = _even_folds(grid)
     ring = grid.ring.cpu().reshape(-1)
     used = torch.nonzero((ring >= first_ring) & (ring <= last_ring)).squeeze(1)
     n_rings = last_ring - first_ring + 1
@@ -68,6 +66,25 @@ def coefficients_in_use(grid: FourierGrid, first_ring: int, last_ring: int) -> C
     to_bins = torch.zeros(len(used), N_FOLDS * n_rings, dtype=grid.dtype)
     to_bins[torch.arange(len(used)), bins] = grid.multiplicity.cpu().reshape(-1)[used]
     return Coefficients(grid, first_ring, last_ring, used.to(grid.device), to_bins.to(grid.device))
+
+
+def _even_folds(grid: FourierGrid) -> Tensor:
+    """(2R + 1, R + 1) fold of each coefficient; on every ring the folds differ by one at most.
+
+    A toss for each coefficient would leave a coarse ring, which tells most, almost to one fold.
+    """
+    generator = torch.Generator().manual_seed(20211)
+    ring = grid.ring.cpu().clone()
+    # Of two mates in the column kx = 0 the one at ky > 0 is dealt out; the other follows.
+    ring[: grid.max_ring + 1, 0] = -1
+    fold = torch.zeros(grid.shape, dtype=torch.int64)
+    for number in range(1, grid.max_ring + 1):
+        rows, columns = torch.nonzero(ring == number, as_tuple=True)
+        # Where a ring's number is odd, every other such ring gives fold 1 the larger half.
+        dealt = (torch.arange(len(rows)) + number) % N_FOLDS
+        fold[rows, columns] = dealt[torch.randperm(len(rows), generator=generator)]
+    fold[: grid.max_ring, 0] = fold[grid.max_ring + 1 :, 0].flip(0)
+    return fold
 
 
 @dataclass(frozen=True)
