@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -117,6 +118,19 @@ def cryosparc_copy(simulated_folder: Path, path: Path) -> None:
     rows["ctf/df_angle_rad"] = np.deg2rad(numbers("rlnDefocusAngle"))
     with path.open("wb") as target:
         np.save(target, rows, allow_pickle=False)
+
+
+def particle_set(database: Path, star: Path) -> Any:
+    """A SetOfParticles of a star file, as the import protocol makes it."""
+    from pwem.objects import SetOfParticles
+
+    from gmmflex.convert import fill_particle_set
+    from gmmflex.original_metadata import columns_from_star
+
+    particles = SetOfParticles(filename=str(database))
+    fill_particle_set(particles, columns_from_star(read_star(star)))
+    particles.write()
+    return particles
 
 
 def _model(coordinates_A: np.ndarray) -> AtomicModel:

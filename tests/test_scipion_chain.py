@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
@@ -209,6 +210,10 @@ def test_texts_for_people(chain):
         assert "Chen2021" in protocol._citations()
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("xmipp3") is None,
+    reason="flexutils needs scipion-em-xmipp, which Python 3.12 cannot have beside scipion-em",
+)
 def test_flexutils_takes_the_output(chain):
     protocol = chain.new("ProtFlexAssociateSpace")
     point_to(protocol, "particlesFlex", chain.of_star, "outputParticles")

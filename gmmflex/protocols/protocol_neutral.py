@@ -8,15 +8,6 @@ from pwem.objects import AtomStruct, Transform, Volume
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.object import String
-from pyworkflow.protocol import LEVEL_ADVANCED
-from pyworkflow.protocol.params import (
-    GE,
-    GT,
-    EnumParam,
-    FloatParam,
-    IntParam,
-    PointerParam,
-)
 
 from gmmflex import map_frame
 from gmmflex.chimerax_script import mixture_script
@@ -25,12 +16,18 @@ from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.models import read_model
 from gmmflex.objects import GaussianModel
 from gmmflex.protocols.engine_job import RunsEngine
+from gmmflex.protocols.neutral_form import (
+    ATOMS_ALL,
+    FROM_BOTH,
+    FROM_MAP,
+    FROM_MODEL,
+    MASK_AUTOMATIC,
+    MASK_GIVEN,
+    MASK_NONE,
+    define_parameters,
+)
 from gmmflex.protocols.scipion_maps import read_scipion_map
 from gmmflex.protocols.step_keys import as_text, input_key
-
-FROM_MAP, FROM_MODEL, FROM_BOTH = range(3)
-MASK_AUTOMATIC, MASK_NONE, MASK_GIVEN = range(3)
-ATOMS_CA, ATOMS_ALL = range(2)
 
 
 class NeutralOutputs(Enum):
@@ -57,137 +54,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
     # --------------------------- form ---------------------------------------
     def _defineParams(self, form):
         self._defineGpuParams(form)
-        form.addSection(label="Input")
-        form.addParam(
-            "source",
-            EnumParam,
-            label="Start from",
-            choices=["map", "atomic model", "map and atomic model"],
-            default=FROM_MAP,
-            display=EnumParam.DISPLAY_HLIST,
-            help="*map*: Gaussians are placed into the density. Nothing else is needed.\n"
-            "*atomic model*: Gaussians stand at the atoms of a fitted model.\n"
-            "*map and atomic model*: Gaussians stand at the atoms, and further ones are placed "
-            "where the map shows density that the model does not explain (a nanodisc, glycans, a "
-            "domain that was not built).",
-        )
-        form.addParam(
-            "inputVolume",
-            PointerParam,
-            pointerClass="Volume",
-            important=True,
-            allowsNull=True,
-            condition=f"source != {FROM_MODEL}",
-            label="Consensus map",
-            help="The map of the refinement that gave the particles their orientations, with the "
-            "same box and pixel size as the particles. A map filtered to its resolution but not "
-            "sharpened too much works best.",
-        )
-        form.addParam(
-            "inputModel",
-            PointerParam,
-            pointerClass="AtomStruct",
-            important=True,
-            allowsNull=True,
-            condition=f"source != {FROM_MAP}",
-            label="Fitted atomic model",
-            help="A PDB or mmCIF model that has been fitted into the map.",
-        )
-        form.addParam(
-            "atoms",
-            EnumParam,
-            choices=["Cα and P", "all atoms"],
-            default=ATOMS_CA,
-            display=EnumParam.DISPLAY_HLIST,
-            condition=f"source != {FROM_MAP}",
-            label="Atoms that carry a Gaussian",
-            help="*Cα and P*: one Gaussian for each amino acid and nucleotide; right for motions "
-            "of domains, and fast.\n*all atoms*: one Gaussian for each atom except hydrogen; for "
-            "resolutions better than about 4 Å.",
-        )
-        form.addParam(
-            "boxSize",
-            IntParam,
-            default=128,
-            validators=[GE(8, "The box has at least 8 px.")],
-            condition=f"source == {FROM_MODEL}",
-            label="Box size (px)",
-            help="Box size of the particles that will be analysed. The box centre is put at the "
-            "centre of the model, so with particles it is better to give the map, too.",
-        )
-        form.addParam(
-            "pixelSize",
-            FloatParam,
-            default=2.0,
-            validators=[GT(0.0, "The pixel size is positive.")],
-            condition=f"source == {FROM_MODEL}",
-            label="Pixel size (Å/px)",
-            help="Pixel size of the particles that will be analysed.",
-        )
-        form.addParam(
-            "mapOrigin",
-            EnumParam,
-            choices=["automatic", "header of the map file", "as Scipion shows it"],
-            default=map_frame.ORIGIN_AUTOMATIC,
-            expertLevel=LEVEL_ADVANCED,
-            condition=f"source != {FROM_MODEL}",
-            label="Origin of the map",
-            help="Where the first voxel of the map lies. Scipion keeps an origin of its own, which "
-            "may differ from the one in the file. *automatic* takes the one in which the fitted "
-            "model lies in density, and Scipion's where no model is given.",
-        )
-        group = form.addGroup("Where Gaussians may lie", condition=f"source != {FROM_MODEL}")
-        group.addParam(
-            "maskMode",
-            EnumParam,
-            choices=["made from the map", "none", "given"],
-            default=MASK_AUTOMATIC,
-            display=EnumParam.DISPLAY_HLIST,
-            label="Mask",
-            help="Gaussians are placed inside the mask only, so that none is wasted on solvent. "
-            "*made from the map* finds the molecule by its density.",
-        )
-        group.addParam(
-            "inputMask",
-            PointerParam,
-            pointerClass="VolumeMask",
-            allowsNull=True,
-            condition=f"maskMode == {MASK_GIVEN}",
-            label="Mask of the molecule",
-            help="A mask with values from 0 to 1, box and pixel size as the map. A mask around "
-            "one part of the molecule makes a mixture of that part only.",
-        )
-        group = form.addGroup("Mixture")
-        group.addParam(
-            "resolution",
-            FloatParam,
-            default=8.0,
-            validators=[GT(1.0, "Give a resolution in Å, for example 8.")],
-            important=True,
-            label="Resolution (Å)",
-            help="The mixture explains the map up to this resolution. Large motions are best "
-            "looked for at 8 to 15 Å; a finer mixture needs more Gaussians and more time, and "
-            "cannot be finer than twice the pixel size.",
-        )
-        group.addParam(
-            "numberOfGaussians",
-            IntParam,
-            default=0,
-            validators=[GE(0, "Give 0 for automatic, or a number of Gaussians.")],
-            label="Number of Gaussians (0 = automatic)",
-            help="0: as many as the map needs to be explained up to the resolution (or as the "
-            "model has atoms). Another number is taken as it is.",
-        )
-        group.addParam(
-            "seed",
-            IntParam,
-            default=1,
-            expertLevel=LEVEL_ADVANCED,
-            validators=[GE(0, "A seed is 0 or larger.")],
-            label="Random seed",
-            help="The same seed gives the same mixture on the same machine.",
-        )
-        form.addParallelSection(threads=4, mpi=0)
+        define_parameters(form)
 
     # --------------------------- steps --------------------------------------
     def _insertAllSteps(self):
