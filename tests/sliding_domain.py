@@ -51,7 +51,7 @@ def simulated(folder: Path, path_A: float, particles: int, seed: int, snr: float
     large = _ball(random, 18.0, N_LARGE) * [1.2, 0.9, 0.8]
     small = _ball(random, 8.0, N_SMALL)
     states = [
-        _model(np.concatenate([large, small + [path_A * fraction, 24.0, 0.0]]))
+        _model(np.concatenate([large, small + np.array([path_A * fraction, 24.0, 0.0])]))
         for fraction in np.linspace(-0.5, 0.5, N_STATES)
     ]
     folder.mkdir(parents=True, exist_ok=True)

@@ -66,15 +66,11 @@ def _metrics(folder):
 
 def _star(path):
     document = gemmi.cif.read(str(path))
-    return {
-        block.name: {
-            tag: list(block.find_values(tag))
-            for item in block
-            if item.loop
-            for tag in item.loop.tags
-        }
-        for block in document
-    }
+    tables = {}
+    for block in document:
+        tags = [tag for item in block if item.loop for tag in item.loop.tags]
+        tables[block.name] = {tag: list(block.find_values(tag)) for tag in tags}
+    return tables
 
 
 def _gain(folder):

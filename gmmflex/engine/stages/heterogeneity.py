@@ -82,6 +82,7 @@ def run_heterogeneity(
     where = _coefficients(settings, particles, neutral, device)
     # The first images are read before anything is written: most faults show there.
     particles.read_images(np.arange(min(len(particles), 16)))
+    folder_was_there = settings.output.exists()
     if state is RunState.NEW:
         files = (settings.particles, settings.passthrough, neutral.path, settings.mask)
         inputs = [path for path in files if path is not None]
@@ -106,6 +107,8 @@ def run_heterogeneity(
     except UserError:
         if state is RunState.NEW:
             shutil.rmtree(settings.output)
+            if folder_was_there:
+                settings.output.mkdir()
         raise
     progress = _train_in_rounds(settings, prepared, log)
     _write(settings, particles, prepared, progress, neutral, watch, log)
