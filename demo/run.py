@@ -30,6 +30,7 @@ def main() -> int:
             pixel_size_A=PIXEL_SIZE_A,
             snr=0.1,
             poses="uneven",
+            overwrite=True,
         )
     )
     print("2/3  Running the Scipion project, without a window", flush=True)
