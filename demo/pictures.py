@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -67,10 +67,11 @@ def draw_mixture(path: Path, neutral: Path, simulated: Path) -> None:
             density.data.sum(axis=along),
             cmap="gray_r",
             origin="lower",
+            interpolation="bicubic",
             extent=(-half_A, half_A, -half_A, half_A),
         )
         drawn = axis.scatter(
-            *positions_A[:, pair].T, c=amplitudes, cmap="plasma", s=9, linewidths=0, alpha=0.85
+            *positions_A[:, pair].T, c=amplitudes, cmap="plasma", s=14, linewidths=0, alpha=0.9
         )
         reach = np.abs(positions_A).max() + 8
         axis.set(
@@ -139,12 +140,19 @@ def _label_residues(axis: Axes) -> None:
     )
     axis.margins(x=0.01)
     axis.grid(alpha=0.25)
-    axis.legend(ncols=3, fontsize=8)
+    axis.set_ylim(0, axis.get_ylim()[1] * 1.22)  # room for the legend
+    axis.legend(ncols=3, fontsize=8, loc="upper center")
 
 
 def draw_all(folder: Path, simulated: Path, neutral: Path, run: Path) -> list[Path]:
     """Draw every picture into `folder`; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Scipion's plugins leave a style of their own behind.
+    with style.context("default"):
+        return _draw_all(folder, simulated, neutral, run)
+
+
+def _draw_all(folder: Path, simulated: Path, neutral: Path, run: Path) -> list[Path]:
     paths = [
         folder / name
         for name in (
