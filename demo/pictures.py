@@ -124,10 +124,10 @@ def draw_motion(path: Path, run: Path, simulated: Path) -> None:
     for number, name in ((0, "most open tenth"), (5, "middle tenth"), (9, "most closed tenth")):
         colour = colormaps[_STATES](0.9 * number / 9)
         decoded_A, true_A = mean_displacements(run, simulated, tenths[number])
-        for motion_A, style, which in ((decoded_A, "-", "decoded"), (true_A, ":", "true")):
+        for motion_A, line, which in ((decoded_A, "-", "decoded"), (true_A, ":", "true")):
             length_A = np.linalg.norm(motion_A, axis=1)
             residues = np.arange(1, len(length_A) + 1)
-            axis.plot(residues, length_A, style, color=colour, label=f"{name}, {which}")
+            axis.plot(residues, length_A, line, color=colour, label=f"{name}, {which}")
     _label_residues(axis)
     _save(figure, path)
 
