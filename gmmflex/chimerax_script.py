@@ -2,12 +2,18 @@
 
 import os
 
+import numpy as np
 
-def mixture_script(mixture_file: str, map_file: str, sigma_A: float = 2.0) -> str:
+from gmmflex.engine.io.mixture_file import read_mixture
+
+
+def mixture_script(mixture_file: str, map_file: str) -> str:
     """Commands that show a mixture as spheres inside the transparent surface of a map.
 
-    Spheres are coloured by amplitude, which the file holds as occupancy.
+    Spheres have the median sigma of the Gaussians as radius and are coloured by amplitude, which
+    the file holds as occupancy.
     """
+    _, _, sigmas_A = read_mixture(mixture_file)
     return "\n".join(
         [
             f'open "{os.path.abspath(map_file)}"',
@@ -20,7 +26,7 @@ def mixture_script(mixture_file: str, map_file: str, sigma_A: float = 2.0) -> st
             "hide #2 cartoons",
             "show #2 atoms",
             "style #2 sphere",
-            f"size #2 atomRadius {sigma_A:.2f}",
+            f"size #2 atomRadius {float(np.median(sigmas_A)):.2f}",
             "color byattribute a:occupancy #2 palette #3b528b:#21918c:#fde725",
             "view",
             "",

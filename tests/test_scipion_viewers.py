@@ -10,6 +10,8 @@ import pytest
 from scipion_samples import particle_set, simulated
 from scipion_session import scipion
 
+from gmmflex.engine.io.mixture_file import write_mixture
+
 __all__ = ["scipion"]  # a fixture
 
 # Scipion and its plugins warn about their own dependencies
@@ -83,9 +85,13 @@ def test_chimerax_script_names_both_files(scipion, tmp_path):
     from gmmflex.chimerax_script import mixture_script
     from gmmflex.viewers.chimerax import script_view
 
-    text = mixture_script("a b/neutral.cif", "map.mrc")
+    mixture = tmp_path / "a b" / "neutral.cif"
+    mixture.parent.mkdir()
+    write_mixture(mixture, np.zeros((3, 3)), np.ones(3), np.array([1.0, 3.0, 4.5]))
+    text = mixture_script(str(mixture), "map.mrc")
     assert f'open "{Path("map.mrc").absolute()}"' in text
-    assert f'open "{Path("a b/neutral.cif").absolute()}"' in text
+    assert f'open "{mixture}"' in text
+    assert "size #2 atomRadius 3.00" in text
     script = tmp_path / "extra" / "view.cxc"
     view = script_view(str(script), text)
     assert script.read_text() == text

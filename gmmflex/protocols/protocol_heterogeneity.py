@@ -148,9 +148,14 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
         if gaussians is not None:
             number = gaussians.getNumberOfGaussians()
             lines.append(f"{number} Gaussians; {self._variedText()} vary.")
-        for label, name in (("Epochs", "epochs"), ("Seconds of training", "seconds")):
-            if isinstance(summary.get(name), int | float):
-                lines.append(f"{label}: {summary[name]:.0f}")
+        scores = [summary.get(name) for name in ("test_score_neutral", "test_score")]
+        if None not in scores:
+            lines.append(
+                "Agreement with images held out (weighted FRC): "
+                f"{scores[0]:.3f} for the mixture at rest, *{scores[1]:.3f}* after training."
+            )
+        if summary.get("epochs"):
+            lines.append(f"{summary['epochs']} epochs in {summary.get('seconds', 0):.0f} s.")
         return lines
 
     def _methods(self):
