@@ -14,6 +14,11 @@ from gmmflex.engine.nets.free_decoder import Parameter
 from gmmflex.engine.stages.particle_data import Batch, ParticleData
 from gmmflex.engine.stages.progress import Log, Stopwatch
 
+# Particles whose gradients tell the scale of each kind of parameter.
+_SCALE_SAMPLE = 1000
+# In standard deviations; far more than any real gradient and well within half precision.
+_LARGEST = 1000.0
+
 
 def compare(mixture: GaussianMixture, batch: Batch, data: ParticleData) -> RingSums:
     """Ring sums of the particles and the CTF-modulated projections of their mixtures."""
@@ -51,39 +56,48 @@ def encoder_gradients(
     For every particle and fold, the derivative of the weighted FRC with respect to the offsets
     of the parameters that may vary (Chen & Ludtke 2021: gradients in the frame of the mixture,
     so free of pose), gathered at a limited number of sites. Each kind of parameter is divided
-    by its own standard deviation; a common one would let the positions drown the rest.
-    Returns (n, 2, D) float16 on the CPU.
+    by its own standard deviation, taken from a sample of the particles; a common one would let
+    the positions drown the rest. Returns (n, 2, D) float16 on the CPU.
     """
     moving = torch.nonzero(varies > 0).squeeze(1)
     gather = sites(neutral.positions_A[moving], n_sites, seed)
-    watch = Stopwatch()
-    parts: list[Tensor] = []
-    report_at = {int(len(data) * f) for f in (0.25, 0.5, 0.75, 1.0)}
-    done = 0
-    for rows, batch in data.batches(batch_size):
+
+    def gradients_at(rows: Tensor) -> list[Tensor]:
+        """(B, 2, S·3) or (B, 2, S) for each kind of parameter."""
         offsets = _zero_offsets(len(rows), neutral, parameters)
-        scores = compare(apply_offsets(neutral, offsets), batch, data).by_fold() @ weights
+        mixtures = apply_offsets(neutral, offsets)
+        scores = compare(mixtures, data.batch(rows), data).by_fold() @ weights
         leaves = [
             x for x in (offsets.positions_A, offsets.amplitudes, offsets.widths) if x is not None
         ]
-        folds = []
-        for fold in range(N_FOLDS):
-            gradients = torch.autograd.grad(
-                scores[:, fold].sum(), leaves, retain_graph=fold < N_FOLDS - 1
-            )
-            folds.append(torch.cat([_at_sites(g, moving, gather) for g in gradients], dim=1))
-        parts.append(torch.stack(folds, dim=1).cpu())
-        previous, done = done, done + len(rows)
-        if any(previous < mark <= done for mark in report_at):
-            log(f"encoder input {done}/{len(data)}  {watch.line(done, len(data))}")
-    gradients_of_all = torch.cat(parts)
-    start = 0
-    for name in parameters:
-        width = len(gather) * (3 if name == "positions" else 1)
-        block = gradients_of_all[..., start : start + width]
-        block /= block.std().clamp_min(1e-30)
-        start += width
-    return gradients_of_all.to(torch.float16)
+        folds = [
+            torch.autograd.grad(scores[:, fold].sum(), leaves, retain_graph=fold < N_FOLDS - 1)
+            for fold in range(N_FOLDS)
+        ]
+        return [
+            torch.stack([_at_sites(g, moving, gather) for g in kind], dim=1)
+            for kind in zip(*folds, strict=True)
+        ]
+
+    n = len(data)
+    sample = torch.arange(0, n, max(1, n // _SCALE_SAMPLE)).split(batch_size)
+    kinds = zip(*(gradients_at(rows) for rows in sample), strict=True)
+    scales = [torch.cat(kind).std().clamp_min(1e-30) for kind in kinds]
+    inputs: Tensor | None = None
+    watch = Stopwatch()
+    report_at = {int(n * f) for f in (0.25, 0.5, 0.75, 1.0)}
+    for rows in torch.arange(n).split(batch_size):
+        gradients = zip(gradients_at(rows), scales, strict=True)
+        part = torch.cat([kind / scale for kind, scale in gradients], dim=2)
+        if inputs is None:
+            # Filled in place and in half precision: for large sets it is what takes memory.
+            inputs = torch.empty(n, N_FOLDS, part.shape[2], dtype=torch.float16)
+        inputs[rows] = part.clamp(-_LARGEST, _LARGEST).to("cpu", torch.float16)
+        first, done = int(rows[0]), int(rows[-1]) + 1
+        if any(first < mark <= done for mark in report_at):
+            log(f"encoder input {done}/{n}  {watch.line(done, n)}")
+    assert inputs is not None
+    return inputs
 
 
 def _zero_offsets(
