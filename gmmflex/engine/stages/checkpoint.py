@@ -68,3 +68,21 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         raise UserError(
             f"checkpoint {path} cannot be read: delete it, or start again with --overwrite"
         ) from fault
+
+
+def restore(
+    checkpoint: Checkpoint, folder: Path, model: Model, optimiser: torch.optim.Optimizer
+) -> None:
+    """Put weights, optimiser and random generator back to where they stood.
+
+    Raises UserError if they do not fit: another version of gmmflex wrote them.
+    """
+    try:
+        model.load(checkpoint.weights)
+        optimiser.load_state_dict(checkpoint.optimiser)
+    except (RuntimeError, ValueError, KeyError) as fault:
+        raise UserError(
+            f"checkpoint {folder / _FILE} is of another version of gmmflex: delete it, or start "
+            "again with --overwrite"
+        ) from fault
+    torch.set_rng_state(checkpoint.random_state)
