@@ -24,6 +24,9 @@ SUMMARY_FILE = "summary.json"
 _CHECKSUM_LIMIT_BYTES = 512 * 1024 * 1024
 _CHECKSUM_SUFFIXES = {".star", ".cs", ".cif", ".pdb", ".json", ".ent", ".mmcif"}
 
+# Where and how fast a run goes on changes nothing of what it computes.
+_MAY_DIFFER = {"threads", "device", "output", "memory_limit_GB"}
+
 
 class RunState(Enum):
     """What a run folder holds before a command starts."""
@@ -57,7 +60,7 @@ def run_state(folder: Path, command: str, config: Mapping[str, Any], overwrite: 
         )
     changed = sorted(
         name
-        for name in {*stored.get("config", {}), *config}
+        for name in {*stored.get("config", {}), *config} - _MAY_DIFFER
         if stored.get("config", {}).get(name) != _plain(config).get(name)
     )
     if changed:

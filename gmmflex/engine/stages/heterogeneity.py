@@ -24,14 +24,14 @@ from gmmflex.engine.io.run_folder import (
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
-from gmmflex.engine.model.signal_directions import signal_directions
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
-from gmmflex.engine.stages.checkpoint import load_checkpoint, save_checkpoint
+from gmmflex.engine.stages.checkpoint import load_checkpoint, restore, save_checkpoint
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
 from gmmflex.engine.stages.contrast import contrast_of_particles
 from gmmflex.engine.stages.heterogeneity_output import write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.network_start import start_encoder
 from gmmflex.engine.stages.neutral_input import Neutral, read_neutral, varying_gaussians
 from gmmflex.engine.stages.particle_data import ParticleData, load_particle_data
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
@@ -180,7 +180,6 @@ def _prepare(
         width = 0.75 * _resolution_A(data.where)
     smoothing = smoothing_matrix(mixture.positions_A, max(width, 1e-3))
     encoder = Encoder(inputs.shape[-1], settings.latent_dim)
-    encoder.start_from(*signal_directions(inputs, min(settings.latent_dim, inputs.shape[-1])))
     decoder = FreeDecoder(settings.latent_dim, smoothing, varies, settings.vary)
     model = Model(encoder.to(varies.device), decoder.to(varies.device), mixture)
     training = TrainingSettings(
@@ -199,16 +198,18 @@ def _train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: L
     model, folder = prepared.model, settings.output / "checkpoint"
     rounds = [settings.first_resolution_A] if settings.first_resolution_A is not None else []
     checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        varies = model.decoder.varies
+        assert isinstance(varies, Tensor)
+        start_encoder(model, prepared.data, prepared.inputs, varies, settings.latent_dim, log)
     progress: Progress | None = None
     for number, resolution in enumerate([*rounds, None]):
         if checkpoint is not None and number < checkpoint.round:
             continue
-        optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+        optimiser = model.optimiser(settings.learning_rate, first_round=number == 0)
         start = None
         if checkpoint is not None and number == checkpoint.round:
-            model.load(checkpoint.weights)
-            optimiser.load_state_dict(checkpoint.optimiser)
-            torch.set_rng_state(checkpoint.random_state)
+            restore(checkpoint, folder, model, optimiser)
             start = checkpoint.progress
             log(f"going on after epoch {len(start.history) - 1}")
         weights = prepared.weights

@@ -21,6 +21,8 @@ from gmmflex.engine.stages.scores import compare
 # Latents further out than this are pulled back, so that the latent space keeps a scale.
 _LATENT_RADIUS = 3.0
 _LATENT_PENALTY = 1e-3
+_ENCODER_SHARE = 0.3
+_ENCODER_FROM_EPOCH = 3
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,24 @@ class Model:
     decoder: nn.Module
     neutral: GaussianMixture
 
-    def parameters(self) -> list[nn.Parameter]:
-        return [*self.encoder.parameters(), *self.decoder.parameters()]
+    def optimiser(self, learning_rate: float, first_round: bool) -> torch.optim.Adam:
+        """Adam; in a first round the decoder learns alone for two epochs.
+
+        Then the encoder follows at a third of its rate: faster, it runs away from the layout it
+        started on and tears motions apart.
+        """
+        encoder_from = _ENCODER_FROM_EPOCH if first_round else 1
+        return torch.optim.Adam(
+            [
+                {
+                    "params": list(self.encoder.parameters()),
+                    "share": _ENCODER_SHARE,
+                    "from_epoch": encoder_from,
+                },
+                {"params": list(self.decoder.parameters()), "share": 1.0, "from_epoch": 1},
+            ],
+            lr=learning_rate,
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all weights, by name."""
@@ -133,7 +151,11 @@ def train(
         for rows in train_rows[torch.randperm(len(train_rows))].split(settings.batch_size):
             step += 1
             for group in optimiser.param_groups:
-                group["lr"] = progress.learning_rate * min(1.0, step / settings.warm_up_steps)
+                group["lr"] = (
+                    progress.learning_rate
+                    * (group["share"] if epoch >= group["from_epoch"] else 0.0)
+                    * min(1.0, step / settings.warm_up_steps)
+                )
             fold = torch.randint(0, 2, (len(rows),))
             latents = model.encoder(inputs[rows, fold].to(device, torch.float32))
             # Drawn on the CPU, whose generator the checkpoint holds.

@@ -1,0 +1,75 @@
+"""Give the encoder a start in which continuous motions are continuous.
+
+From random weights the networks often tear a motion apart and join the pieces in a wrong order;
+the score hardly tells, and no later step mends it. So the latent space is first laid out
+without networks: a linear model at low resolution, then the shape that the particles form in it
+(diffusion map); the encoder learns to reproduce that. docs/decisions/004 has the figures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.neighbors import KNeighborsRegressor
+from torch import Tensor
+
+from gmmflex.engine.model.diffusion_map import diffusion_map
+from gmmflex.engine.model.signal_directions import signal_directions
+from gmmflex.engine.nets.encoder import Encoder
+from gmmflex.engine.stages.linear_start import LinearLatents, linear_latents
+from gmmflex.engine.stages.particle_data import ParticleData
+from gmmflex.engine.stages.progress import Log
+from gmmflex.engine.stages.training import Model
+
+# The linear model needs more directions than the motion has: a bent path spans several.
+_LEAST_DIRECTIONS = 10
+# The map is drawn through the particles whose views show the changes best.
+_MOST_ON_MAP = 4000
+_NEIGHBOURS = 30
+# With fewer particles than this a map is guesswork.
+_FEWEST_PARTICLES = 500
+_COARSE_FACTOR = 2.5
+_EPOCHS = 6
+_BATCH = 128
+
+
+def start_encoder(
+    model: Model, data: ParticleData, inputs: Tensor, varies: Tensor, latent_dim: int, log: Log
+) -> None:
+    """Train the encoder, alone, towards the first layout; changes `model.encoder` in place.
+
+    inputs: (n, 2, D) encoder inputs; varies: (N,) which Gaussians may change.
+    """
+    encoder = model.encoder
+    assert isinstance(encoder, Encoder)
+    if len(data) < _FEWEST_PARTICLES:
+        encoder.start_from(*signal_directions(inputs, min(latent_dim, inputs.shape[-1])))
+        return
+    resolution_A = data.where.grid.resolution_of_ring(data.where.last_ring)
+    n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
+    linear = linear_latents(
+        model.neutral, data, varies, n_directions, _COARSE_FACTOR * resolution_A, log
+    )
+    _pretrain(encoder, inputs, first_layout(linear, latent_dim), varies.device)
+
+
+def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
+    """(n, latent_dim): diffusion map of the well-seen particles, the others beside their
+    neighbours in the linear model."""
+    seen = torch.argsort(linear.variance)[:_MOST_ON_MAP].numpy()
+    points = linear.latents.numpy().astype(np.float64)
+    coordinates = diffusion_map(points[seen], latent_dim, _NEIGHBOURS)
+    everywhere = KNeighborsRegressor(10).fit(points[seen], coordinates).predict(points)
+    return torch.as_tensor(everywhere, dtype=torch.float32)
+
+
+def _pretrain(encoder: Encoder, inputs: Tensor, layout: Tensor, device: torch.device) -> None:
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    for _ in range(_EPOCHS):
+        for rows in torch.randperm(len(layout)).split(_BATCH):
+            fold = torch.randint(0, 2, (len(rows),))
+            found = encoder(inputs[rows, fold].to(device, torch.float32))
+            loss = (found - layout[rows].to(device)).square().sum(-1).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
