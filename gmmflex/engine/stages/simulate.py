@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
 import mrcfile
@@ -15,6 +14,7 @@ from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
 from gmmflex.engine.io.star import StarTable, write_star
+from gmmflex.engine.stages.progress import Stopwatch, print_line
 from gmmflex.engine.stages.simulate_optics import (
     Optics,
     Views,
@@ -118,7 +118,7 @@ def _write_images(
 ) -> float:
     """Write particles.mrcs in two passes, signal then noise; return the scale of the signal."""
     n, box = settings.particles, settings.box_px
-    started = time.monotonic()
+    watch = Stopwatch()
     with replacing(settings.output / "particles.mrcs") as temporary:
         os.unlink(temporary)
         with mrcfile.new_mmap(temporary, shape=(n, box, box), mrc_mode=2) as stack:
@@ -127,7 +127,7 @@ def _write_images(
                 images = _signal(settings, states, state, views, optics, rows)
                 variance += float(images.var(axis=(1, 2), dtype=np.float64).sum()) / n
                 stack.data[rows] = images
-                _print_progress(rows.stop, n, time.monotonic() - started)
+                print_line(f"particle {rows.stop}/{n}  {watch.line(rows.stop, n)}")
             noise = 1.0 if np.isfinite(settings.snr) else 0.0
             scale = np.sqrt((settings.snr if noise else 1.0) / variance)
             for rows in _batches(n):
@@ -262,18 +262,6 @@ def _write_particles_star(
 def _batches(count: int) -> Iterator[slice]:
     for start in range(0, count, _BATCH):
         yield slice(start, min(start + _BATCH, count))
-
-
-def _print_progress(done: int, count: int, elapsed_s: float) -> None:
-    remaining_s = elapsed_s * (count - done) / done
-    print(
-        f"particle {done}/{count}  elapsed {_clock(elapsed_s)}  remaining {_clock(remaining_s)}",
-        flush=True,
-    )
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
 
 
 __all__ = ["SimulateSettings", "simulate"]
