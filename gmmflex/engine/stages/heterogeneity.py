@@ -199,9 +199,15 @@ def _train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: L
     rounds = [settings.first_resolution_A] if settings.first_resolution_A is not None else []
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
-        varies = model.decoder.varies
-        assert isinstance(varies, Tensor)
-        start_encoder(model, prepared.data, prepared.inputs, varies, settings.latent_dim, log)
+        start_encoder(
+            model,
+            prepared.data,
+            prepared.inputs,
+            prepared.varies,
+            prepared.train_rows,
+            settings.latent_dim,
+            log,
+        )
     progress: Progress | None = None
     for number, resolution in enumerate([*rounds, None]):
         if checkpoint is not None and number < checkpoint.round:

@@ -34,11 +34,18 @@ _BATCH = 128
 
 
 def start_encoder(
-    model: Model, data: ParticleData, inputs: Tensor, varies: Tensor, latent_dim: int, log: Log
+    model: Model,
+    data: ParticleData,
+    inputs: Tensor,
+    varies: Tensor,
+    train_rows: Tensor,
+    latent_dim: int,
+    log: Log,
 ) -> None:
     """Train the encoder, alone, towards the first layout; changes `model.encoder` in place.
 
-    inputs: (n, 2, D) encoder inputs; varies: (N,) which Gaussians may change.
+    inputs: (n, 2, D) encoder inputs; varies: (N,) which Gaussians may change; train_rows: the
+    particles to learn from, so that the held-out ones stay unseen.
     """
     encoder = model.encoder
     assert isinstance(encoder, Encoder)
@@ -50,7 +57,7 @@ def start_encoder(
     linear = linear_latents(
         model.neutral, data, varies, n_directions, _COARSE_FACTOR * resolution_A, log
     )
-    _pretrain(encoder, inputs, first_layout(linear, latent_dim), varies.device)
+    _pretrain(encoder, inputs, first_layout(linear, latent_dim), train_rows, varies.device)
 
 
 def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
@@ -63,10 +70,12 @@ def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
     return torch.as_tensor(everywhere, dtype=torch.float32)
 
 
-def _pretrain(encoder: Encoder, inputs: Tensor, layout: Tensor, device: torch.device) -> None:
+def _pretrain(
+    encoder: Encoder, inputs: Tensor, layout: Tensor, train_rows: Tensor, device: torch.device
+) -> None:
     optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
     for _ in range(_EPOCHS):
-        for rows in torch.randperm(len(layout)).split(_BATCH):
+        for rows in train_rows[torch.randperm(len(train_rows))].split(_BATCH):
             fold = torch.randint(0, 2, (len(rows),))
             found = encoder(inputs[rows, fold].to(device, torch.float32))
             loss = (found - layout[rows].to(device)).square().sum(-1).mean()
