@@ -8,8 +8,6 @@ SHELL := /bin/bash
 FULL := .venv
 ENGINE := .venv-engine
 BIN := $(FULL)/bin
-# One thread for each of the processes below: they share the cores already.
-export OMP_NUM_THREADS ?= 1
 JOBS ?= 2
 
 .PHONY: help test demo gui lint test-full test-gui test-engine environment environment-engine system clean
@@ -30,6 +28,9 @@ lint: environment
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# One thread for each of the test processes: they share the cores already.
+test-full test-gui test-engine: export OMP_NUM_THREADS = 1
+
 test-full: environment
 	$(BIN)/python -m pytest tests -n $(JOBS) --dist loadfile --ignore-glob='tests/test_gui_*'
 
@@ -40,7 +41,6 @@ test-engine: environment-engine
 	$(ENGINE)/bin/python -m pytest tests -n $(JOBS) --dist loadfile -m "not slow" \
 		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*' --ignore=tests/test_io_relion_roundtrip.py
 
-demo: export OMP_NUM_THREADS =
 demo: environment
 	$(BIN)/python -m demo.run
 
