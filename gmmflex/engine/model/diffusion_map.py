@@ -18,14 +18,14 @@ def diffusion_map(
     """(n, n_coordinates) diffusion coordinates, the first with unit standard deviation.
 
     Coifman & Lafon 2006 with α = 1, so that the density of points does not matter, and a
-    Gaussian kernel whose width follows the distance to the neighbours. Further coordinates
+    Gaussian kernel whose width is twice the median distance to the neighbours. Further coordinates
     shrink as (λ_k / λ_1)^t with t = 1 / (2 (1 − λ_1)): equal for the two of a circle, small for
     the overtones of a line.
     """
     n = len(points)
     graph = kneighbors_graph(points, n_neighbours, mode="distance").tocoo()
     distances = graph.data.reshape(n, n_neighbours)
-    width = np.median(distances, axis=1)
+    width = 2.0 * np.median(distances, axis=1)
     values = np.exp(-(graph.data**2) / np.maximum(width[graph.row] * width[graph.col], 1e-30))
     weights = sparse.csr_matrix((values, (graph.row, graph.col)), shape=graph.shape)
     weights = weights.maximum(weights.T)

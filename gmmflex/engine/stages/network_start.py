@@ -25,7 +25,8 @@ from gmmflex.engine.stages.training import Model
 _LEAST_DIRECTIONS = 10
 # The map is drawn through the particles whose views show the changes best.
 _MOST_ON_MAP = 4000
-_NEIGHBOURS = 30
+# Neighbours as a share of those particles: many, or the map runs fast where states lie dense.
+_NEIGHBOUR_SHARE = 1 / 16
 # With fewer particles than this a map is guesswork.
 _FEWEST_PARTICLES = 500
 _COARSE_FACTOR = 2.5
@@ -65,7 +66,9 @@ def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
     neighbours in the linear model."""
     seen = torch.argsort(linear.variance)[:_MOST_ON_MAP].numpy()
     points = linear.latents.numpy().astype(np.float64)
-    coordinates = diffusion_map(points[seen], latent_dim, _NEIGHBOURS)
+    coordinates = diffusion_map(
+        points[seen], latent_dim, max(10, round(_NEIGHBOUR_SHARE * len(seen)))
+    )
     everywhere = KNeighborsRegressor(10).fit(points[seen], coordinates).predict(points)
     return torch.as_tensor(everywhere, dtype=torch.float32)
 
