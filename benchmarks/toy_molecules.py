@@ -29,8 +29,7 @@ def linear_states(n_states: int, seed: int) -> list[AtomicModel]:
 def cyclic_states(n_states: int, seed: int) -> list[AtomicModel]:
     """(b): the small domain turns once around the z axis."""
     large, small, _ = _pieces(seed)
-    # Outside the large domain's longest half axis, so that the two never overlap.
-    radius = 1.2 * _LARGE_RADIUS_A + _SMALL_RADIUS_A
+    radius = _LARGE_RADIUS_A + 4.0
     states = []
     for angle in 2 * np.pi * np.arange(n_states) / n_states:
         cosine, sine = np.cos(angle), np.sin(angle)

@@ -15,18 +15,18 @@ _LARGEST_EIGENVALUE = 0.9998
 def diffusion_map(
     points: NDArray[np.float64], n_coordinates: int, n_neighbours: int
 ) -> NDArray[np.float64]:
-    """(n, n_coordinates) diffusion coordinates, the first with unit standard deviation.
+    """(n, n_coordinates) diffusion coordinates, the first with unit mean square.
 
     Coifman & Lafon 2006 with α = 1, so that the density of points does not matter, and a
-    Gaussian kernel whose width is twice the median distance to the neighbours. Further coordinates
+    Gaussian kernel as wide as the median distance to the neighbours. Further coordinates
     shrink as (λ_k / λ_1)^t with t = 1 / (2 (1 − λ_1)): equal for the two of a circle, small for
     the overtones of a line.
     """
     n = len(points)
     graph = kneighbors_graph(points, n_neighbours, mode="distance").tocoo()
-    distances = graph.data.reshape(n, n_neighbours)
-    width = 2.0 * np.median(distances, axis=1)
-    values = np.exp(-(graph.data**2) / np.maximum(width[graph.row] * width[graph.col], 1e-30))
+    # One width for all: a local one would bring the density back in.
+    width = float(np.median(graph.data))
+    values = np.exp(-(graph.data**2) / max(width**2, 1e-30))
     weights = sparse.csr_matrix((values, (graph.row, graph.col)), shape=graph.shape)
     weights = weights.maximum(weights.T)
     density = sparse.diags(1.0 / np.asarray(weights.sum(axis=1)).ravel())
@@ -38,8 +38,8 @@ def diffusion_map(
     order = np.argsort(-eigenvalues)
     eigenvalues = np.minimum(eigenvalues[order][1:], _LARGEST_EIGENVALUE)
     coordinates = vectors[:, order[1:]] / root[:, None]
-    coordinates = coordinates - coordinates.mean(axis=0)
-    coordinates /= np.maximum(coordinates.std(axis=0), 1e-12)
+    # Not centred on the points' mean: that would follow their density.
+    coordinates /= np.maximum(np.sqrt((coordinates**2).mean(axis=0)), 1e-12)
     time = 0.5 / (1.0 - eigenvalues[0])
     shrink = (np.maximum(eigenvalues, 1e-6) / eigenvalues[0]) ** time
     # A few stray points must not set the scale.
