@@ -22,7 +22,6 @@ def diffusion_map(
     shrink as (λ_k / λ_1)^t with t = 1 / (2 (1 − λ_1)): equal for the two of a circle, small for
     the overtones of a line.
     """
-    n = len(points)
     graph = kneighbors_graph(points, n_neighbours, mode="distance").tocoo()
     # One width for all: a local one would bring the density back in.
     width = float(np.median(graph.data))
