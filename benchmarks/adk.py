@@ -17,16 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evaluate import knn_r2, motion_of_alpha_carbons, spearman_of_first_component
+from benchmarks.evaluate import knn_r2, motion_of_alpha_carbons, silent, spearman_of_first_component
 from gmmflex.engine.stages.heterogeneity import run_heterogeneity
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
 from gmmflex.engine.stages.simulate import simulate
 from gmmflex.engine.stages.simulate_settings import SimulateSettings
-
-
-def silent(_: str) -> None:
-    """A log that says nothing."""
 
 
 def simulated_adk(folder: Path, particles: int, snr: float, seed: int) -> Path:

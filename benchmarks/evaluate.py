@@ -17,6 +17,10 @@ from gmmflex.engine.stages.run_results import read_run
 _NEIGHBOURS = 50
 
 
+def silent(_: str) -> None:
+    """A log that says nothing, for the stages that a benchmark runs."""
+
+
 @dataclass(frozen=True)
 class Motion:
     """Median over particles of the Cα RMSD to each particle's true model, in Å.

@@ -22,6 +22,7 @@ from sklearn.decomposition import PCA
 from benchmarks.evaluate import (
     circular_correlation,
     decoded_occupancy,
+    silent,
     spearman_of_first_component,
 )
 from benchmarks.toy_molecules import (
@@ -40,10 +41,6 @@ from gmmflex.engine.stages.simulate import simulate
 from gmmflex.engine.stages.simulate_settings import SimulateSettings
 
 _RESOLUTION_A = 8.0
-
-
-def silent(_: str) -> None:
-    """A log that says nothing."""
 
 
 def latents_of(

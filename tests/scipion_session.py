@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,30 @@ def point_to(protocol: Any, parameter: str, source: Any, output: str) -> None:
     pointer = getattr(protocol, parameter)
     pointer.set(source)
     pointer.setExtended(output)
+
+
+def maker(scipion: Any, project: Any) -> Callable[..., Any]:
+    """A function that makes protocols of `project` by class name."""
+
+    def new(name: str, **parameters: Any) -> Any:
+        return project.newProtocol(scipion.protocol(name), **parameters)
+
+    return new
+
+
+def imported(
+    project: Any, new: Callable[..., Any], data: Path, pixel_size_A: float
+) -> tuple[Any, Any]:
+    """The finished imports of a simulated set's star file and of its consensus map."""
+    particles = run(
+        project, new("ProtGmmflexImportParticles", particlesFile=str(data / "particles.star"))
+    )
+    volume = run(
+        project,
+        new(
+            "ProtImportVolumes",
+            filesPath=str(data / "consensus.mrc"),
+            samplingRate=pixel_size_A,
+        ),
+    )
+    return particles, volume

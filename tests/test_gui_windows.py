@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from scipion_samples import PIXEL_SIZE_A, simulated
-from scipion_session import point_to, run, scipion
+from scipion_session import imported, maker, point_to, run, scipion
 from virtual_display import missing_programs, screenshot, virtual_display, wait_for_window
 
 __all__ = ["scipion"]  # a fixture
@@ -40,20 +40,8 @@ def project(scipion, tmp_path_factory):
     data = simulated(tmp_path_factory.mktemp("data"), particles=400)
     project = scipion.project("Bending")
 
-    def new(name, **parameters):
-        return project.newProtocol(scipion.protocol(name), **parameters)
-
-    particles = run(
-        project, new("ProtGmmflexImportParticles", particlesFile=str(data / "particles.star"))
-    )
-    volume = run(
-        project,
-        new(
-            "ProtImportVolumes",
-            filesPath=str(data / "consensus.mrc"),
-            samplingRate=PIXEL_SIZE_A,
-        ),
-    )
+    new = maker(scipion, project)
+    particles, volume = imported(project, new, data, PIXEL_SIZE_A)
     neutral = new(
         "ProtGmmflexNeutral",
         resolution=16.0,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipion_samples import BOX_PX, PIXEL_SIZE_A, cryosparc_copy, simulated
-from scipion_session import log_of, point_to, run, scipion
+from scipion_session import imported, log_of, maker, point_to, run, scipion
 
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.mixture_file import read_mixture
@@ -32,22 +32,10 @@ def chain(scipion, tmp_path_factory):
     cryosparc_copy(data, cs_file)
     project = scipion.project("Chain")
 
-    def new(name, **parameters):
-        return project.newProtocol(scipion.protocol(name), **parameters)
-
-    from_star = run(
-        project, new("ProtGmmflexImportParticles", particlesFile=str(data / "particles.star"))
-    )
+    new = maker(scipion, project)
+    from_star, volume = imported(project, new, data, PIXEL_SIZE_A)
     from_cs = run(project, new("ProtGmmflexImportParticles", particlesFile=str(cs_file)))
 
-    volume = run(
-        project,
-        new(
-            "ProtImportVolumes",
-            filesPath=str(data / "consensus.mrc"),
-            samplingRate=PIXEL_SIZE_A,
-        ),
-    )
     neutral = new(
         "ProtGmmflexNeutral",
         resolution=16.0,

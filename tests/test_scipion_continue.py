@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from scipion_samples import PIXEL_SIZE_A, simulated
-from scipion_session import point_to, run, scipion, steps_run
+from scipion_session import imported, maker, point_to, run, scipion, steps_run
 
 __all__ = ["scipion"]  # a fixture
 
@@ -28,20 +28,8 @@ def runs(scipion, tmp_path_factory):
     data = simulated(tmp_path_factory.mktemp("data"), particles=100)
     project = scipion.project("Continue")
 
-    def new(name, **parameters):
-        return project.newProtocol(scipion.protocol(name), **parameters)
-
-    particles = run(
-        project, new("ProtGmmflexImportParticles", particlesFile=str(data / "particles.star"))
-    )
-    volume = run(
-        project,
-        new(
-            "ProtImportVolumes",
-            filesPath=str(data / "consensus.mrc"),
-            samplingRate=PIXEL_SIZE_A,
-        ),
-    )
+    new = maker(scipion, project)
+    particles, volume = imported(project, new, data, PIXEL_SIZE_A)
     cheap = {"numberOfThreads": 1, "useGpu": False}
     neutral = new("ProtGmmflexNeutral", resolution=20.0, numberOfGaussians=20, **cheap)
     point_to(neutral, "inputVolume", volume, "outputVolume")
