@@ -8,12 +8,17 @@ import numpy as np
 import torch
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.stages.world import ALONE, World
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of `--device`: auto (a GPU if torch sees one), cpu, cuda or cuda:N."""
+def choose_device(name: str, world: World = ALONE) -> torch.device:
+    """The device of `--device`: auto (a GPU if torch sees one), cpu, cuda or cuda:N.
+
+    With several processes on a machine each takes the GPU of its own number.
+    Raises UserError if there is no such device.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as fault:
@@ -24,17 +29,38 @@ def choose_device(name: str) -> torch.device:
         raise UserError(f"--device {name} is not supported: give auto, cpu, cuda or cuda:N")
     if device.type == "cuda":
         count = torch.cuda.device_count()
+        if world.size > 1:
+            device = _own_gpu(device, count, world)
         if (device.index or 0) >= count:
             raise UserError(
                 f"--device {name} was asked for but torch sees {count} GPUs here: "
                 "give --device cpu or install a CUDA build of torch"
             )
+        # nccl and pinned copies use the device that is set.
+        torch.cuda.set_device(device.index or 0)
     return device
 
 
-def set_threads(threads: int) -> int:
-    """Use so many CPU threads (0: as many as this process may use); returns the number."""
-    chosen = threads if threads > 0 else len(os.sched_getaffinity(0))
+def _own_gpu(device: torch.device, count: int, world: World) -> torch.device:
+    if str(device) != "cuda":
+        raise UserError(
+            f"--device {device} is one GPU but {world.size} processes were started: give --device "
+            "cuda, and CUDA_VISIBLE_DEVICES to choose among the GPUs"
+        )
+    if 0 < count < world.local_size:
+        raise UserError(
+            f"{world.local_size} processes were started here but torch sees {count} GPUs: start "
+            "one process for each GPU, or give --device cpu"
+        )
+    return torch.device("cuda", world.local_rank)
+
+
+def set_threads(threads: int, world: World = ALONE) -> int:
+    """Use so many CPU threads in this process; returns the number.
+
+    0: as many as this process may use, shared among the processes of this machine.
+    """
+    chosen = threads or max(1, len(os.sched_getaffinity(0)) // world.local_size)
     torch.set_num_threads(chosen)
     return chosen
 
