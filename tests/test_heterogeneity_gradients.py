@@ -13,7 +13,8 @@ from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbourhood import sites
 from gmmflex.engine.model.scoring import coefficients_in_use
-from gmmflex.engine.stages.particle_data import ParticleData, load_particle_data
+from gmmflex.engine.stages.particle_data import ParticleData, read_particle_data
+from gmmflex.engine.stages.row_store import RowsInMemory, Storage
 from gmmflex.engine.stages.scores import encoder_gradients, mean_frc, ring_weights
 
 BOX, LAST, N, N_SITES, SEED = 25, 9, 60, 8, 3
@@ -57,7 +58,7 @@ def _data(images, rotations, origins_A):
     where = coefficients_in_use(FourierGrid(BOX, PIXEL_A, LAST), 2, LAST)
     half_planes = fourier_of_images(torch.as_tensor(images, dtype=torch.float32), where.grid)
     return ParticleData(
-        torch.view_as_real(where.select(half_planes)).numpy(),
+        RowsInMemory(torch.view_as_real(where.select(half_planes))),
         torch.as_tensor(rotations, dtype=torch.float32),
         torch.as_tensor(origins_A, dtype=torch.float32),
         ctf_batch(*_ctf_values(len(images))),
@@ -127,7 +128,7 @@ def test_gradients_are_finite_differences_of_the_score(noisy):
     gather = (
         sites(torch.as_tensor(positions_A, dtype=torch.float32), N_SITES, SEED).double().numpy()
     )
-    images = data.coefficients[..., 0] + 1j * data.coefficients[..., 1].astype(float)
+    images = torch.view_as_complex(data.images.gather(torch.arange(6))).to(torch.complex128).numpy()
     step = 1e-4
 
     def changed(kind, site, axis, size):
@@ -210,7 +211,7 @@ def test_mean_gradient_points_along_the_true_displacement(tmp_path):
     folder = simulated(tmp_path, 20.0, 450, seed=5)
     particles = read_particles(folder / "set" / "particles.star")
     where = coefficients_in_use(FourierGrid(particles.box_px, PIXEL_A, 12), 2, 12)
-    data = load_particle_data(particles, where, 1.0, tmp_path / "unused.npy", _silent)
+    data = read_particle_data(particles, where, Storage(tmp_path, 1.0), _silent)
     assert not (tmp_path / "unused.npy").exists()
     positions_A, amplitudes, sigmas_A = mixture_of_state(folder, N_STATES // 2)
     mixture = (positions_A - particles.box_px // 2 * PIXEL_A, amplitudes, sigmas_A)

@@ -13,6 +13,7 @@ from gmmflex.engine.model.scoring import coefficients_in_use
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
 from gmmflex.engine.stages.particle_data import ParticleData
+from gmmflex.engine.stages.row_store import RowsInMemory
 from gmmflex.engine.stages.training import Model, TrainingSettings, train
 
 N, N_GAUSSIANS, BOX, LAST = 320, 12, 24, 8
@@ -40,7 +41,7 @@ def _data(seen):
         folds.append(torch.view_as_real(chosen))
     in_first = where.to_bins[:, : where.n_rings].sum(1) > 0
     images = torch.where(in_first[None, :, None], folds[0], folds[1])
-    return neutral, ParticleData(images.numpy(), rotations, origins, ctf, where, 1.0)
+    return neutral, ParticleData(RowsInMemory(images), rotations, origins, ctf, where, 1.0)
 
 
 def _gain(inputs, seen):

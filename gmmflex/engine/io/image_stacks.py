@@ -1,4 +1,4 @@
-"""Particle images on disk, memory-mapped and read in batches."""
+"""Particle images on disk, read in batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +14,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.file_rows import read_rows
 from gmmflex.engine.io.mrc import MrcHeader, read_mrc_header
 
-# each open memory map holds a file handle, and systems commonly allow 1,024 of them
+# systems commonly allow a process 1,024 open files
 _MOST_OPEN_STACKS = 64
 _NO_SLICE = -1
 
 
 @dataclass
 class _OpenStacks:
-    """The memory maps used last. Empty again after pickling: each process opens its own."""
+    """The stack files used last. Empty again after pickling: each process opens its own."""
 
-    maps: OrderedDict[Path, NDArray[np.generic]] = field(default_factory=OrderedDict)
+    files: OrderedDict[Path, BufferedReader] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, header: MrcHeader) -> NDArray[np.generic]:
+    def read(self, header: MrcHeader, slices: NDArray[np.int64]) -> NDArray[np.generic]:
+        """(b, rows, columns) images of one stack; raises OSError or EOFError."""
+        images = np.empty((len(slices), *header.shape[1:]), dtype=header.dtype)
+        size = header.shape[1] * header.shape[2] * header.dtype.itemsize
+        into = images.reshape(-1).view(np.uint8).data
         with self.lock:
-            if header.path not in self.maps:
-                self.maps[header.path] = np.memmap(
-                    header.path, header.dtype, "r", header.data_offset, header.shape
-                )
-            self.maps.move_to_end(header.path)
-            while len(self.maps) > _MOST_OPEN_STACKS:
-                self.maps.popitem(last=False)
-            return self.maps[header.path]
+            if header.path not in self.files:
+                self.files[header.path] = header.path.open("rb")
+            self.files.move_to_end(header.path)
+            while len(self.files) > _MOST_OPEN_STACKS:
+                self.files.popitem(last=False)[1].close()
+            descriptor = self.files[header.path].fileno()
+            read_rows(descriptor, header.data_offset, size, slices, into)
+        return images
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.maps, self.lock = OrderedDict(), threading.Lock()
+        self.files, self.lock = OrderedDict(), threading.Lock()
+
+    def __del__(self) -> None:
+        for stream in self.files.values():
+            stream.close()
 
 
 @dataclass(frozen=True)
@@ -88,12 +98,12 @@ class ImageStacks:
             if len(group):
                 header = self.headers[stacks[group[0]]]
                 try:
-                    images[group] = self._open.get(header)[slices[group]]
+                    images[group] = self._open.read(header, slices[group])
                 except OSError as error:
                     raise UserError(
                         f"{header.path} can no longer be read ({error.strerror}); put it back."
                     ) from error
-                except ValueError as error:
+                except EOFError as error:
                     raise UserError(
                         f"{header.path} has become shorter since the run began; restore it."
                     ) from error

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
@@ -17,9 +15,11 @@ from gmmflex.engine.model.ctf import CtfBatch, ctf, ctf_batch
 from gmmflex.engine.model.grid import fourier_of_images
 from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.row_store import RowsInFile, RowStore, Storage
+from gmmflex.engine.stages.world import World
 
-# Images are read and transformed this many at a time.
-_READ_BATCH = 256
+# Images are read and transformed this many pixels at a time: 64 of 256 px.
+_READ_PIXELS = 2**22
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,36 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class ParticleData:
-    """All particles; images stay in memory or in a memory-mapped file, whichever was chosen."""
+class HostBatch:
+    """B particles on their way to the device, where the CTF is calculated from `optics`.
 
-    coefficients: NDArray[np.float32]
+    optics: (6, B) the fields of `CtfBatch` in one tensor, which is one copy.
+    """
+
+    rotations: Tensor
+    origins_A: Tensor
+    optics: Tensor
+    images: Tensor
+    where: Coefficients
+    contrast_sign: float
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Copies that the host does not wait for, where the device allows that."""
+        optics = CtfBatch(*self.optics.to(device, non_blocking=True))
+        contrast = self.where.select(ctf(optics, self.where.grid))
+        return Batch(
+            self.rotations.to(device, non_blocking=True),
+            self.origins_A.to(device, non_blocking=True),
+            contrast * self.contrast_sign,
+            self.images.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True)
+class ParticleData:
+    """All n particles. images: (n, K, 2) rows; the rest are tensors on the CPU."""
+
+    images: RowStore
     rotations: Tensor
     origins_A: Tensor
     ctf: CtfBatch
@@ -45,19 +71,28 @@ class ParticleData:
     contrast_sign: float
 
     def __len__(self) -> int:
-        return len(self.coefficients)
+        return len(self.images)
+
+    def load(self, rows: Tensor) -> HostBatch:
+        """The particles at `rows` (B,) as they are kept; a thread of its own may do this."""
+        pinned = torch.device(self.where.grid.device).type == "cuda"
+
+        def ready(values: Tensor) -> Tensor:
+            return values.pin_memory() if pinned else values
+
+        optics = [getattr(self.ctf, item.name)[rows] for item in fields(self.ctf)]
+        return HostBatch(
+            ready(self.rotations[rows]),
+            ready(self.origins_A[rows]),
+            ready(torch.stack(optics)),
+            self.images.gather(rows, pinned),
+            self.where,
+            self.contrast_sign,
+        )
 
     def batch(self, rows: Tensor) -> Batch:
         """The particles at `rows` (B,) on the grid's device."""
-        device = self.where.grid.device
-        images = torch.from_numpy(self.coefficients[rows.numpy()]).to(device)
-        contrast = self.where.select(ctf(self.ctf.rows(rows).to(device), self.where.grid))
-        return Batch(
-            self.rotations[rows].to(device),
-            self.origins_A[rows].to(device),
-            contrast * self.contrast_sign,
-            images,
-        )
+        return self.load(rows).to(self.where.grid.device)
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Batch]]:
         """All particles in order."""
@@ -66,49 +101,25 @@ class ParticleData:
 
     def with_contrast(self, sign: float) -> ParticleData:
         """The same particles, taken as white (1) or dark (−1)."""
-        return ParticleData(
-            self.coefficients, self.rotations, self.origins_A, self.ctf, self.where, sign
-        )
+        return replace(self, contrast_sign=sign)
 
 
-def load_particle_data(
-    particles: Particles, where: Coefficients, memory_limit_GB: float, spill: Path, log: Log
+def read_particle_data(
+    particles: Particles, where: Coefficients, storage: Storage, log: Log
 ) -> ParticleData:
-    """Read every image once and keep its coefficients in use, in memory or in the file `spill`.
+    """Read every image once and keep its coefficients in use; each process reads its block.
 
     Raises UserError for images that hold NaN or nothing, naming stack, image and row.
     """
     n, n_used = len(particles), len(where.used)
-    size_GB = n * n_used * 8 / 1e9
-    store: NDArray[np.float32]
-    if size_GB <= memory_limit_GB:
-        store = np.empty((n, n_used, 2), dtype=np.float32)
-    else:
-        log(f"the coefficients in use take {size_GB:.1f} GB: kept in {spill.name} on disk")
-        store = np.lib.format.open_memmap(spill, mode="w+", dtype=np.float32, shape=(n, n_used, 2))
-    cpu_grid = where.grid.on("cpu")
-    used = where.used.cpu()
-    watch = Stopwatch()
-    report_every = max(1, n // _READ_BATCH // 5)
-    for number, start in enumerate(range(0, n, _READ_BATCH)):
-        rows = np.arange(start, min(n, start + _READ_BATCH))
-        images = torch.from_numpy(particles.read_images(rows))
-        half_planes = fourier_of_images(images, cpu_grid).reshape(len(rows), -1)
-        chosen = torch.view_as_real(half_planes.index_select(1, used)).numpy()
-        empty = np.flatnonzero((images.amax((1, 2)) == images.amin((1, 2))).numpy())
-        if len(empty):
-            row = start + int(empty[0])
-            raise UserError(
-                f"{particles.source}: image {particles.image_names[row]} (row {row + 1}) is empty "
-                "or constant: remove such particles from the file"
-            )
-        store[rows] = chosen
-        if number % report_every == report_every - 1:
-            done = int(rows[-1]) + 1
-            log(f"reading particles {done}/{n}  {watch.line(done, n)}")
+    images = storage.new("images", n, (n_used, 2), torch.float32)
+    if isinstance(images, RowsInFile):
+        size_GB = n * n_used * 8 / 1e9
+        log(f"the coefficients in use take {size_GB:.1f} GB: kept in {images.path.name} on disk")
+    _read_into(images, particles, where, storage.world, log)
     values = particles.ctf
     return ParticleData(
-        store,
+        images,
         torch.as_tensor(particles.rotations, dtype=torch.float32),
         torch.as_tensor(particles.origins_A, dtype=torch.float32),
         ctf_batch(
@@ -123,3 +134,39 @@ def load_particle_data(
         where,
         1.0,
     )
+
+
+def load_particle_data(
+    particles: Particles, where: Coefficients, memory_limit_GB: float, spill: Path, log: Log
+) -> ParticleData:
+    """`read_particle_data` in one process."""
+    return read_particle_data(particles, where, Storage(spill.parent, memory_limit_GB), log)
+
+
+def _read_into(
+    images: RowStore, particles: Particles, where: Coefficients, world: World, log: Log
+) -> None:
+    grid, used = where.grid.on("cpu"), where.used.cpu()
+    block = torch.tensor(world.block(len(particles)), dtype=torch.int64)
+    pieces = block.split(max(1, _READ_PIXELS // particles.box_px**2))
+    report_every = max(1, len(pieces) // 5)
+    watch = Stopwatch()
+    for number, rows in enumerate(pieces, start=1):
+        pixels = torch.from_numpy(particles.read_images(rows.numpy()))
+        _refuse_constant(pixels, particles, int(rows[0]))
+        half_planes = fourier_of_images(pixels, grid).reshape(len(rows), -1)
+        images.write(int(rows[0]), torch.view_as_real(half_planes.index_select(1, used)))
+        if number % report_every == 0:
+            done = int(rows[-1]) + 1 - int(block[0])
+            log(f"reading particles {done}/{len(block)}  {watch.line(done, len(block))}")
+    world.wait()
+
+
+def _refuse_constant(pixels: Tensor, particles: Particles, first_row: int) -> None:
+    constant = torch.nonzero(pixels.amax((1, 2)) == pixels.amin((1, 2))).flatten()
+    if len(constant):
+        row = first_row + int(constant[0])
+        raise UserError(
+            f"{particles.source}: image {particles.image_names[row]} (row {row + 1}) is empty "
+            "or constant: remove such particles from the file"
+        )

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.file_rows import read_rows
 from gmmflex.engine.stages.world import ALONE, World
 
 
@@ -109,12 +109,16 @@ class RowsInFile(RowStore):
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"rows outside 0 … {len(self) - 1}")
         found = _empty((len(wanted), *self.shape[1:]), self.dtype, pinned)
-        into, size = _bytes_of(found), self._row_bytes
-        # Neighbouring rows that are asked for in order are one read.
-        starts = np.flatnonzero(np.diff(wanted, prepend=-2) != 1)
-        ends = [*starts[1:].tolist(), len(wanted)]
-        for first, end, row in zip(starts.tolist(), ends, wanted[starts].tolist(), strict=False):
-            self._read(into[first * size : end * size], row * size)
+        try:
+            read_rows(self._descriptor, 0, self._row_bytes, wanted, _bytes_of(found))
+        except OSError as fault:
+            raise UserError(
+                f"{self.path} can no longer be read ({fault.strerror}): run the command again"
+            ) from fault
+        except EOFError as fault:
+            raise UserError(
+                f"{self.path} has become shorter since the run began: run the command again"
+            ) from fault
         return found
 
     def remove(self) -> None:
@@ -126,20 +130,6 @@ class RowsInFile(RowStore):
     def __del__(self) -> None:
         if getattr(self, "_descriptor", -1) >= 0:
             os.close(self._descriptor)
-
-    def _read(self, into: memoryview, at: int) -> None:
-        while len(into):
-            try:
-                count = os.preadv(self._descriptor, (into,), at)
-            except OSError as fault:
-                raise UserError(
-                    f"{self.path} can no longer be read ({fault.strerror}): run the command again"
-                ) from fault
-            if count == 0:
-                raise UserError(
-                    f"{self.path} has become shorter since the run began: run the command again"
-                )
-            into, at = into[count:], at + count
 
 
 @dataclass(frozen=True)
