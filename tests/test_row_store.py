@@ -10,7 +10,6 @@ import torch
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.stages.row_store import RowsInFile, RowsInMemory, Storage
-from gmmflex.engine.stages.world import World
 
 SEED = 5
 
@@ -97,20 +96,6 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         Storage(tmp_path / "nowhere", 1e-12).new("values", 10, (2,), torch.float32)
-
-
-def test_processes_share_one_file_whatever_its_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(World, "wait", lambda self: None)
-    values = _values(11)
-    stores = [
-        Storage(tmp_path, 1.0, World(rank, 2)).new("values", 11, (7, 2), torch.float32)
-        for rank in (0, 1)
-    ]
-    for rank, store in enumerate(stores):
-        block = World(rank, 2).block(11)
-        store.write(block.start, values[block.start : block.stop])
-    for store in stores:
-        torch.testing.assert_close(torch.cat(list(store.split(4))), values, rtol=0, atol=0)
 
 
 _MUCH = """

@@ -112,7 +112,7 @@ def _all_latents(
     neutral: GaussianMixture, data: ParticleData, view: CoarseView, changes: Tensor
 ) -> tuple[Tensor, Tensor]:
     means, variances = [], []
-    for _, batch in data.batches(_BATCH):
+    for _, batch in data.batches(torch.arange(len(data)).split(_BATCH)):
         residual = batch.images[:, view.columns] - view.project(neutral, batch)
         patterns = view.project(_changed(neutral, changes), batch)
         mean, variance = _posterior(patterns, residual, view.precision)
@@ -162,7 +162,7 @@ def _coarse_view(neutral: GaussianMixture, data: ParticleData, coarse_A: float) 
     n_rings = last - where.first_ring + 1
     sums = torch.zeros(3, n_rings, device=ones.device)
     count = 0
-    for rows, batch in data.batches(_BATCH):
+    for rows, batch in data.batches(torch.arange(len(data)).split(_BATCH)):
         images = batch.images[:, columns]
         projections = plain.project(neutral, batch)
         products = (projections * images, projections.square(), images.square())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.model.ctf import CtfBatch, ctf, ctf_batch
 from gmmflex.engine.model.grid import fourier_of_images
 from gmmflex.engine.model.scoring import Coefficients
+from gmmflex.engine.stages.prefetch import prefetched
 from gmmflex.engine.stages.progress import Log, Stopwatch
 from gmmflex.engine.stages.row_store import RowsInFile, RowStore, Storage
 from gmmflex.engine.stages.world import World
@@ -94,10 +95,14 @@ class ParticleData:
         """The particles at `rows` (B,) on the grid's device."""
         return self.load(rows).to(self.where.grid.device)
 
-    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Batch]]:
-        """All particles in order."""
-        for rows in torch.arange(len(self)).split(batch_size):
-            yield rows, self.batch(rows)
+    def batches(self, pieces: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
+        """Rows and particles of each piece, the next ones loaded while one is worked on."""
+
+        def loaded(rows: Tensor) -> tuple[Tensor, HostBatch]:
+            return rows, self.load(rows)
+
+        for rows, host in prefetched(pieces, loaded):
+            yield rows, host.to(self.where.grid.device)
 
     def with_contrast(self, sign: float) -> ParticleData:
         """The same particles, taken as white (1) or dark (−1)."""
@@ -116,7 +121,9 @@ def read_particle_data(
     if isinstance(images, RowsInFile):
         size_GB = n * n_used * 8 / 1e9
         log(f"the coefficients in use take {size_GB:.1f} GB: kept in {images.path.name} on disk")
-    _read_into(images, particles, where, storage.world, log)
+    with storage.world.together():
+        _read_into(images, particles, where, storage.world, log)
+    images.complete(storage.world)
     values = particles.ctf
     return ParticleData(
         images,
@@ -159,7 +166,6 @@ def _read_into(
         if number % report_every == 0:
             done = int(rows[-1]) + 1 - int(block[0])
             log(f"reading particles {done}/{len(block)}  {watch.line(done, len(block))}")
-    world.wait()
 
 
 def _refuse_constant(pixels: Tensor, particles: Particles, first_row: int) -> None:

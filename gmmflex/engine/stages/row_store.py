@@ -45,6 +45,10 @@ class RowStore(ABC):
         Raises UserError if the file has vanished or become shorter.
         """
 
+    def complete(self, world: World) -> None:
+        """Every process has written its rows when this returns, and each can read those of all."""
+        world.wait()
+
     @abstractmethod
     def remove(self) -> None:
         """Give up the rows, and their file if there is one."""
@@ -121,6 +125,15 @@ class RowsInFile(RowStore):
             ) from fault
         return found
 
+    def complete(self, world: World) -> None:
+        # Network file systems show the writes of other machines to those who open the file later.
+        if world.size > world.local_size:
+            os.fsync(self._descriptor)
+        world.wait()
+        if world.size > world.local_size:
+            os.close(self._descriptor)
+            self._descriptor = os.open(self.path, os.O_RDWR)
+
     def remove(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -153,9 +166,9 @@ class Storage:
         if self.world.size == 1 and size <= self.memory_limit_GB * 1e9:
             return RowsInMemory(torch.empty(shape, dtype=dtype))
         path = self.folder / f"{name}.rows"
-        if self.world.is_leader:
-            _create(path, size)
-        self.world.wait()
+        with self.world.together():
+            if self.world.is_leader:
+                _create(path, size)
         return RowsInFile(path, shape, dtype)
 
 

@@ -13,6 +13,8 @@ from gmmflex.engine.model.scoring import N_FOLDS, RingSums, likelihood_ring_weig
 from gmmflex.engine.nets.free_decoder import Parameter
 from gmmflex.engine.stages.particle_data import Batch, ParticleData
 from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.row_store import RowsInMemory, RowStore, Storage
+from gmmflex.engine.stages.world import ALONE, World
 
 # Particles whose gradients tell the scale of each kind of parameter.
 _SCALE_SAMPLE = 1000
@@ -27,12 +29,18 @@ def compare(mixture: GaussianMixture, batch: Batch, data: ParticleData) -> RingS
 
 
 @torch.no_grad()
-def mean_frc(neutral: GaussianMixture, data: ParticleData, rows: Tensor, batch_size: int) -> Tensor:
+def mean_frc(
+    neutral: GaussianMixture,
+    data: ParticleData,
+    rows: Tensor,
+    batch_size: int,
+    world: World = ALONE,
+) -> Tensor:
     """(n_rings,) average over particles of the FRC with the neutral mixture."""
     total = torch.zeros(data.where.n_rings, device=data.where.grid.device)
-    for part in rows.split(batch_size):
-        total += compare(neutral, data.batch(part), data).whole().sum(0)
-    return total / len(rows)
+    for _, batch in data.batches(world.share(rows).split(batch_size)):
+        total += compare(neutral, batch, data).whole().sum(0)
+    return world.sum(total) / len(rows)
 
 
 def ring_weights(frc: Tensor, data: ParticleData) -> Tensor:
@@ -50,23 +58,25 @@ def encoder_gradients(
     batch_size: int,
     seed: int,
     log: Log,
-) -> Tensor:
+    storage: Storage | None = None,
+) -> RowStore:
     """What the encoder reads: gradients of each particle's score at the neutral mixture.
 
     For every particle and fold, the derivative of the weighted FRC with respect to the offsets
     of the parameters that may vary (Chen & Ludtke 2021: gradients in the frame of the mixture,
     so free of pose), gathered at a limited number of sites. Each kind of parameter is divided
     by its own standard deviation, taken from a sample of the particles; a common one would let
-    the positions drown the rest. Returns (n, 2, D) float16 on the CPU.
+    the positions drown the rest. Returns (n, 2, D) rows in half precision, kept in `storage`
+    (without one, in memory); each process calculates its block of them.
     """
     moving = torch.nonzero(varies > 0).squeeze(1)
     gather = sites(neutral.positions_A[moving], n_sites, seed)
 
-    def gradients_at(rows: Tensor) -> list[Tensor]:
+    def gradients_of(batch: Batch) -> list[Tensor]:
         """(B, 2, S·3) or (B, 2, S) for each kind of parameter."""
-        offsets = _zero_offsets(len(rows), neutral, parameters)
+        offsets = _zero_offsets(len(batch.images), neutral, parameters)
         mixtures = apply_offsets(neutral, offsets)
-        scores = compare(mixtures, data.batch(rows), data).by_fold() @ weights
+        scores = compare(mixtures, batch, data).by_fold() @ weights
         leaves = [
             x for x in (offsets.positions_A, offsets.amplitudes, offsets.widths) if x is not None
         ]
@@ -80,23 +90,30 @@ def encoder_gradients(
         ]
 
     n = len(data)
+    world = ALONE if storage is None else storage.world
+    # All processes look at the whole sample: their scales are then the same to the last digit.
     sample = torch.arange(0, n, max(1, n // _SCALE_SAMPLE)).split(batch_size)
-    kinds = zip(*(gradients_at(rows) for rows in sample), strict=True)
-    scales = [torch.cat(kind).std().clamp_min(1e-30) for kind in kinds]
-    inputs: Tensor | None = None
+    kinds = zip(*(gradients_of(batch) for _, batch in data.batches(sample)), strict=True)
+    joined = [torch.cat(kind) for kind in kinds]
+    scales = [kind.std().clamp_min(1e-30) for kind in joined]
+    n_inputs = sum(kind.shape[2] for kind in joined)
+    del joined
+    if storage is None:
+        inputs: RowStore = RowsInMemory(torch.empty(n, N_FOLDS, n_inputs, dtype=torch.float16))
+    else:
+        inputs = storage.new("encoder_inputs", n, (N_FOLDS, n_inputs), torch.float16)
     watch = Stopwatch()
-    report_at = {int(n * f) for f in (0.25, 0.5, 0.75, 1.0)}
-    for rows in torch.arange(n).split(batch_size):
-        gradients = zip(gradients_at(rows), scales, strict=True)
+    block = torch.tensor(world.block(n), dtype=torch.int64)
+    report_at = {int(len(block) * f) for f in (0.25, 0.5, 0.75, 1.0)}
+    done = 0
+    for rows, batch in data.batches(block.split(batch_size)):
+        gradients = zip(gradients_of(batch), scales, strict=True)
         part = torch.cat([kind / scale for kind, scale in gradients], dim=2)
-        if inputs is None:
-            # Filled in place and in half precision: for large sets it is what takes memory.
-            inputs = torch.empty(n, N_FOLDS, part.shape[2], dtype=torch.float16)
-        inputs[rows] = part.clamp(-_LARGEST, _LARGEST).to("cpu", torch.float16)
-        first, done = int(rows[0]), int(rows[-1]) + 1
-        if any(first < mark <= done for mark in report_at):
-            log(f"encoder input {done}/{n}  {watch.line(done, n)}")
-    assert inputs is not None
+        inputs.write(int(rows[0]), part.clamp(-_LARGEST, _LARGEST))
+        before, done = done, done + len(rows)
+        if any(before < mark <= done for mark in report_at):
+            log(f"encoder input {done}/{len(block)}  {watch.line(done, len(block))}")
+    inputs.complete(world)
     return inputs
 
 
