@@ -11,7 +11,7 @@ import pytest
 from sliding_domain import run, settings, simulated
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages import heterogeneity
+from gmmflex.engine.stages import heterogeneity, heterogeneity_results
 
 EPOCHS = 4
 
@@ -112,7 +112,7 @@ def test_interrupted_while_writing_results(moving, uninterrupted, tmp_path, monk
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(heterogeneity, "write_latents", fail)
+        patch.setattr(heterogeneity_results, "write_latents", fail)
         with pytest.raises(Interrupted):
             run(moving, folder, epochs=EPOCHS)
     lines = []

@@ -25,16 +25,17 @@ def moving(tmp_path_factory):
 def trained(moving, tmp_path_factory):
     """A run, and what its model decoded and encoded at the moment of writing."""
     seen = {}
-    write = heterogeneity._write
+    write = heterogeneity.write_results
 
     def watch(options, particles, prepared, *rest):
         with torch.no_grad():
             seen["offsets"] = prepared.model.decoder(torch.ones(1, 2))
-            seen["latents"] = prepared.model.encoder(prepared.inputs.float()).mean(1)
+            inputs = prepared.inputs.gather(torch.arange(len(prepared.inputs)))
+            seen["latents"] = prepared.model.encoder(inputs.float()).mean(1)
         write(options, particles, prepared, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heterogeneity, "_write", watch)
+        patch.setattr(heterogeneity, "write_results", watch)
         folder = run(
             moving,
             tmp_path_factory.mktemp("runs") / "run",

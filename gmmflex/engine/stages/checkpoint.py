@@ -11,7 +11,8 @@ import torch
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import replacing
-from gmmflex.engine.stages.training import Epoch, Model, Progress
+from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.stages.training import Epoch, Progress
 
 _FILE = "state.pt"
 

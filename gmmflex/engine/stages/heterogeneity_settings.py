@@ -32,12 +32,16 @@ class HeterogeneitySettings(BaseModel):
     passthrough: Path | None = None
     image_root: Path | None = None
     epochs: int = Field(40, ge=1, le=10_000)
-    batch_size: int | None = Field(None, ge=1, le=4096)
+    batch_size: int = Field(64, ge=1, le=4096, description="Particles of a step.")
     learning_rate: float = Field(1e-3, gt=0.0, le=0.1)
     latent_noise: float = Field(0.1, ge=0.0, le=2.0)
     test_fraction: float = Field(0.05, gt=0.0, lt=0.5)
     encoder_sites: int = Field(256, ge=4, le=4096)
-    memory_limit_GB: float = Field(8.0, gt=0.0)
+    memory_limit_GB: float = Field(
+        0.1,
+        gt=0.0,
+        description="Images and encoder inputs beyond this are kept in files in the run folder.",
+    )
     seed: int = Field(1, ge=0)
     device: str = "auto"
     threads: int = Field(0, ge=0)

@@ -14,12 +14,16 @@ from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
 from gmmflex.engine.model.diffusion_map import diffusion_map
+from gmmflex.engine.model.scoring import N_FOLDS
 from gmmflex.engine.model.signal_directions import signal_directions
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.stages.linear_start import LinearLatents, linear_latents
 from gmmflex.engine.stages.particle_data import ParticleData
+from gmmflex.engine.stages.prefetch import prefetched
 from gmmflex.engine.stages.progress import Log
-from gmmflex.engine.stages.training import Model
+from gmmflex.engine.stages.row_store import RowStore
+from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.stages.world import ALONE, World
 
 # The linear model needs more directions than the motion has: a bent path spans several.
 _LEAST_DIRECTIONS = 10
@@ -37,28 +41,34 @@ _BATCH = 128
 def start_encoder(
     model: Model,
     data: ParticleData,
-    inputs: Tensor,
+    inputs: RowStore,
     varies: Tensor,
     train_rows: Tensor,
-    latent_dim: int,
     log: Log,
+    world: World = ALONE,
 ) -> None:
     """Train the encoder, alone, towards the first layout; changes `model.encoder` in place.
 
     inputs: (n, 2, D) encoder inputs; varies: (N,) which Gaussians may change; train_rows: the
-    particles to learn from, so that the held-out ones stay unseen.
+    particles to learn from, so that the held-out ones stay unseen. Every process ends with the
+    same weights.
     """
-    encoder = model.encoder
-    assert isinstance(encoder, Encoder)
+    encoder, latent_dim = model.encoder, model.latent_dim
     if len(data) < _FEWEST_PARTICLES:
-        encoder.start_from(*signal_directions(inputs, min(latent_dim, inputs.shape[-1])))
-        return
-    resolution_A = data.where.grid.resolution_of_ring(data.where.last_ring)
-    n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
-    linear = linear_latents(
-        model.neutral, data, varies, n_directions, _COARSE_FACTOR * resolution_A, log
-    )
-    _pretrain(encoder, inputs, first_layout(linear, latent_dim), train_rows, varies.device)
+        everything = inputs.gather(torch.arange(len(inputs)))
+        encoder.start_from(*signal_directions(everything, min(latent_dim, inputs.shape[-1])))
+    else:
+        resolution_A = data.where.grid.resolution_of_ring(data.where.last_ring)
+        n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
+        coarse_A = _COARSE_FACTOR * resolution_A
+        linear = linear_latents(model.neutral, data, varies, n_directions, coarse_A, log)
+        layout = torch.empty(len(data), latent_dim)
+        if world.is_leader:
+            layout = first_layout(linear, latent_dim)
+        _pretrain(encoder, inputs, world.copy_from_leader(layout), train_rows, model.device)
+    # Each has done the same, but on GPUs not to the last digit.
+    for weights in encoder.state_dict().values():
+        world.copy_from_leader(weights)
 
 
 def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
@@ -74,14 +84,21 @@ def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
 
 
 def _pretrain(
-    encoder: Encoder, inputs: Tensor, layout: Tensor, train_rows: Tensor, device: torch.device
+    encoder: Encoder, inputs: RowStore, layout: Tensor, train_rows: Tensor, device: torch.device
 ) -> None:
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3, fused=True)
     for _ in range(_EPOCHS):
-        for rows in train_rows[torch.randperm(len(train_rows))].split(_BATCH):
-            fold = torch.randint(0, 2, (len(rows),))
-            found = encoder(inputs[rows, fold].to(device, torch.float32))
-            loss = (found - layout[rows].to(device)).square().sum(-1).mean()
+        order = train_rows[torch.randperm(len(train_rows))]
+        fold = torch.randint(0, N_FOLDS, (len(order),))
+
+        def load(drawn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            rows, fold = drawn
+            return inputs.gather(rows)[torch.arange(len(rows)), fold], layout[rows]
+
+        batches = zip(order.split(_BATCH), fold.split(_BATCH), strict=True)
+        for gradients, wanted in prefetched(batches, load):
+            found = encoder(gradients.to(device, torch.float32))
+            loss = (found - wanted.to(device)).square().sum(-1).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

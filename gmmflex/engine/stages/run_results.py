@@ -19,7 +19,7 @@ from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
-from gmmflex.engine.stages.training import Model
+from gmmflex.engine.stages.trained_model import Model
 
 
 @dataclass(frozen=True)

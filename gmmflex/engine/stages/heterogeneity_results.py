@@ -1,0 +1,110 @@
+"""The files of a finished heterogeneity run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.io.run_folder import finish_run, replacing
+from gmmflex.engine.stages.evaluation import encode, neutral_loss
+from gmmflex.engine.stages.heterogeneity_output import write_latents
+from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.neutral_input import Neutral
+from gmmflex.engine.stages.preparation import Prepared, resolution_of, smoothing_width_A
+from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.training import Progress, write_metrics
+
+
+def write_results(
+    settings: HeterogeneitySettings,
+    particles: Particles,
+    prepared: Prepared,
+    progress: Progress,
+    neutral: Neutral,
+    watch: Stopwatch,
+    log: Log,
+) -> None:
+    """Encode all particles, every process its block; then the leader writes, summary.json last."""
+    latents = encode(prepared.model, prepared.inputs, prepared.world).numpy().astype(np.float32)
+    score_neutral = -neutral_loss(
+        prepared.model.neutral,
+        prepared.data,
+        prepared.inputs,
+        prepared.weights,
+        prepared.test_rows,
+        prepared.room,
+        prepared.world,
+    )
+    if not prepared.world.is_leader:
+        return
+    _write_weights(settings, prepared, neutral)
+    write_metrics(settings.output / "metrics.csv", progress.history)
+    write_latents(settings.output, particles, latents, progress.history, score_neutral)
+    summary = _summary(settings, prepared, progress, latents, score_neutral)
+    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
+    log(
+        f"finished after {summary['epochs']} epochs: held-out score {score_neutral:.4f} -> "
+        f"{summary['test_score']:.4f}, written to {settings.output}"
+    )
+
+
+def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral: Neutral) -> None:
+    model = prepared.model
+    architecture = {
+        "decoder": settings.decoder,
+        "latent_dim": settings.latent_dim,
+        "vary": list(settings.vary),
+        "gaussians": model.neutral.n_gaussians,
+        "encoder_inputs": prepared.inputs.shape[-1],
+    }
+    tensors = {
+        **model.state(),
+        "neutral.positions_A": model.neutral.positions_A.cpu(),
+        "neutral.amplitudes": model.neutral.amplitudes.cpu(),
+        "neutral.sigmas_A": model.neutral.sigmas_A.cpu(),
+        "neutral.centre_A": torch.as_tensor(neutral.centre_A, dtype=torch.float64),
+        "decoder.smoothing_A": torch.tensor(
+            smoothing_width_A(settings, prepared.data.where), dtype=torch.float64
+        ),
+        "decoder.varies": prepared.varies.cpu(),
+    }
+    with replacing(settings.output / "weights.safetensors") as temporary:
+        save_file(
+            {name: value.contiguous() for name, value in tensors.items()},
+            temporary,
+            metadata={"gmmflex": json.dumps(architecture)},
+        )
+
+
+def _summary(
+    settings: HeterogeneitySettings,
+    prepared: Prepared,
+    progress: Progress,
+    latents: NDArray[np.float32],
+    score_neutral: float,
+) -> dict[str, Any]:
+    where = prepared.data.where
+    rings = range(where.first_ring, where.last_ring + 1)
+    return {
+        "particles": len(latents),
+        "gaussians": prepared.model.neutral.n_gaussians,
+        "gaussians_varying": int(prepared.varies.sum()),
+        "latent_dim": settings.latent_dim,
+        "vary": list(settings.vary),
+        "resolution_A": resolution_of(where),
+        "epochs": len(progress.history) - 1,
+        "test_score_neutral": score_neutral,
+        "test_score": -progress.best_test_loss,
+        "contrast": "white" if prepared.data.contrast_sign > 0 else "dark",
+        "rings": [
+            {"resolution_A": where.grid.resolution_of_ring(r), "frc_neutral": c, "weight": w}
+            for r, c, w in zip(rings, prepared.frc.tolist(), prepared.weights.tolist(), strict=True)
+        ],
+        "latent_standard_deviations": latents.std(axis=0).tolist(),
+    }

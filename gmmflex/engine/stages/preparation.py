@@ -1,0 +1,145 @@
+"""What training needs, computed once: which coefficients, encoder inputs, networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.neighbourhood import smoothing_matrix
+from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.nets.encoder import Encoder
+from gmmflex.engine.nets.free_decoder import FreeDecoder
+from gmmflex.engine.stages.contrast import contrast_of_particles
+from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.neutral_input import Neutral
+from gmmflex.engine.stages.particle_data import ParticleData
+from gmmflex.engine.stages.progress import Log
+from gmmflex.engine.stages.room import Room
+from gmmflex.engine.stages.row_store import RowStore, Storage
+from gmmflex.engine.stages.scores import encoder_gradients, mean_frc, ring_weights
+from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.stages.training import TrainingSettings
+from gmmflex.engine.stages.world import World
+
+# Particles that tell contrast and ring weights; more change neither.
+_SAMPLE = 5000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training needs. inputs: (n, 2, D); weights, frc: (n_rings,); varies: (N,)."""
+
+    model: Model
+    data: ParticleData
+    inputs: RowStore
+    weights: Tensor
+    frc: Tensor
+    varies: Tensor
+    train_rows: Tensor
+    test_rows: Tensor
+    training: TrainingSettings
+    room: Room
+    world: World
+
+
+def coefficients_of(
+    settings: HeterogeneitySettings, particles: Particles, neutral: Neutral, device: torch.device
+) -> Coefficients:
+    """The coefficients between the coarsest and the finest resolution that are compared.
+
+    Raises UserError for a resolution that the images do not hold.
+    """
+    box, pixel = particles.box_px, particles.pixel_size_A
+    finest = box * pixel / max_usable_ring(box)
+    wanted = settings.resolution_A or neutral.resolution_A or finest
+    if settings.resolution_A is not None and settings.resolution_A < finest * 0.999:
+        raise UserError(
+            f"--resolution {settings.resolution_A:g} Å is beyond what {settings.particles} holds "
+            f"(box {box} px of {pixel:.3f} Å: {finest:.2f} Å at best): give {finest:.2f} or more"
+        )
+    whole = FourierGrid(box, pixel, max_usable_ring(box), device)
+    last = whole.ring_of_resolution(wanted)
+    first = min(whole.ring_of_resolution(settings.coarsest_A), last)
+    return coefficients_in_use(whole.with_max_ring(last), first, last)
+
+
+def resolution_of(where: Coefficients) -> float:
+    """The finest resolution compared, in Å."""
+    return where.grid.resolution_of_ring(where.last_ring)
+
+
+def smoothing_width_A(settings: HeterogeneitySettings, where: Coefficients) -> float:
+    """Within about how many Å neighbours move alike: as set, or 0.75 × resolution."""
+    if settings.smoothing_A is not None:
+        return settings.smoothing_A
+    return 0.75 * resolution_of(where)
+
+
+def prepare(
+    settings: HeterogeneitySettings,
+    data: ParticleData,
+    neutral: Neutral,
+    varies: Tensor,
+    random: np.random.Generator,
+    storage: Storage,
+    room: Room,
+    log: Log,
+) -> Prepared:
+    """Contrast, ring weights and encoder inputs of the particles; networks before training.
+
+    varies: (N,) which Gaussians may change. The processes of `storage.world` share the work and
+    end with the same result. Raises UserError if particles and mixture do not belong together.
+    """
+    mixture, world = neutral.mixture.to(varies.device), storage.world
+    order = torch.from_numpy(random.permutation(len(data)))
+    n_test = max(1, round(settings.test_fraction * len(data)))
+    sample = order[:_SAMPLE]
+    frc = mean_frc(mixture, data, sample, room.particles, world)
+    with world.together():
+        sign = contrast_of_particles(settings, frc, data, len(sample), log)
+    data, frc = data.with_contrast(sign), frc * sign
+    weights = ring_weights(frc, data)
+    inputs = encoder_gradients(
+        mixture,
+        data,
+        weights,
+        settings.vary,
+        varies,
+        settings.encoder_sites,
+        room.particles,
+        settings.seed,
+        log,
+        storage,
+    )
+    smoothing = smoothing_matrix(
+        mixture.positions_A, max(smoothing_width_A(settings, data.where), 1e-3)
+    )
+    encoder = Encoder(inputs.shape[-1], settings.latent_dim)
+    decoder = FreeDecoder(settings.latent_dim, smoothing, varies, settings.vary)
+    model = Model(encoder.to(varies.device), decoder.to(varies.device), mixture)
+    training = TrainingSettings(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        latent_noise=settings.latent_noise,
+    )
+    test_rows, train_rows = order[:n_test], order[n_test:]
+    return Prepared(
+        model,
+        data,
+        inputs,
+        weights,
+        frc,
+        varies,
+        train_rows,
+        test_rows,
+        training,
+        room,
+        world,
+    )

@@ -1,0 +1,154 @@
+"""A step gives the same gradient however a batch is divided: by memory or among processes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from two_states import N, even_weights, small_model, two_states
+
+from gmmflex.engine.stages import evaluation, step
+from gmmflex.engine.stages.evaluation import held_out_loss
+from gmmflex.engine.stages.room import Room
+from gmmflex.engine.stages.row_store import RowsInMemory
+from gmmflex.engine.stages.step import gradient_of_batch, lessons_of_epoch
+from gmmflex.engine.stages.training import TrainingSettings, train
+from gmmflex.engine.stages.world import ALONE, World
+
+BATCH, LATENT_DIM, N_INPUTS = 50, 2, 6
+
+
+class Apart(World):
+    """One of several processes whose results the test itself adds up."""
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        return values
+
+    def copy_from_leader(self, values: torch.Tensor) -> torch.Tensor:
+        return values
+
+
+@pytest.fixture(scope="module")
+def inputs() -> RowsInMemory:
+    values = torch.randn(N, 2, N_INPUTS, generator=torch.Generator().manual_seed(1))
+    return RowsInMemory(values.to(torch.float16))
+
+
+@pytest.fixture(scope="module")
+def particles():
+    return two_states(2 * torch.rand(N, 2, generator=torch.Generator().manual_seed(3)) - 1)
+
+
+def _fresh(neutral):
+    torch.manual_seed(4)
+    model = small_model(neutral, N_INPUTS, LATENT_DIM)
+    with torch.no_grad():
+        # far enough from the start that every layer has a gradient, and some latents are large
+        for weights in model.parameters():
+            weights.mul_(1.5)
+        model.encoder.linear.weight.add_(1.0)
+    return model
+
+
+def _epoch(particles, inputs, world: World = ALONE, room: Room | None = None):
+    """Losses of two batches, the second a small one, and the gradient of each."""
+    neutral, data = particles
+    model = _fresh(neutral)
+    rows = torch.arange(N)[: BATCH + 3]
+    room = Room(BATCH, print) if room is None else room
+    results = []
+    for lesson in lessons_of_epoch(model, data, inputs, rows, BATCH, world):
+        total = gradient_of_batch(model, lesson, data, even_weights(data), 0.1, room, world)
+        gradients = [weights.grad.clone() for weights in model.parameters()]
+        results.append((total, torch.cat([g.flatten() for g in gradients])))
+    assert len(results) == 2
+    return results
+
+
+def _same(found, expected) -> None:
+    for (total, gradient), (total_whole, gradient_whole) in zip(found, expected, strict=True):
+        torch.testing.assert_close(total, total_whole, rtol=1e-6, atol=0)
+        assert (gradient - gradient_whole).norm() < 1e-6 * gradient_whole.norm()
+        assert gradient_whole.norm() > 0
+
+
+def _out_of_memory_beyond(particles_at_once: int, real):
+    def compare(mixtures, batch, data):
+        if len(batch.images) > particles_at_once:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return real(mixtures, batch, data)
+
+    return compare
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 49])
+def test_the_gradient_does_not_depend_on_how_many_go_together(at_once, particles, inputs) -> None:
+    whole = _epoch(particles, inputs)
+    _same(_epoch(particles, inputs, room=Room(at_once, print)), whole)
+
+
+def test_a_step_that_ran_out_of_memory_is_taken_again(particles, inputs, monkeypatch) -> None:
+    whole = _epoch(particles, inputs)
+    monkeypatch.setattr(step, "compare", _out_of_memory_beyond(10, step.compare))
+    lines: list[str] = []
+    room = Room(BATCH, lines.append)
+    _same(_epoch(particles, inputs, room=room), whole)
+    assert room.particles == 7 and len(lines) == 3
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_shares_of_processes_add_up_to_the_gradient_of_the_batch(size, particles, inputs) -> None:
+    """With four, the last batch of three particles leaves one process without any."""
+    whole = _epoch(particles, inputs)
+    parts = [_epoch(particles, inputs, Apart(rank, size)) for rank in range(size)]
+    summed = [
+        (sum(total for total, _ in batch), sum(gradient for _, gradient in batch))
+        for batch in zip(*parts, strict=True)
+    ]
+    _same(summed, whole)
+
+
+def test_held_out_loss_of_shares_and_after_running_out_of_memory(
+    particles, inputs, monkeypatch
+) -> None:
+    neutral, data = particles
+    model, weights, rows = _fresh(neutral), even_weights(data), torch.arange(3, 40)
+
+    def loss(world: World, room: Room) -> float:
+        return held_out_loss(model, data, inputs, weights, rows, room, world)
+
+    whole = loss(ALONE, Room(64, print))
+    assert loss(ALONE, Room(5, print)) == pytest.approx(whole, rel=1e-6)
+    parts = [loss(Apart(rank, 50), Room(64, print)) for rank in range(50)]
+    assert sum(parts) == pytest.approx(whole, rel=1e-6)
+    monkeypatch.setattr(evaluation, "compare", _out_of_memory_beyond(9, evaluation.compare))
+    assert loss(ALONE, Room(64, print)) == pytest.approx(whole, rel=1e-6)
+
+
+def test_training_ends_with_the_same_weights_when_memory_runs_out(
+    particles, inputs, monkeypatch
+) -> None:
+    neutral, data = particles
+
+    def weights_after_training(room: Room) -> dict[str, torch.Tensor]:
+        model = _fresh(neutral)
+        train(
+            model,
+            data,
+            inputs,
+            even_weights(data),
+            torch.arange(40, N),
+            torch.arange(40),
+            TrainingSettings(epochs=2, batch_size=BATCH),
+            model.optimiser(1e-3, first_round=True),
+            None,
+            lambda *_: None,
+            lambda _: None,
+            room,
+        )
+        return model.state()
+
+    whole = weights_after_training(Room(BATCH, print))
+    monkeypatch.setattr(step, "compare", _out_of_memory_beyond(20, step.compare))
+    again = weights_after_training(Room(BATCH, print))
+    for name, values in whole.items():
+        assert (again[name] - values).abs().max() <= 1e-6 * values.abs().max(), name

@@ -1,0 +1,57 @@
+"""Images whose two folds show two different states: data on which one rule alone can learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gmmflex.engine.model.ctf import ctf_batch
+from gmmflex.engine.model.grid import FourierGrid
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.model.neighbourhood import smoothing_matrix
+from gmmflex.engine.model.projection import project
+from gmmflex.engine.model.scoring import coefficients_in_use
+from gmmflex.engine.nets.encoder import Encoder
+from gmmflex.engine.nets.free_decoder import FreeDecoder
+from gmmflex.engine.stages.particle_data import ParticleData
+from gmmflex.engine.stages.row_store import RowsInMemory
+from gmmflex.engine.stages.trained_model import Model
+
+N, N_GAUSSIANS, BOX, LAST = 320, 12, 24, 8
+
+
+def two_states(seen: torch.Tensor) -> tuple[GaussianMixture, ParticleData]:
+    """Images whose two folds show two different states; seen: (N, 2) in [−1, 1] for each fold."""
+    random = np.random.default_rng(1)
+    positions = torch.as_tensor(random.normal(0, 10, (N_GAUSSIANS, 3)), dtype=torch.float32)
+    neutral = GaussianMixture(positions, torch.ones(N_GAUSSIANS), torch.full((N_GAUSSIANS,), 5.0))
+    where = coefficients_in_use(FourierGrid(BOX, 4.0, LAST), 1, LAST)
+    move = torch.zeros(N_GAUSSIANS, 3)
+    move[:4] = torch.tensor([8.0, 4.0, -4.0])
+    rotations = torch.eye(3).expand(N, 3, 3)
+    origins = torch.zeros(N, 2)
+    flat = np.full(N, 5000.0)
+    zero = np.zeros(N)
+    # pure amplitude contrast: the CTF is 1 and the images are the projections
+    ctf = ctf_batch(zero * flat, zero, zero, zero + 300, zero, zero + 1.0, zero)
+    folds = []
+    for fold in (0, 1):
+        moved = positions + seen[:, fold, None, None] * move
+        mixtures = GaussianMixture(moved, neutral.amplitudes, neutral.sigmas_A)
+        chosen = where.select(project(mixtures, rotations, origins, where.grid))
+        folds.append(torch.view_as_real(chosen))
+    in_first = where.to_bins[:, : where.n_rings].sum(1) > 0
+    images = torch.where(in_first[None, :, None], folds[0], folds[1])
+    return neutral, ParticleData(RowsInMemory(images), rotations, origins, ctf, where, 1.0)
+
+
+def small_model(neutral: GaussianMixture, n_inputs: int = 1, latent_dim: int = 1) -> Model:
+    """Encoder and free decoder of positions, fresh from torch's generator."""
+    smoothing = smoothing_matrix(neutral.positions_A, 1e-3)
+    decoder = FreeDecoder(latent_dim, smoothing, torch.ones(N_GAUSSIANS), ("positions",))
+    return Model(Encoder(n_inputs, latent_dim), decoder, neutral)
+
+
+def even_weights(data: ParticleData) -> torch.Tensor:
+    """Every ring weighs the same."""
+    return torch.full((data.where.n_rings,), 1 / data.where.n_rings)
