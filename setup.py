@@ -34,7 +34,13 @@ BASE = [
 
 EXTRAS = {
     # Neural networks and what the latent space needs.
-    "engine": ["torch>=2.2", "roma>=1.4", "safetensors>=0.4", "scikit-learn>=1.3"],
+    "engine": [
+        "torch>=2.2",
+        "numba>=0.60",  # compiles the projection for the processor
+        "roma>=1.4",
+        "safetensors>=0.4",
+        "scikit-learn>=1.3",
+    ],
     # The graphical half. `scipion installp` finds these two already in place.
     "scipion": ["scipion-pyworkflow>=3.9", "scipion-em>=3.9"],
     # Molecular dynamics trajectories as states of `gmmflex simulate`.
@@ -51,6 +57,9 @@ EXTRAS = {
         "finufft>=2.2",
         "MDAnalysis>=2.4",
         "MDAnalysisTests>=2.4",
+        # Runs the GPU kernels in its interpreter. Not in the constraints: a CUDA build of torch
+        # brings the version that it needs.
+        "triton>=3.2; platform_system == 'Linux'",
     ],
     # Other Scipion plugins whose converters and protocols the tests exchange objects with.
     "scipion-test": [

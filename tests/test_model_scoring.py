@@ -70,7 +70,7 @@ def test_the_folds_share_no_noise():
     where = coefficients_in_use(grid, 1, 11)
     first, second = _pairs(count=1)
     before = _scored(first, second, where).by_fold()
-    of_first_fold = where.to_bins[:, : where.n_rings].sum(1) > 0
+    of_first_fold = where.folds == 0
     transform = fourier_of_images(torch.tensor(second), grid).reshape(1, -1)
     transform[:, where.used[of_first_fold]] *= 3.0 + 2.0j
     measured = torch.view_as_real(transform[:, where.used])

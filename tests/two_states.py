@@ -40,7 +40,7 @@ def two_states(seen: torch.Tensor) -> tuple[GaussianMixture, ParticleData]:
         mixtures = GaussianMixture(moved, neutral.amplitudes, neutral.sigmas_A)
         chosen = where.select(project(mixtures, rotations, origins, where.grid))
         folds.append(torch.view_as_real(chosen))
-    in_first = where.to_bins[:, : where.n_rings].sum(1) > 0
+    in_first = where.folds == 0
     images = torch.where(in_first[None, :, None], folds[0], folds[1])
     return neutral, ParticleData(RowsInMemory(images), rotations, origins, ctf, where, 1.0)
 

@@ -65,30 +65,42 @@ def ctf_batch(
 
 
 def ctf(parameters: CtfBatch, grid: FourierGrid) -> Tensor:
-    r"""CTF of each image on the half plane: (B, 2R + 1, R + 1) in the grid's precision.
+    """CTF of each image on the half plane: (B, 2R + 1, R + 1) in the grid's precision."""
+    values = ctf_at(parameters, grid.kx_index.reshape(-1), grid.ky_index.reshape(-1), grid)
+    return values.reshape(-1, *grid.shape)
 
+
+def ctf_at(parameters: CtfBatch, kx_index: Tensor, ky_index: Tensor, grid: FourierGrid) -> Tensor:
+    r"""CTF of each image at some coefficients: (B, K) in the grid's precision.
+
+    kx_index, ky_index: (K,) in steps of the grid.
     sin(π λ Δf(α) k² − π/2 Cs λ³ k⁴ + φ) for white particles, where
     Δf(α) = (Δf_u + Δf_v)/2 + (Δf_u − Δf_v)/2 · cos 2(α − α_u) and φ holds phase shift and
     amplitude contrast asin(w). Source: RELION's ctf.cpp, with the sign of white particles.
     """
     # From the indices: the grid's own frequencies may be float32, too coarse for the phase.
-    kx = grid.kx_index.to(torch.float64) * grid.step_per_A
-    ky = grid.ky_index.to(torch.float64) * grid.step_per_A
+    kx = kx_index.to(torch.float64) * grid.step_per_A
+    ky = ky_index.to(torch.float64) * grid.step_per_A
     squared = kx**2 + ky**2
-
-    def column(values: Tensor) -> Tensor:
-        return values[:, None, None]
-
-    # Δf(α)·k² written with k components: no angle, no trouble at k = 0.
+    # Δf(α)·k² written with k components: no angle, no trouble at k = 0. The phase is then linear
+    # in five functions of k, and all images are one matrix product.
+    functions = torch.stack(
+        [squared, kx**2 - ky**2, 2 * kx * ky, squared**2, torch.ones_like(squared)]
+    )
     mean = 0.5 * (parameters.defocus_u_A + parameters.defocus_v_A)
     half_difference = 0.5 * (parameters.defocus_u_A - parameters.defocus_v_A)
-    cosine = column(half_difference * torch.cos(2 * parameters.defocus_angle_rad))
-    sine = column(half_difference * torch.sin(2 * parameters.defocus_angle_rad))
-    defocus_squared = column(mean) * squared + cosine * (kx**2 - ky**2) + sine * (2 * kx * ky)
     wavelength = parameters.wavelength_A
-    phase = (
-        column(math.pi * wavelength) * defocus_squared
-        - column(0.5 * math.pi * parameters.spherical_aberration_A * wavelength**3) * squared**2
-        + column(parameters.constant_phase_rad)
+    turns = torch.stack(
+        [
+            0.5 * wavelength * mean,
+            0.5 * wavelength * half_difference * torch.cos(2 * parameters.defocus_angle_rad),
+            0.5 * wavelength * half_difference * torch.sin(2 * parameters.defocus_angle_rad),
+            -0.25 * parameters.spherical_aberration_A * wavelength**3,
+            parameters.constant_phase_rad / (2 * math.pi),
+        ],
+        dim=1,
     )
-    return torch.sin(phase).to(grid.dtype)
+    phase = turns @ functions
+    # Whole turns are dropped in float64; the sine of what is left needs the grid's precision only.
+    rest = phase.sub_(phase.round()).to(grid.dtype)
+    return torch.sin(rest.mul_(2 * math.pi))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ class GaussianMixture:
     positions_A: (..., N, 3) centres in Å; 0 is the centre of the box.
     amplitudes: (..., N) integrals, in arbitrary units.
     sigmas_A: (..., N) standard deviations in Å.
+    sigmas_between_A: smallest and largest of them, where known already.
     """
 
     positions_A: Tensor
     amplitudes: Tensor
     sigmas_A: Tensor
+    sigmas_between_A: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         n_position = self.positions_A.shape[-2]
@@ -45,6 +48,14 @@ class GaussianMixture:
     @property
     def n_gaussians(self) -> int:
         return int(self.positions_A.shape[-2])
+
+    @cached_property
+    def sigma_range_A(self) -> tuple[float, float]:
+        """The smallest and the largest standard deviation. On a GPU the host waits for it."""
+        if self.sigmas_between_A is not None:
+            return self.sigmas_between_A
+        least, largest = torch.stack(torch.aminmax(self.sigmas_A.detach())).tolist()
+        return least, largest
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GaussianMixture:
         """The same mixture on another device or in another precision."""

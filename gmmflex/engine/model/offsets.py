@@ -42,4 +42,6 @@ def apply_offsets(neutral: GaussianMixture, offsets: Offsets) -> GaussianMixture
         amplitudes = amplitudes * softplus(offsets.amplitudes / _SLOPE + _SHIFT)
     if offsets.widths is not None:
         sigmas = sigmas * torch.exp(offsets.widths)
-    return GaussianMixture(positions, amplitudes, sigmas)
+    # Widths that are held keep their range: to look it up again, a GPU would have to be waited for.
+    between = neutral.sigma_range_A if offsets.widths is None else None
+    return GaussianMixture(positions, amplitudes, sigmas, between)

@@ -8,6 +8,7 @@ encoder reads one, and the score is taken on the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,19 +22,20 @@ _HIGHEST_CORRELATION = 0.98
 _LEAST_POWER = 1e-30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coefficients:
     """The coefficients of a half plane that are in use, sorted into rings and folds.
 
-    used: (K,) flat indices into the half plane; to_bins: (K, 2 · n_rings) multiplicity of each
-    coefficient at its bin (fold-major), so that a ring sum is one matrix product.
+    used: (K,) flat indices into the half plane; bins: (K,) which fold and ring each belongs to,
+    fold · n_rings + ring − first_ring; multiplicity: (K,) how often each counts.
     """
 
     grid: FourierGrid
     first_ring: int
     last_ring: int
     used: Tensor
-    to_bins: Tensor
+    bins: Tensor
+    multiplicity: Tensor
 
     @property
     def n_rings(self) -> int:
@@ -42,7 +44,23 @@ class Coefficients:
     @property
     def counts(self) -> Tensor:
         """(n_rings,) number of coefficients of each whole ring."""
-        return self.to_bins.sum(0).reshape(N_FOLDS, self.n_rings).sum(0)
+        ones = torch.ones_like(self.multiplicity)[None]
+        return self.sums(ones).reshape(N_FOLDS, self.n_rings).sum(0)
+
+    @property
+    def folds(self) -> Tensor:
+        """(K,) 0 or 1: the fold of each coefficient."""
+        return self.bins // self.n_rings
+
+    @cached_property
+    def kx_index(self) -> Tensor:
+        """(K,) kx of each coefficient in steps of the grid."""
+        return self.used % (self.grid.max_ring + 1)
+
+    @cached_property
+    def ky_index(self) -> Tensor:
+        """(K,) ky of each coefficient in steps of the grid."""
+        return self.used // (self.grid.max_ring + 1) - self.grid.max_ring
 
     def select(self, half_planes: Tensor) -> Tensor:
         """(B, 2R + 1, R + 1) → (B, K): the coefficients in use."""
@@ -50,7 +68,9 @@ class Coefficients:
 
     def sums(self, values: Tensor) -> Tensor:
         """(B, K) real → (B, 2, n_rings) sums over each ring's half."""
-        return (values @ self.to_bins).reshape(-1, N_FOLDS, self.n_rings)
+        weighted = values * self.multiplicity
+        totals = weighted.new_zeros(len(weighted), N_FOLDS * self.n_rings)
+        return totals.index_add(1, self.bins, weighted).reshape(-1, N_FOLDS, self.n_rings)
 
 
 def coefficients_in_use(grid: FourierGrid, first_ring: int, last_ring: int) -> Coefficients:
@@ -63,9 +83,10 @@ def coefficients_in_use(grid: FourierGrid, first_ring: int, last_ring: int) -> C
     used = torch.nonzero((ring >= first_ring) & (ring <= last_ring)).squeeze(1)
     n_rings = last_ring - first_ring + 1
     bins = ring[used] - first_ring + n_rings * fold.reshape(-1)[used]
-    to_bins = torch.zeros(len(used), N_FOLDS * n_rings, dtype=grid.dtype)
-    to_bins[torch.arange(len(used)), bins] = grid.multiplicity.cpu().reshape(-1)[used]
-    return Coefficients(grid, first_ring, last_ring, used.to(grid.device), to_bins.to(grid.device))
+    multiplicity = grid.multiplicity.cpu().reshape(-1)[used]
+    return Coefficients(
+        grid, first_ring, last_ring, *(t.to(grid.device) for t in (used, bins, multiplicity))
+    )
 
 
 def _even_folds(grid: FourierGrid) -> Tensor:
@@ -111,14 +132,33 @@ def ring_sums_of(
 ) -> RingSums:
     """Compare projections, times their CTF, with images.
 
-    projections: (B, 2R + 1, R + 1) complex; contrast: (B, K) CTF at the coefficients in use;
-    images: (B, K, 2) real and imaginary parts.
+    projections: (B, 2R + 1, R + 1) complex half planes; contrast: (B, K) CTF at the coefficients
+    in use; images: (B, K, 2) real and imaginary parts.
     """
-    selected = where.select(projections)
-    real, imaginary = selected.real * contrast, selected.imag * contrast
+    return ring_sums(torch.view_as_real(where.select(projections)), contrast, images, where)
+
+
+def ring_sums(values: Tensor, contrast: Tensor, images: Tensor, where: Coefficients) -> RingSums:
+    """Compare projections, (B, K, 2) at the coefficients in use, times their CTF, with images.
+
+    contrast: (B, K); images: (B, K, 2). Gradients flow to the projections only.
+    """
+    if values.device.type == "cpu" and values.dtype == torch.float32:
+        from gmmflex.engine.model.ring_sums_compiled import compiled_sums
+
+        sums = compiled_sums(values, contrast, images, where.bins, where.multiplicity)
+        return RingSums(*sums.reshape(len(sums), 3, N_FOLDS, where.n_rings).unbind(1))
+    return plain_ring_sums(values, contrast, images, where)
+
+
+def plain_ring_sums(
+    values: Tensor, contrast: Tensor, images: Tensor, where: Coefficients
+) -> RingSums:
+    """`ring_sums` term by term, for any device and precision."""
+    modulated = values * contrast[..., None]
     return RingSums(
-        where.sums(real * images[..., 0] + imaginary * images[..., 1]),
-        where.sums(real.square() + imaginary.square()),
+        where.sums((modulated * images).sum(-1)),
+        where.sums(modulated.square().sum(-1)),
         where.sums(images.square().sum(-1)),
     )
 
