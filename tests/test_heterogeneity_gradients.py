@@ -1,5 +1,7 @@
 """What the encoder reads, against finite differences of a score written in numpy."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbourhood import sites
 from gmmflex.engine.model.scoring import coefficients_in_use
 from gmmflex.engine.stages.particle_data import ParticleData, read_particle_data
+from gmmflex.engine.stages.room import Room
 from gmmflex.engine.stages.row_store import RowsInMemory, Storage
 from gmmflex.engine.stages.scores import encoder_gradients, mean_frc, ring_weights
 
@@ -91,7 +94,8 @@ def _scores(mixture, rotation, origin_A, image, where, weights):
     landed = (positions_A @ rotation.T)[:, :2] - origin_A
     projection = gaussian_transform(landed, amplitudes, sigmas_A, frequencies)
     projection *= _contrast(np.linalg.norm(frequencies, axis=-1))
-    counted = where.to_bins.numpy().astype(float)
+    counted = np.zeros((len(where.used), 2 * where.n_rings))
+    counted[np.arange(len(where.used)), where.bins.numpy()] = where.multiplicity.numpy()
     cross = (projection * image.conj()).real @ counted
     powers = (np.abs(projection) ** 2 @ counted) * (np.abs(image) ** 2 @ counted)
     return (cross / np.sqrt(powers)).reshape(2, -1) @ weights
@@ -100,7 +104,10 @@ def _scores(mixture, rotation, origin_A, image, where, weights):
 def _gradients(mixture, data, weights, n_sites, varies=None):
     neutral = GaussianMixture.from_arrays(*mixture)
     varies = torch.ones(neutral.n_gaussians) if varies is None else varies
-    inputs = encoder_gradients(neutral, data, weights, ALL, varies, n_sites, 4, SEED, _silent)
+    room, storage = Room(4, _silent), Storage(Path("unused"), 1.0)
+    inputs = encoder_gradients(
+        neutral, data, weights, ALL, varies, n_sites, room, SEED, _silent, storage
+    )
     return inputs.gather(torch.arange(len(data))).float()
 
 
@@ -217,7 +224,7 @@ def test_mean_gradient_points_along_the_true_displacement(tmp_path):
     positions_A, amplitudes, sigmas_A = mixture_of_state(folder, N_STATES // 2)
     mixture = (positions_A - particles.box_px // 2 * PIXEL_A, amplitudes, sigmas_A)
     neutral = GaussianMixture.from_arrays(*mixture)
-    weights = ring_weights(mean_frc(neutral, data, torch.arange(450), 64), data)
+    weights = ring_weights(mean_frc(neutral, data, torch.arange(450), Room(64, _silent)), data)
     n = len(positions_A)
     gradients = _gradients(mixture, data, weights, n)[..., : 3 * n].mean(1).numpy()
 

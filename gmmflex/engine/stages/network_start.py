@@ -21,6 +21,7 @@ from gmmflex.engine.stages.linear_start import LinearLatents, linear_latents
 from gmmflex.engine.stages.particle_data import ParticleData
 from gmmflex.engine.stages.prefetch import prefetched
 from gmmflex.engine.stages.progress import Log
+from gmmflex.engine.stages.room import Room
 from gmmflex.engine.stages.row_store import RowStore
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.world import ALONE, World
@@ -44,6 +45,7 @@ def start_encoder(
     inputs: RowStore,
     varies: Tensor,
     train_rows: Tensor,
+    room: Room,
     log: Log,
     world: World = ALONE,
 ) -> None:
@@ -61,7 +63,9 @@ def start_encoder(
         resolution_A = data.where.grid.resolution_of_ring(data.where.last_ring)
         n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
         coarse_A = _COARSE_FACTOR * resolution_A
-        linear = linear_latents(model.neutral, data, varies, n_directions, coarse_A, log)
+        linear = linear_latents(
+            model.neutral, data, varies, n_directions, coarse_A, room, log, world
+        )
         layout = torch.empty(len(data), latent_dim)
         if world.is_leader:
             layout = first_layout(linear, latent_dim)

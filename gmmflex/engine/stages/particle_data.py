@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particle_set import Particles
-from gmmflex.engine.model.ctf import CtfBatch, ctf, ctf_batch
+from gmmflex.engine.model.ctf import CtfBatch, ctf_at, ctf_batch
 from gmmflex.engine.model.grid import fourier_of_images
 from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.stages.prefetch import prefetched
@@ -48,10 +47,27 @@ class HostBatch:
     where: Coefficients
     contrast_sign: float
 
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def pieces(self, at_once: int) -> Iterator[tuple[slice, HostBatch]]:
+        """The same particles, at most `at_once` at a time, and which of them."""
+        for start in range(0, len(self), at_once):
+            part = slice(start, start + at_once)
+            fewer = replace(
+                self,
+                rotations=self.rotations[part],
+                origins_A=self.origins_A[part],
+                optics=self.optics[:, part],
+                images=self.images[part],
+            )
+            yield part, fewer
+
     def to(self, device: torch.device | str) -> Batch:
         """Copies that the host does not wait for, where the device allows that."""
         optics = CtfBatch(*self.optics.to(device, non_blocking=True))
-        contrast = self.where.select(ctf(optics, self.where.grid))
+        where = self.where
+        contrast = ctf_at(optics, where.kx_index, where.ky_index, where.grid)
         return Batch(
             self.rotations.to(device, non_blocking=True),
             self.origins_A.to(device, non_blocking=True),
@@ -95,14 +111,13 @@ class ParticleData:
         """The particles at `rows` (B,) on the grid's device."""
         return self.load(rows).to(self.where.grid.device)
 
-    def batches(self, pieces: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
+    def loaded(self, pieces: Iterable[Tensor]) -> Iterator[tuple[Tensor, HostBatch]]:
         """Rows and particles of each piece, the next ones loaded while one is worked on."""
 
-        def loaded(rows: Tensor) -> tuple[Tensor, HostBatch]:
+        def load(rows: Tensor) -> tuple[Tensor, HostBatch]:
             return rows, self.load(rows)
 
-        for rows, host in prefetched(pieces, loaded):
-            yield rows, host.to(self.where.grid.device)
+        return prefetched(pieces, load)
 
     def with_contrast(self, sign: float) -> ParticleData:
         """The same particles, taken as white (1) or dark (−1)."""
@@ -141,13 +156,6 @@ def read_particle_data(
         where,
         1.0,
     )
-
-
-def load_particle_data(
-    particles: Particles, where: Coefficients, memory_limit_GB: float, spill: Path, log: Log
-) -> ParticleData:
-    """`read_particle_data` in one process."""
-    return read_particle_data(particles, where, Storage(spill.parent, memory_limit_GB), log)
 
 
 def _read_into(

@@ -100,7 +100,7 @@ def prepare(
     order = torch.from_numpy(random.permutation(len(data)))
     n_test = max(1, round(settings.test_fraction * len(data)))
     sample = order[:_SAMPLE]
-    frc = mean_frc(mixture, data, sample, room.particles, world)
+    frc = mean_frc(mixture, data, sample, room, world)
     with world.together():
         sign = contrast_of_particles(settings, frc, data, len(sample), log)
     data, frc = data.with_contrast(sign), frc * sign
@@ -112,7 +112,7 @@ def prepare(
         settings.vary,
         varies,
         settings.encoder_sites,
-        room.particles,
+        room,
         settings.seed,
         log,
         storage,

@@ -27,6 +27,7 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
             prepared.inputs,
             prepared.varies,
             prepared.train_rows,
+            prepared.room,
             log,
             world,
         )

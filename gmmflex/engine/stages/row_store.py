@@ -53,11 +53,6 @@ class RowStore(ABC):
     def remove(self) -> None:
         """Give up the rows, and their file if there is one."""
 
-    def __getitem__(self, at: tuple[Tensor, Tensor | int]) -> Tensor:
-        """One of the entries of each row: (B,) rows and which entry of each."""
-        rows, entry = at
-        return self.gather(rows)[torch.arange(len(rows)), entry]
-
     def split(self, size: int) -> Iterator[Tensor]:
         """All rows in order, at most `size` at a time."""
         for rows in torch.arange(len(self)).split(size):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbourhood import sites
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
-from gmmflex.engine.model.projection import project
-from gmmflex.engine.model.scoring import N_FOLDS, RingSums, likelihood_ring_weights, ring_sums_of
+from gmmflex.engine.model.scoring import N_FOLDS, RingSums, likelihood_ring_weights, ring_sums
+from gmmflex.engine.model.splat import project_in_use
 from gmmflex.engine.nets.free_decoder import Parameter
-from gmmflex.engine.stages.particle_data import Batch, ParticleData
+from gmmflex.engine.stages.particle_data import Batch, HostBatch, ParticleData
 from gmmflex.engine.stages.progress import Log, Stopwatch
-from gmmflex.engine.stages.row_store import RowsInMemory, RowStore, Storage
+from gmmflex.engine.stages.room import Room
+from gmmflex.engine.stages.row_store import RowStore, Storage
 from gmmflex.engine.stages.world import ALONE, World
 
 # Particles whose gradients tell the scale of each kind of parameter.
@@ -24,8 +27,8 @@ _LARGEST = 1000.0
 
 def compare(mixture: GaussianMixture, batch: Batch, data: ParticleData) -> RingSums:
     """Ring sums of the particles and the CTF-modulated projections of their mixtures."""
-    projections = project(mixture, batch.rotations, batch.origins_A, data.where.grid)
-    return ring_sums_of(projections, batch.contrast, batch.images, data.where)
+    values = project_in_use(mixture, batch.rotations, batch.origins_A, data.where)
+    return ring_sums(values, batch.contrast, batch.images, data.where)
 
 
 @torch.no_grad()
@@ -33,14 +36,24 @@ def mean_frc(
     neutral: GaussianMixture,
     data: ParticleData,
     rows: Tensor,
-    batch_size: int,
+    room: Room,
     world: World = ALONE,
 ) -> Tensor:
     """(n_rings,) average over particles of the FRC with the neutral mixture."""
-    total = torch.zeros(data.where.n_rings, device=data.where.grid.device)
-    for _, batch in data.batches(world.share(rows).split(batch_size)):
-        total += compare(neutral, batch, data).whole().sum(0)
-    return world.sum(total) / len(rows)
+    device = data.where.grid.device
+    # In double precision, so that the weights that follow are the same for any number of
+    # processes: a last digit of theirs would show in the rounded inputs of the encoder.
+    total = torch.zeros(data.where.n_rings, device=device, dtype=torch.float64)
+
+    def sum_of(particles: HostBatch, at_once: int) -> Tensor:
+        sums = torch.zeros_like(total)
+        for _, piece in particles.pieces(at_once):
+            sums += compare(neutral, piece.to(device), data).whole().sum(0, dtype=sums.dtype)
+        return sums
+
+    for _, particles in data.loaded(world.share(rows).split(room.particles)):
+        total += room.retried(partial(sum_of, particles))
+    return (world.sum(total) / len(rows)).to(torch.float32)
 
 
 def ring_weights(frc: Tensor, data: ParticleData) -> Tensor:
@@ -55,10 +68,10 @@ def encoder_gradients(
     parameters: tuple[Parameter, ...],
     varies: Tensor,
     n_sites: int,
-    batch_size: int,
+    room: Room,
     seed: int,
     log: Log,
-    storage: Storage | None = None,
+    storage: Storage,
 ) -> RowStore:
     """What the encoder reads: gradients of each particle's score at the neutral mixture.
 
@@ -66,8 +79,8 @@ def encoder_gradients(
     of the parameters that may vary (Chen & Ludtke 2021: gradients in the frame of the mixture,
     so free of pose), gathered at a limited number of sites. Each kind of parameter is divided
     by its own standard deviation, taken from a sample of the particles; a common one would let
-    the positions drown the rest. Returns (n, 2, D) rows in half precision, kept in `storage`
-    (without one, in memory); each process calculates its block of them.
+    the positions drown the rest. Returns (n, 2, D) rows in half precision; each process
+    calculates its block of them.
     """
     moving = torch.nonzero(varies > 0).squeeze(1)
     gather = sites(neutral.positions_A[moving], n_sites, seed)
@@ -89,25 +102,25 @@ def encoder_gradients(
             for kind in zip(*folds, strict=True)
         ]
 
-    n = len(data)
-    world = ALONE if storage is None else storage.world
+    def in_pieces(particles: HostBatch, at_once: int) -> list[Tensor]:
+        pieces = particles.pieces(at_once)
+        found = [gradients_of(piece.to(neutral.positions_A.device)) for _, piece in pieces]
+        return [torch.cat(kind) for kind in zip(*found, strict=True)]
+
+    n, world = len(data), storage.world
     # All processes look at the whole sample: their scales are then the same to the last digit.
-    sample = torch.arange(0, n, max(1, n // _SCALE_SAMPLE)).split(batch_size)
-    kinds = zip(*(gradients_of(batch) for _, batch in data.batches(sample)), strict=True)
+    sample = data.loaded(torch.arange(0, n, max(1, n // _SCALE_SAMPLE)).split(room.particles))
+    kinds = zip(*(room.retried(partial(in_pieces, part)) for _, part in sample), strict=True)
     joined = [torch.cat(kind) for kind in kinds]
     scales = [kind.std().clamp_min(1e-30) for kind in joined]
     n_inputs = sum(kind.shape[2] for kind in joined)
-    del joined
-    if storage is None:
-        inputs: RowStore = RowsInMemory(torch.empty(n, N_FOLDS, n_inputs, dtype=torch.float16))
-    else:
-        inputs = storage.new("encoder_inputs", n, (N_FOLDS, n_inputs), torch.float16)
+    inputs = storage.new("encoder_inputs", n, (N_FOLDS, n_inputs), torch.float16)
     watch = Stopwatch()
     block = torch.tensor(world.block(n), dtype=torch.int64)
     report_at = {int(len(block) * f) for f in (0.25, 0.5, 0.75, 1.0)}
     done = 0
-    for rows, batch in data.batches(block.split(batch_size)):
-        gradients = zip(gradients_of(batch), scales, strict=True)
+    for rows, particles in data.loaded(block.split(room.particles)):
+        gradients = zip(room.retried(partial(in_pieces, particles)), scales, strict=True)
         part = torch.cat([kind / scale for kind, scale in gradients], dim=2)
         inputs.write(int(rows[0]), part.clamp(-_LARGEST, _LARGEST))
         before, done = done, done + len(rows)
