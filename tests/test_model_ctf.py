@@ -7,6 +7,7 @@ from scipy import constants as c
 from torch_ctf import calculate_ctf_2d
 
 from gmmflex.engine.model.ctf import ctf, ctf_batch, electron_wavelength_A
+from gmmflex.engine.model.ctf_compiled import sine_of_turns
 from gmmflex.engine.model.grid import FourierGrid
 
 # voltage kV, Cs mm, amplitude contrast, phase shift deg, defocus U, V in Å, angle deg
@@ -118,3 +119,12 @@ def test_a_batch_is_its_rows():
     some = _batch(NAMES).rows(torch.tensor([4, 1]))
     torch.testing.assert_close(ctf(some, grid), together[[4, 1]], rtol=0, atol=0)
     assert torch.equal(ctf(_batch(NAMES).to("cpu"), grid), together)
+
+
+def test_compiled_sines_against_numpy():
+    """Hundreds of turns, as at high defocus and resolution; the rest must survive in float32."""
+    random = np.random.default_rng(12)
+    turns, functions = random.normal(0, 200, (4, 5)), random.random((4, 5000))
+    exact = np.sin(2 * np.pi * np.remainder(turns[:, :4] @ functions + turns[:, 4:], 1.0))
+    ours = sine_of_turns(torch.as_tensor(turns), torch.as_tensor(functions)).numpy()
+    assert np.abs(ours - exact).max() <= 1e-6

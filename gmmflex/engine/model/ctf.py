@@ -83,10 +83,8 @@ def ctf_at(parameters: CtfBatch, kx_index: Tensor, ky_index: Tensor, grid: Fouri
     ky = ky_index.to(torch.float64) * grid.step_per_A
     squared = kx**2 + ky**2
     # Δf(α)·k² written with k components: no angle, no trouble at k = 0. The phase is then linear
-    # in five functions of k, and all images are one matrix product.
-    functions = torch.stack(
-        [squared, kx**2 - ky**2, 2 * kx * ky, squared**2, torch.ones_like(squared)]
-    )
+    # in four functions of k, and all images are one matrix product.
+    functions = torch.stack([squared, kx**2 - ky**2, 2 * kx * ky, squared**2])
     mean = 0.5 * (parameters.defocus_u_A + parameters.defocus_v_A)
     half_difference = 0.5 * (parameters.defocus_u_A - parameters.defocus_v_A)
     wavelength = parameters.wavelength_A
@@ -100,7 +98,11 @@ def ctf_at(parameters: CtfBatch, kx_index: Tensor, ky_index: Tensor, grid: Fouri
         ],
         dim=1,
     )
-    phase = turns @ functions
+    if turns.device.type == "cpu" and grid.dtype == torch.float32:
+        from gmmflex.engine.model.ctf_compiled import sine_of_turns
+
+        return sine_of_turns(turns, functions)
+    phase = turns[:, :4] @ functions + turns[:, 4:]
     # Whole turns are dropped in float64; the sine of what is left needs the grid's precision only.
     rest = phase.sub_(phase.round()).to(grid.dtype)
     return torch.sin(rest.mul_(2 * math.pi))

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gmmflex.engine.model.neighbour_average import NeighbourAverage
 from gmmflex.engine.model.offsets import Offsets
 
 Parameter = Literal["positions", "amplitudes", "widths"]
@@ -24,8 +25,8 @@ class FreeDecoder(nn.Module):
     forward: (B, latent_dim) → Offsets of (B, N, …).
     """
 
-    smoothing: Tensor
-    varies: Tensor
+    averages: Tensor
+    averages_transposed: Tensor
 
     def __init__(
         self,
@@ -51,16 +52,22 @@ class FreeDecoder(nn.Module):
         nn.init.normal_(last.weight, 0.0, 1e-3)
         nn.init.zeros_(last.bias)
         # Both follow from the neutral mixture and the mask, so they are not stored as weights.
-        self.register_buffer("smoothing", smoothing, persistent=False)
-        self.register_buffer("varies", varies, persistent=False)
+        # Rows of Gaussians that are held are zero: their average is no change.
+        average = NeighbourAverage.from_coordinates(varies[:, None] * smoothing)
+        self.register_buffer("averages", average.matrix, persistent=False)
+        self.register_buffer("averages_transposed", average.transposed, persistent=False)
 
     def forward(self, latents: Tensor) -> Offsets:
         batch = latents.shape[0]
-        # (N, B · columns): the neighbour average is then one sparse product for the batch.
-        raw = self.layers(latents).reshape(batch, self.n_gaussians, -1).transpose(0, 1)
-        smooth = torch.sparse.mm(self.smoothing, raw.reshape(self.n_gaussians, -1))
-        offsets = smooth.reshape(self.n_gaussians, batch, -1).transpose(0, 1)
-        offsets = offsets * self.varies[:, None]
+        hidden = self.layers[:-1](latents)
+        last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
+        # (N · columns, B), Gaussians first: the neighbour average is then one sparse product for
+        # the whole batch, without a copy in another order before it.
+        raw = torch.addmm(last.bias[:, None], last.weight, hidden.T)
+        average = NeighbourAverage(self.averages, self.averages_transposed)
+        offsets = average.of(raw.reshape(self.n_gaussians, -1))
+        offsets = offsets.reshape(self.n_gaussians, -1, batch).permute(2, 0, 1)
         parts: dict[str, Tensor] = {}
         start = 0
         for name in self.parameters_varied:
