@@ -84,7 +84,12 @@ class _Splat(torch.autograd.Function):
             batch, size * (size // 2 + 1), dtype=_complex(landed.dtype), device=landed.device
         )
         spectrum[:, places] = torch.view_as_complex((gradients[0] * share[:, None]).contiguous())
-        grid = torch.fft.irfft2(spectrum.reshape(batch, size, -1), s=(size, size), norm="forward")
+        spectrum = spectrum.reshape(batch, size, -1)
+        # Mates at kx = 0 come with gradients of their own; transforms differ in what they make of
+        # a plane that no real grid has, so that each gets the mean of both.
+        mates = spectrum[..., 0].flip(1).roll(1, 1).conj()
+        spectrum[..., 0] = 0.5 * (spectrum[..., 0] + mates)
+        grid = torch.fft.irfft2(spectrum, s=(size, size), norm="forward")
         sigmas = _splatted_sigmas(sigmas_A, plan)
         total, by_x, by_y, by_sigma = _kernels(landed).gather(grid, landed, sigmas, plan.footprint)
         # weight = a / 2πs² with s² = (σ² − n) / step²; s ds = σ dσ / step².
