@@ -1,0 +1,72 @@
+"""How long the published case would take: 125,000 particles, 3,082 Gaussians, 8 Å."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.evaluate import silent
+from benchmarks.speed_cases import Case
+from benchmarks.speed_training import DEFAULT, one_epoch, preparation_of
+from benchmarks.timing import timed
+from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
+from gmmflex.engine.stages.evaluation import encode
+from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.network_start import start_encoder
+
+PARTICLES = 125_000
+# The 50S ribosome of Chen & Ludtke 2021 (EMPIAR-10076): 320 px of 1.31 Å; ring 52 is at 8.06 Å.
+PUBLISHED = Case(3082, 320, 64, last_ring=52, pixel_A=1.31)
+EPOCHS = int(HeterogeneitySettings.model_fields["epochs"].default)
+_IMAGES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """Minutes for all particles, from the time per particle of a few; at most `EPOCHS` epochs."""
+
+    transform: float
+    inputs: float
+    start: float
+    training: float
+    latents: float
+
+    @property
+    def total(self) -> float:
+        return self.transform + self.inputs + self.start + self.training + self.latents
+
+
+def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
+    """Every part of a run once, on so many synthetic particles; each part grows as their number.
+
+    Reading the images from disk is not in it, nor the start of the program.
+    """
+    grid = FourierGrid(case.box_px, case.pixel_A, case.rings_in_use)
+    images = torch.randn(_IMAGES_AT_ONCE, case.box_px, case.box_px)
+    transform, _ = timed(lambda: fourier_of_images(images, grid), device)
+    inputs, prepared = timed(preparation_of(case, DEFAULT, particles, device), device)
+    optimiser = prepared.model.optimiser(1e-4, first_round=False)
+    one_epoch(prepared, optimiser)
+    epoch, _ = timed(lambda: one_epoch(prepared, optimiser), device)
+    start, _ = timed(
+        lambda: start_encoder(
+            prepared.model,
+            prepared.data,
+            prepared.inputs,
+            prepared.varies,
+            prepared.train_rows,
+            prepared.room,
+            silent,
+        ),
+        device,
+    )
+    latents, _ = timed(lambda: encode(prepared.model, prepared.inputs), device)
+    minutes = PARTICLES / 60
+    return EndToEnd(
+        minutes * transform / _IMAGES_AT_ONCE,
+        minutes * inputs / particles,
+        minutes * start / particles,
+        minutes * EPOCHS * epoch / len(prepared.train_rows),
+        minutes * latents / particles,
+    )

@@ -1,0 +1,219 @@
+"""The whole training step, and how much of it is projection and score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.evaluate import silent
+from benchmarks.speed_cases import Case, particle_data, random_mixture
+from benchmarks.timing import Contestant, Times, in_turns
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.model.offsets import apply_offsets
+from gmmflex.engine.model.scoring import RingSums
+from gmmflex.engine.nets.free_decoder import Parameter
+from gmmflex.engine.stages import step
+from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.neutral_input import Neutral
+from gmmflex.engine.stages.particle_data import Batch, ParticleData
+from gmmflex.engine.stages.preparation import Prepared, prepare
+from gmmflex.engine.stages.room import Room
+from gmmflex.engine.stages.row_store import Storage
+from gmmflex.engine.stages.scores import compare
+
+DEFAULT: tuple[Parameter, ...] = ("positions",)
+ALL_FIVE: tuple[Parameter, ...] = ("positions", "amplitudes", "widths")
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds per particle. step: all of it; operation: projection, score and their gradient,
+    timed alone on the same mixtures; inside: the same, by clocks set around it in the step (on
+    the CPU only)."""
+
+    case: Case
+    parameters: tuple[Parameter, ...]
+    step: Times
+    operation: Times
+    inside: float | None
+
+    @property
+    def share_outside(self) -> float:
+        return 1.0 - self.operation.median / self.step.median
+
+    @property
+    def share_by_clocks(self) -> float | None:
+        return None if self.inside is None else 1.0 - self.inside / self.step.median
+
+
+def step_times(
+    case: Case,
+    parameters: tuple[Parameter, ...],
+    particles: int,
+    rounds: int,
+    device: torch.device,
+) -> StepTimes:
+    """Batches of case.batch particles, each from loading to the optimiser's step."""
+    prepared = preparation_of(case, parameters, particles, device)()
+    optimiser = prepared.model.optimiser(1e-4, first_round=False)
+    pairs = list(_mixtures_of(prepared))
+
+    def operation() -> None:
+        for mixtures, batch in pairs:
+            _gradient(mixtures, batch, prepared)
+
+    n = len(prepared.train_rows)
+    times = in_turns(
+        {
+            "step": Contestant(lambda: one_epoch(prepared, optimiser), n),
+            "operation": Contestant(operation, n),
+        },
+        rounds,
+        budget_s=120.0,
+        device=device,
+    )
+    inside = None
+    if device.type == "cpu":
+        with _clocks() as clock:
+            one_epoch(prepared, optimiser)
+        inside = clock.seconds / n
+    return StepTimes(case, parameters, times["step"], times["operation"], inside)
+
+
+def preparation_of(
+    case: Case, parameters: tuple[Parameter, ...], particles: int, device: torch.device
+) -> Callable[[], Prepared]:
+    """What `gmmflex heterogeneity` prepares with its default settings, from synthetic particles.
+
+    Of its train_rows as many remain as fill whole batches.
+    """
+    generator = torch.Generator().manual_seed(1)
+    mixture = random_mixture(case, generator)
+    data = particle_data(mixture, particles, case.where(), generator)
+    data = replace(data, where=case.where(device))
+    nowhere = Path("synthetic")
+    settings = HeterogeneitySettings(
+        particles=nowhere,
+        neutral=nowhere,
+        output=nowhere,
+        vary=parameters,
+        batch_size=case.batch,
+        invert_contrast="no",
+    )
+
+    def work() -> Prepared:
+        torch.manual_seed(1)
+        prepared = prepare(
+            settings,
+            data,
+            Neutral(nowhere, mixture, np.zeros(3), None),
+            torch.ones(case.n_gaussians, device=device),
+            np.random.default_rng(1),
+            Storage(nowhere, memory_limit_GB=64.0),
+            Room(case.batch, silent),
+            silent,
+        )
+        whole = len(prepared.train_rows) // case.batch * case.batch
+        return replace(prepared, train_rows=prepared.train_rows[:whole])
+
+    return work
+
+
+def one_epoch(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
+    """What the training loop does in an epoch, but for the held-out score."""
+    model, data, settings = prepared.model, prepared.data, prepared.training
+    total = torch.zeros((), dtype=torch.float64, device=model.device)
+    lessons = step.lessons_of_epoch(
+        model,
+        data,
+        prepared.inputs,
+        prepared.train_rows,
+        settings.batch_size,
+        prepared.world,
+    )
+    for lesson in lessons:
+        total += step.gradient_of_batch(
+            model,
+            lesson,
+            data,
+            prepared.weights,
+            settings.latent_noise,
+            prepared.room,
+            prepared.world,
+        )
+        optimiser.step()
+    assert bool(total.isfinite())
+
+
+@torch.no_grad()
+def _mixtures_of(prepared: Prepared) -> Iterator[tuple[GaussianMixture, Batch]]:
+    """Each batch of an epoch with the mixtures that the decoder gives for it."""
+    model, data = prepared.model, prepared.data
+    for rows in prepared.train_rows.split(prepared.training.batch_size):
+        latents = model.encoder(prepared.inputs.gather(rows)[:, 0].to(model.device, torch.float32))
+        yield apply_offsets(model.neutral, model.decoder(latents)), data.batch(rows)
+
+
+def _gradient(mixtures: GaussianMixture, batch: Batch, prepared: Prepared) -> None:
+    own = {"positions_A": 3, "amplitudes": 2, "sigmas_A": 2}
+    leaves = replace(
+        mixtures,
+        **{
+            name: getattr(mixtures, name).detach().requires_grad_()
+            for name, dimensions in own.items()
+            if getattr(mixtures, name).dim() == dimensions
+        },
+    )
+    scores = compare(leaves, batch, prepared.data).by_fold() @ prepared.weights
+    scores[:, 0].mean().backward()
+
+
+class _Clock:
+    """Seconds spent in `compare` and in the part of the backward pass that belongs to it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._backward_began: float | None = None
+        self._backward_ended = 0.0
+
+    def compare(self, mixture: GaussianMixture, batch: Batch, data: ParticleData) -> RingSums:
+        self.close_backward()
+        for leaf in (mixture.positions_A, mixture.amplitudes, mixture.sigmas_A):
+            if leaf.requires_grad:
+                leaf.register_hook(self._end)
+        begin = time.perf_counter()
+        sums = compare(mixture, batch, data)
+        self.seconds += time.perf_counter() - begin
+        for values in (sums.cross, sums.power_projection):
+            values.register_hook(self._begin)
+        return sums
+
+    def close_backward(self) -> None:
+        if self._backward_began is not None:
+            self.seconds += self._backward_ended - self._backward_began
+        self._backward_began = None
+
+    def _begin(self, gradient: Tensor) -> Tensor:
+        if self._backward_began is None:
+            self._backward_began = time.perf_counter()
+        return gradient
+
+    def _end(self, gradient: Tensor) -> Tensor:
+        self._backward_ended = time.perf_counter()
+        return gradient
+
+
+@contextmanager
+def _clocks() -> Iterator[_Clock]:
+    clock = _Clock()
+    with patch.object(step, "compare", clock.compare):
+        yield clock
+    clock.close_backward()
