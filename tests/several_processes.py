@@ -8,26 +8,29 @@ import sys
 from pathlib import Path
 
 
-def torchrun(
-    processes: int, *command: str, timeout_s: float = 300.0
-) -> subprocess.CompletedProcess:
-    """`torchrun --standalone --nproc_per_node=… command`, one thread each, no GPU."""
-    environment = {
+def torchrun_words(processes: int, *command: str) -> list[str]:
+    """`torchrun --standalone --nproc_per_node=… command`."""
+    program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return [*program, f"--nproc_per_node={processes}", *command]
+
+
+def environment() -> dict[str, str]:
+    """One thread for each process, no GPU, this source tree."""
+    return {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
     }
+
+
+def torchrun(
+    processes: int, *command: str, timeout_s: float = 300.0
+) -> subprocess.CompletedProcess:
+    """Run it to its end, whichever that is."""
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            f"--nproc_per_node={processes}",
-            *command,
-        ],
-        env=environment,
+        torchrun_words(processes, *command),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=timeout_s,
