@@ -30,6 +30,7 @@ def in_interpreter() -> None:
     """Every block shape: footprints below, at and above a power of two, a part-filled block."""
     from gmmflex.engine.model import splat_torch, splat_triton
 
+    assert splat_triton.usable(torch.device("cpu"))
     for footprint in (3, 4, 5, 8, 10):
         for shared in (True, False):
             landed, sigmas, weights, grid = random_case(2, 70, 20, shared)
@@ -68,6 +69,7 @@ def for_absent_gpus() -> None:
             compiled = triton.compile(source, target=target)
             assert len(compiled.asm["cubin"]) > 1000
             assert ".local" not in compiled.asm["ptx"], "registers spill"
+    assert not splat_triton.usable(torch.device("cpu")), "only the interpreter runs them there"
     print("compiled")
 
 

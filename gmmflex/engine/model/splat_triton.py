@@ -8,14 +8,34 @@ differ in the last bits from call to call. Importing this module needs the packa
 
 from __future__ import annotations
 
+from functools import lru_cache
+from subprocess import CalledProcessError
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.errors import TritonError
 
 # Lanes of a thread block: Gaussians × columns of the footprint.
 _LANES = 256
 _WARPS = 4
+
+
+@lru_cache(maxsize=16)
+def usable(device: torch.device) -> bool:
+    """Whether the kernels can be compiled and run there, found out by one small call.
+
+    Triton wants a GPU that it knows and, on the machine, a C compiler.
+    """
+    two = torch.full((1, 1, 2), 2.0, device=device)
+    one = torch.ones(1, device=device)
+    try:
+        return bool(torch.isfinite(gather(spread(two, one, one, 8, 4), two, one, 4)).all())
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, OSError, CalledProcessError, TritonError):
+        return False
 
 
 def spread(landed: Tensor, sigmas: Tensor, weights: Tensor, size: int, footprint: int) -> Tensor:
