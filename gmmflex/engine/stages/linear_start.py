@@ -14,12 +14,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gmmflex.engine.model.grid import FourierGrid
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbour_average import NeighbourAverage
-from gmmflex.engine.model.neighbourhood import smoothing_matrix
-from gmmflex.engine.model.projection import project
-from gmmflex.engine.stages.particle_data import Batch, HostBatch, ParticleData
+from gmmflex.engine.model.neighbourhood import sites, smoothing_matrix
+from gmmflex.engine.stages.coarse_view import CoarseParticles, CoarseView, coarse_particles
+from gmmflex.engine.stages.particle_data import HostBatch, ParticleData
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.room import Room
 from gmmflex.engine.stages.world import ALONE, World
@@ -28,30 +27,13 @@ _BATCH = 256
 _EPOCHS = 6
 _MOST_PARTICLES = 20_000
 _LEARNING_RATE = 0.05
-
-
-@dataclass(frozen=True)
-class CoarseView:
-    """The coefficients up to a low resolution, picked from those that are kept.
-
-    resolution_A: the low resolution; columns: (C,) which of the kept coefficients; flat: (C,)
-    their place in the half plane of `grid`; ring: (C,) from 0; precision: (C,) multiplicity /
-    noise power; scale: (C,) factor from projection to image.
-    """
-
-    resolution_A: float
-    grid: FourierGrid
-    columns: Tensor
-    flat: Tensor
-    ring: Tensor
-    precision: Tensor
-    scale: Tensor
-
-    def project(self, mixture: GaussianMixture, batch: Batch) -> Tensor:
-        """(…, B, C, 2) CTF-modulated projections at the coarse coefficients, image scale."""
-        planes = project(mixture, batch.rotations, batch.origins_A, self.grid)
-        chosen = torch.view_as_real(planes.flatten(-2).index_select(-1, self.flat))
-        return chosen * (batch.contrast[:, self.columns] * self.scale)[..., None]
+# Gaussians closer than this share of the coarse resolution stand together in groups, one for each
+# such cell: finer changes cannot be seen there. Fewest and most groups.
+_CELL_SHARE = 1 / 2.5
+_GROUPS = (256, 1024)
+# What the particles of the fit may take, and the projections of one piece of a batch.
+_PARTICLE_BYTES = 2e8
+_PROJECTION_BYTES = 1e8
 
 
 @dataclass(frozen=True)
@@ -79,17 +61,42 @@ def linear_latents(
     directions q; coarse_A: resolution up to which the images are compared. Every process gets the
     same result.
     """
-    view = _coarse_view(neutral, data, coarse_A, room, world)
+    rows = torch.randperm(len(data))[:_MOST_PARTICLES]
+    view, particles = room.retried(
+        partial(coarse_particles, neutral, data, rows, coarse_A, _PARTICLE_BYTES)
+    )
+    grouped = group_gaussians(neutral.select(varies > 0), _CELL_SHARE * view.resolution_A, *_GROUPS)
+    each = 8 * 4 * grouped.n_gaussians * len(view.columns)
+    pieces = Room(min(_BATCH, int(_PROJECTION_BYTES / each)), log)
     # Every process fits for itself: shared gradients would differ from those of one process in
     # their last digits, and the layout of the latent space hangs on this start.
-    changes = _fit(neutral, data, view, varies, latent_dim, room)
+    changes = _fit(grouped, particles, view, latent_dim, pieces)
     log(f"linear start up to {coarse_A:.0f} A explains {100 * changes.explained:.1f} %")
     amplitudes = world.copy_from_leader(changes.amplitudes.contiguous())
-    latents, variance = _all_latents(neutral, data, view, amplitudes, room, world)
+    latents, variance = _all_latents(neutral, grouped, amplitudes, data, view, pieces, world)
     centred = (latents - latents.mean(0)).to(torch.float64)
     _, axes = torch.linalg.eigh(centred.T @ centred)
     rotated = (centred @ axes.flip(1)).to(torch.float32)
     return LinearLatents(rotated / rotated[:, 0].std().clamp_min(1e-6), variance)
+
+
+def group_gaussians(
+    mixture: GaussianMixture, cell_A: float, fewest: int, most: int
+) -> GaussianMixture:
+    """Fewer Gaussians with the mass, place and spread of groups about cell_A across.
+
+    Groups are k-means neighbourhoods with soft edges, as many as there are cells of that size with
+    a Gaussian in them, within `fewest` and `most`. No more Gaussians than that stay as they are.
+    """
+    cells = torch.unique(torch.floor(mixture.positions_A / cell_A), dim=0)
+    n_groups = min(max(len(cells), fewest), most)
+    share = sites(mixture.positions_A, n_groups, seed=0)
+    mass = share * mixture.amplitudes
+    total = mass.sum(1)
+    mean = (mass @ mixture.positions_A) / total[:, None]
+    squares = mixture.positions_A.square().sum(1) / 3 + mixture.sigmas_A.square()
+    variance = (mass @ squares) / total - mean.square().sum(1) / 3
+    return GaussianMixture(mean, total, variance.clamp_min(1e-2).sqrt())
 
 
 @dataclass(frozen=True)
@@ -102,40 +109,26 @@ class Changes:
 
 
 def _fit(
-    neutral: GaussianMixture,
-    data: ParticleData,
-    view: CoarseView,
-    varies: Tensor,
-    latent_dim: int,
-    room: Room,
+    mixture: GaussianMixture, data: CoarseParticles, view: CoarseView, latent_dim: int, room: Room
 ) -> Changes:
-    order = torch.randperm(len(data))[:_MOST_PARTICLES]
     # Changes are smooth over a third of the coarse resolution: finer ones cannot be seen there.
     average = NeighbourAverage.from_coordinates(
-        smoothing_matrix(neutral.positions_A, view.resolution_A / 3)
+        smoothing_matrix(mixture.positions_A, view.resolution_A / 3)
     )
-    # Averages over the neighbours that vary, for those that vary themselves.
-    share = varies / average.of(varies[:, None]).squeeze(1).clamp_min(1e-6)
-    raw = (0.1 * torch.randn(latent_dim, neutral.n_gaussians)).to(varies.device).requires_grad_()
+    device = mixture.positions_A.device
+    raw = (0.1 * torch.randn(latent_dim, mixture.n_gaussians)).to(device).requires_grad_()
     optimiser = torch.optim.Adam([raw], lr=_LEARNING_RATE)
 
     def changes() -> Tensor:
-        return (average.of((raw * varies).T).T * share) * neutral.amplitudes
+        return average.of(raw.T).T * mixture.amplitudes
 
-    sums = torch.zeros(2, dtype=torch.float64, device=varies.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
     for _ in range(_EPOCHS):
         sums.zero_()
-        for rows, particles in data.loaded(order[torch.randperm(len(order))].split(_BATCH)):
+        for rows in torch.randperm(len(data)).to(device).split(_BATCH):
             smooth = changes()
             leaf = smooth.detach().requires_grad_()
-
-            def gradient(
-                at_once: int, leaf: Tensor = leaf, particles: HostBatch = particles
-            ) -> Tensor:
-                leaf.grad = torch.zeros_like(leaf)
-                return _gradient(neutral, particles, view, leaf, at_once)
-
-            sums += room.retried(gradient)
+            sums += room.retried(partial(_gradient, mixture, data.rows(rows), view, leaf))
             assert leaf.grad is not None
             optimiser.zero_grad(set_to_none=True)
             smooth.backward(leaf.grad / len(rows))
@@ -145,48 +138,43 @@ def _fit(
 
 
 def _gradient(
-    neutral: GaussianMixture, particles: HostBatch, view: CoarseView, changes: Tensor, at_once: int
+    mixture: GaussianMixture, data: CoarseParticles, view: CoarseView, changes: Tensor, at_once: int
 ) -> Tensor:
-    """Add to changes.grad that of the sum of the squares left; the squares before and after."""
+    """Set changes.grad to that of the sum of the squares left; the squares before and after."""
+    changes.grad = torch.zeros_like(changes)
     total = torch.zeros(2, dtype=torch.float64, device=changes.device)
-    for _, piece in particles.pieces(_pieces_of(at_once, changes)):
-        batch = piece.to(changes.device)
+    for start in range(0, len(data), at_once):
+        piece = data.rows(slice(start, start + at_once))
+        patterns = view.basis(mixture, piece) @ changes.T
         with torch.no_grad():
-            residual = batch.images[:, view.columns] - view.project(neutral, batch)
-        patterns = view.project(_changed(neutral, changes), batch)
-        with torch.no_grad():
-            latents, _ = _posterior(patterns, residual, view.precision)
-        left = residual - torch.einsum("bq,qbcr->bcr", latents, patterns)
+            latents, _ = _posterior(patterns, piece.residual, view.precision)
+        left = piece.residual - (patterns @ latents[:, None, :, None]).squeeze(-1)
         loss = _squares(left, view.precision).sum()
         loss.backward()
-        total += torch.stack([_squares(residual, view.precision).sum(), loss.detach()])
+        before = _squares(piece.residual, view.precision).sum()
+        total += torch.stack([before, loss.detach()])
     return total
-
-
-def _pieces_of(at_once: int, changes: Tensor) -> int:
-    """Each particle is projected once for every direction."""
-    return max(1, at_once // len(changes))
 
 
 @torch.no_grad()
 def _all_latents(
     neutral: GaussianMixture,
+    grouped: GaussianMixture,
+    changes: Tensor,
     data: ParticleData,
     view: CoarseView,
-    changes: Tensor,
     room: Room,
     world: World,
 ) -> tuple[Tensor, Tensor]:
     """(n, q) means and (n,) variances of all particles, each process placing its block."""
-    mixture = _changed(neutral, changes)
+    device = neutral.positions_A.device
 
     def place(particles: HostBatch, at_once: int) -> tuple[Tensor, Tensor]:
         found = []
-        for _, piece in particles.pieces(_pieces_of(at_once, changes)):
-            batch = piece.to(changes.device)
-            residual = batch.images[:, view.columns] - view.project(neutral, batch)
-            patterns = view.project(mixture, batch)
-            found.append(_posterior(patterns, residual, view.precision))
+        for _, piece in particles.pieces(at_once):
+            coarse = view.of(piece.to(device), neutral, data)
+            patterns = view.basis(grouped, coarse) @ changes.T
+            found.append(_posterior(patterns, coarse.residual, view.precision))
         means, variances = zip(*found, strict=True)
         return torch.cat(means).cpu(), torch.cat(variances).cpu()
 
@@ -197,73 +185,19 @@ def _all_latents(
     return world.sum(latents), world.sum(variances)
 
 
-def _changed(neutral: GaussianMixture, changes: Tensor) -> GaussianMixture:
-    """The mixture with amplitudes (q, 1, N): one set of projections for each direction."""
-    return GaussianMixture(neutral.positions_A, changes[:, None, :], neutral.sigmas_A)
-
-
 def _posterior(patterns: Tensor, residual: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
     """(B, q) mean of z with prior N(0, 1), (PᵀWP + 1)⁻¹ PᵀW r, and (B,) trace of its covariance.
 
-    patterns: (q, B, C, 2); residual: (B, C, 2); precision: (C,).
+    patterns: (B, 2, C, q); residual: (B, 2, C); precision: (C,).
     """
-    weighted = patterns * precision[:, None]
-    gram = torch.einsum("qbcr,pbcr->bqp", weighted, patterns)
-    right = torch.einsum("qbcr,bcr->bq", weighted, residual)
+    weighted = (patterns * precision[:, None]).flatten(1, 2).transpose(1, 2)
+    gram = weighted @ patterns.flatten(1, 2)
+    right = weighted @ residual.flatten(1)[..., None]
     covariance = torch.linalg.inv(gram + torch.eye(gram.shape[-1], device=gram.device))
-    mean = torch.einsum("bqp,bp->bq", covariance, right)
+    mean = (covariance @ right).squeeze(-1)
     return mean, covariance.diagonal(dim1=1, dim2=2).sum(1)
 
 
 def _squares(values: Tensor, precision: Tensor) -> Tensor:
-    return (values.square().sum(-1) * precision).sum(-1)
-
-
-@torch.no_grad()
-def _coarse_view(
-    neutral: GaussianMixture, data: ParticleData, coarse_A: float, room: Room, world: World
-) -> CoarseView:
-    """Pick the coefficients; scale and noise of each ring from the particles themselves."""
-    where = data.where
-    last = min(max(where.grid.ring_of_resolution(coarse_A), where.first_ring + 1), where.last_ring)
-    grid = where.grid.with_max_ring(last)
-    ky = where.grid.ky_index.reshape(-1)[where.used]
-    kx = where.grid.kx_index.reshape(-1)[where.used]
-    ring = where.grid.ring.reshape(-1)[where.used]
-    columns = torch.nonzero(ring <= last).squeeze(1)
-    flat = (ky[columns] + last) * (last + 1) + kx[columns]
-    own_ring = ring[columns] - where.first_ring
-    multiplicity = where.grid.multiplicity.reshape(-1)[where.used][columns]
-    ones = torch.ones_like(multiplicity)
-    plain = CoarseView(coarse_A, grid, columns, flat, own_ring, ones, ones)
-    n_rings = last - where.first_ring + 1
-
-    def sums_of(particles: HostBatch, at_once: int) -> Tensor:
-        sums = torch.zeros(3, n_rings, device=ones.device, dtype=torch.float64)
-        for _, piece in particles.pieces(at_once):
-            batch = piece.to(ones.device)
-            images = batch.images[:, columns]
-            projections = plain.project(neutral, batch)
-            products = (projections * images, projections.square(), images.square())
-            for number, product in enumerate(products):
-                in_rings = product.sum((0, 2), dtype=torch.float64) * multiplicity
-                sums[number].index_add_(0, own_ring, in_rings)
-        return sums
-
-    count = min(len(data), _MOST_PARTICLES)
-    total = torch.zeros(3, n_rings, device=ones.device, dtype=torch.float64)
-    for _, particles in data.loaded(world.share(torch.arange(count)).split(_BATCH)):
-        total += room.retried(partial(sums_of, particles))
-    cross, power_projection, power_image = world.sum(total).to(torch.float32)
-    scale = cross / power_projection.clamp_min(1e-30)
-    coefficients = torch.zeros_like(cross).index_add(0, own_ring, multiplicity) * count
-    noise = (power_image - cross * scale).clamp_min(1e-6 * power_image) / coefficients
-    return CoarseView(
-        coarse_A,
-        grid,
-        columns,
-        flat,
-        own_ring,
-        multiplicity / noise[own_ring],
-        scale[own_ring],
-    )
+    """(B,) weighted sums of squares of (B, 2, C)."""
+    return values.square().sum(1) @ precision
