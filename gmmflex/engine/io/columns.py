@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.star import StarTable
+from gmmflex.engine.io.star_columns import TextColumns, numbers
 
 
 def has_column(table: StarTable | None, label: str) -> bool:
@@ -21,6 +22,10 @@ def number_column(table: StarTable, label: str, source: Path) -> NDArray[np.floa
     Raises:
         UserError: a value that is no finite number; row (from 1), value and column are named.
     """
+    if isinstance(table.columns, TextColumns):
+        quick = numbers(table.columns.tokens[label])
+        if quick is not None and np.isfinite(quick).all():
+            return quick
     column = table.columns[label]
     try:
         values = column.astype(np.float64)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.columns import require_in_range
 from gmmflex.engine.io.cryosparc_table import CryosparcTable, read_cryosparc_table
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.image_names import image_names
 from gmmflex.engine.io.particle_set import CtfParameters, ParticleRecords
 from gmmflex.engine.io.poses import rotations_from_cryosparc_poses
 
@@ -53,7 +54,7 @@ def read_cryosparc_records(path: Path, passthrough: Path | None = None) -> Parti
     return ParticleRecords(
         source=path,
         format=CRYOSPARC_FORMAT + (" with passthrough" if table.merged else ""),
-        image_names=_image_names(stack_names, stack_index, slice_index),
+        image_names=image_names(stack_names, stack_index, slice_index),
         stack_names=stack_names,
         stack_index=stack_index,
         slice_index=slice_index,
@@ -140,13 +141,6 @@ def _stacks(table: CryosparcTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
             "passthrough file of the same job too."
         )
     return tuple(names), inverse.ravel().astype(np.int64)
-
-
-def _image_names(
-    stacks: tuple[str, ...], stack_index: NDArray[np.int64], slice_index: NDArray[np.int64]
-) -> NDArray[np.object_]:
-    pairs = zip(slice_index.tolist(), stack_index.tolist(), strict=True)
-    return np.array([f"{at + 1:06d}@{stacks[stack]}" for at, stack in pairs], dtype=object)
 
 
 def _origins(table: CryosparcTable) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.image_names import image_names
 from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.io.poses import relion_angles_from_rotations
 from gmmflex.engine.io.star import StarTable, write_star
@@ -17,18 +18,9 @@ def write_relion_star(path: Path, particles: Particles) -> None:
 
     rlnImageId is kept where the input has one.
     """
-    stacks = np.array([str(header.path.resolve()) for header in particles.images.headers])
-    names = np.array(
-        [
-            f"{number + 1:06d}@{stack}"
-            for number, stack in zip(
-                particles.images.slice_index.tolist(),
-                stacks[particles.images.stack_index].tolist(),
-                strict=True,
-            )
-        ],
-        dtype=object,
-    )
+    images = particles.images
+    stacks = [str(header.path.resolve()) for header in images.headers]
+    names = image_names(stacks, images.stack_index, images.slice_index)
     tables = tables_of_particles(particles, names)
     if particles.image_ids is not None:
         columns = {**tables[1].columns, "rlnImageId": particles.image_ids}
@@ -36,10 +28,10 @@ def write_relion_star(path: Path, particles: Particles) -> None:
     write_star(path, tables)
 
 
-def tables_of_particles(particles: Particles, image_names: NDArray[np.object_]) -> list[StarTable]:
+def tables_of_particles(particles: Particles, names: NDArray[np.object_]) -> list[StarTable]:
     """Optics and particles tables of RELION 3.1 with everything that `Particles` knows.
 
-    image_names: (n,) what to write as rlnImageName. Optics groups with the same microscope
+    names: (n,) what to write as rlnImageName. Optics groups with the same microscope
     settings but different numbers in the input stay apart.
     """
     ctf = particles.ctf
@@ -66,7 +58,7 @@ def tables_of_particles(particles: Particles, image_names: NDArray[np.object_]) 
     }
     angles = relion_angles_from_rotations(particles.rotations)
     columns: dict[str, NDArray[np.generic]] = {
-        "rlnImageName": image_names.astype(np.str_),
+        "rlnImageName": names,
         "rlnOpticsGroup": inverse.ravel() + 1,
         "rlnDefocusU": ctf.defocus_u_A,
         "rlnDefocusV": ctf.defocus_v_A,

@@ -14,6 +14,7 @@ from gmmflex.engine.io.columns import (
     require_in_range,
 )
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.image_names import split_image_names
 from gmmflex.engine.io.particle_set import CtfParameters, ParticleRecords
 from gmmflex.engine.io.poses import rotations_from_relion_angles
 from gmmflex.engine.io.relion_tables import RelionTables, relion_tables
@@ -45,7 +46,7 @@ def read_relion_records(path: Path) -> ParticleRecords:
     return ParticleRecords(
         source=path,
         format="RELION 3.0 star (no optics table)" if tables.optics is None else "RELION 3.1+ star",
-        image_names=names.astype(object),
+        image_names=names.astype(object, copy=False),
         stack_names=stack_names,
         stack_index=stack_index,
         slice_index=slice_index,
@@ -61,35 +62,8 @@ def read_relion_records(path: Path) -> ParticleRecords:
         half_set=half_set,
         pixel_size_A=pixel_size_A,
         box_px=_box(tables),
-        notes=(*_aberration_notes(tables), *half_note, *_repeat_note(names)),
+        notes=(*_aberration_notes(tables), *half_note, *_repeat_note(stack_index, slice_index)),
     )
-
-
-def split_image_names(
-    names: NDArray[np.generic], source: Path, table_name: str
-) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-    """`000012@stack.mrcs` -> distinct stacks, (n,) index into them, (n,) slice from 0 (or -1)."""
-    parts = [name.rpartition("@") for name in names.tolist()]
-    # a name without "@" counts as image 0, which becomes slice -1
-    numbers = [number if at else "0" for number, at, _ in parts]
-    try:
-        one_based = np.array(numbers, dtype=np.str_).astype(np.int64)
-        numbered = np.array([bool(at) for _, at, _ in parts])
-        nameless = np.array([not stack for _, _, stack in parts])
-        wrong = np.flatnonzero((numbered & (one_based < 1)) | nameless)
-    except (ValueError, OverflowError):
-        one_based = np.zeros(0, dtype=np.int64)
-        wrong = np.flatnonzero([not (n.isdecimal() and len(n) < 18) for n in numbers])
-    if len(wrong):
-        raise UserError(
-            f"{source} has the image name {names[wrong[0]]!r} in row {wrong[0] + 1} of "
-            f"data_{table_name}, which is not of the form 000001@stack.mrcs; correct that row."
-        )
-    known: dict[str, int] = {}
-    stack_index = np.array(
-        [known.setdefault(stack, len(known)) for _, _, stack in parts], dtype=np.int64
-    )
-    return tuple(known), stack_index, one_based - 1
 
 
 def _rotations(tables: RelionTables) -> NDArray[np.float64]:
@@ -217,8 +191,9 @@ def _aberration_notes(tables: RelionTables) -> list[str]:
     return [f"{name} is stated in data_optics and not corrected" for name in found]
 
 
-def _repeat_note(names: NDArray[np.generic]) -> list[str]:
-    repeated = len(names) - len(set(names.tolist()))
+def _repeat_note(stack_index: NDArray[np.int64], slice_index: NDArray[np.int64]) -> list[str]:
+    images = stack_index * (slice_index.max() + 2) + slice_index
+    repeated = len(images) - len(np.unique(images))
     if not repeated:
         return []
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.sniff import looks_like, read_head
+from gmmflex.engine.io.star_bulk import LargeTable, read_large_table
+from gmmflex.engine.io.star_columns import TextColumns
 from gmmflex.engine.io.text_output import write_atomically
 
 # RELION decides from this comment how labels are to be understood (3.1 and later)
@@ -30,20 +32,24 @@ _ROWS_PER_PIECE = 50_000
 class StarTable:
     """One data block; a block that is no loop has one value for each label.
 
-    columns: label without its underscore -> array of n strings (dtype object); numbers are
-    allowed too in a table that is to be written.
+    columns: label without its underscore -> array of n strings (dtype object), those of a large
+    table made when asked for; numbers are allowed too in a table that is to be written.
     """
 
     name: str
-    columns: dict[str, NDArray[np.generic]]
+    columns: Mapping[str, NDArray[np.generic]]
     is_loop: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.columns, TextColumns):
+            return
         lengths = {len(values) for values in self.columns.values()}
         if len(lengths) > 1:
             raise ValueError(f"columns of table {self.name!r} differ in length: {sorted(lengths)}")
 
     def __len__(self) -> int:
+        if isinstance(self.columns, TextColumns):
+            return self.columns.n_rows
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
 
@@ -61,6 +67,11 @@ def read_star(path: str | Path) -> dict[str, StarTable]:
         raise UserError(
             f"{path} is not a STAR file but {kind}; give the .star file that was meant."
         )
+    large = read_large_table(path)
+    if large is not None:
+        found = _with_large_table(large, path)
+        if found is not None:
+            return found
     try:
         document = gemmi.cif.read_file(str(path), check_level=0)
     except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
@@ -69,7 +80,23 @@ def read_star(path: str | Path) -> dict[str, StarTable]:
         raise UserError(
             f"{path} is not a readable STAR file ({reason}); repair it or export it again."
         ) from error
-    may_be_quoted = _has_quotes(path)
+    return _tables(document, path, _has_quotes(path))
+
+
+def _with_large_table(large: LargeTable, path: Path) -> dict[str, StarTable] | None:
+    """All tables; None where anything is not in order, which reading as a whole will explain."""
+    try:
+        document = gemmi.cif.read_string(large.rest, check_level=0)
+    except (RuntimeError, ValueError, UnicodeDecodeError):
+        return None
+    tables = _tables(document, path, may_be_quoted=True)
+    small = tables.get(large.block)
+    if small is None or list(small.columns) != list(large.columns) or len(small) != 1:
+        return None
+    return {**tables, large.block: StarTable(large.block, large.columns)}
+
+
+def _tables(document: gemmi.cif.Document, path: Path, may_be_quoted: bool) -> dict[str, StarTable]:
     tables: dict[str, StarTable] = {}
     for block in document:
         name = block.name.strip()
