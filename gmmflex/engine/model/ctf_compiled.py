@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from gmmflex.engine.model.compiled import compiled
 from gmmflex.engine.model.threads import over_images
 
 # Of sin(x)/x in x²; the term after the last is 2e-8 at x = π.
@@ -29,8 +29,7 @@ def sine_of_turns(turns: Tensor, functions: Tensor) -> Tensor:
     return result
 
 
-# The order of sums may change, so that the loop is done in vectors.
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+@compiled
 def _sines(result: Any, turns: Any, functions: Any) -> None:
     for image in range(len(turns)):
         t0, t1, t2 = turns[image, 0], turns[image, 1], turns[image, 2]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from gmmflex.engine.model.compiled import compiled
 from gmmflex.engine.model.threads import over_images
 
 
@@ -61,7 +61,7 @@ class _Sums(torch.autograd.Function):
         return result, None, None, None, None
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _add_up(sums: Any, values: Any, contrast: Any, images: Any, bins: Any, counts: Any) -> None:
     for image in range(len(values)):
         for k in range(len(bins)):
@@ -73,7 +73,7 @@ def _add_up(sums: Any, values: Any, contrast: Any, images: Any, bins: Any, count
             sums[image, 2, bins[k]] += counts[k] * (x * x + y * y)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _hand_back(
     result: Any, gradient: Any, values: Any, contrast: Any, images: Any, bins: Any, counts: Any
 ) -> None:

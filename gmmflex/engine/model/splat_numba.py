@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gmmflex.engine.model.compiled import compiled
 from gmmflex.engine.model.splat_vectors import adder, reader
 from gmmflex.engine.model.threads import over_images
 
@@ -61,7 +62,7 @@ def gather(grid: Tensor, landed: Tensor, sigmas: Tensor, footprint: int) -> Tens
 _Array = NDArray[np.float32]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _spread(
     grids: _Array, landed: _Array, sigmas: _Array, weights: _Array, size: int, footprint: int
 ) -> None:
@@ -92,7 +93,7 @@ def _spread(
                 grids[image, row, column - size] += grids[image, row, column]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _gather(
     padded: _Array, grids: _Array, landed: _Array, sigmas: _Array, sums: _Array, footprint: int
 ) -> None:
