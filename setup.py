@@ -35,7 +35,7 @@ BASE = [
 EXTRAS = {
     # Neural networks and what the latent space needs.
     "engine": [
-        "torch>=2.2",
+        "torch>=2.4",  # Adam in one pass on the processor, too
         "numba>=0.60",  # compiles the projection for the processor
         "roma>=1.4",
         "safetensors>=0.4",

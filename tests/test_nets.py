@@ -67,8 +67,15 @@ def test_offsets_mean_what_they_say():
         assert (relative(value) > 0).all()
     np.testing.assert_allclose((relative(1e-5) - relative(-1e-5)) / 2e-5, 1.0, rtol=1e-6)
     assert (relative(-1.0) < 0.4).all() and (np.abs(relative(1.0) - 2.1) < 0.2).all()
-    wider = apply_offsets(neutral, Offsets(widths=torch.full((1, 5), np.log(2.0)))).sigmas_A
-    np.testing.assert_allclose(wider[0].numpy(), 2 * neutral.sigmas_A.numpy(), rtol=1e-6)
+
+    def width(value):
+        offset = torch.full((1, 5), value, dtype=torch.float64)
+        return (apply_offsets(neutral, Offsets(widths=offset)).sigmas_A / neutral.sigmas_A)[0]
+
+    np.testing.assert_allclose((width(1e-5) - width(-1e-5)).numpy() / 2e-5, 1.0, rtol=1e-6)
+    # however large the offset, the variance at most halves or doubles
+    np.testing.assert_allclose(width(20.0).square().numpy(), 2.0, rtol=1e-6)
+    np.testing.assert_allclose(width(-20.0).square().numpy(), 0.5, rtol=1e-6)
 
 
 # --- neighbourhood ---------------------------------------------------------------------------

@@ -131,7 +131,7 @@ def test_far_outside_the_box_a_gaussian_comes_back_at_the_other_side():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_compiled_kernels_against_plain_torch(footprint, threads):
     generator = torch.Generator().manual_seed(SEED)
-    size = 40
+    size = 50
     landed = 120 * torch.rand(5, 70, 2, generator=generator) - 40
     sigmas = 0.6 + torch.rand(70, generator=generator)
     weights = torch.rand(5, 70, generator=generator)
@@ -188,10 +188,14 @@ def test_many_gaussians_are_splatted_and_few_coefficients_are_not():
     assert plan_splat(256.0, 2, 20.0, 30.0, 10) is None
 
 
-def test_widths_that_are_held_are_looked_at_once():
+def test_offsets_keep_widths_within_what_they_say():
+    """The grid is chosen for these bounds before any width is known."""
     mixture, *_ = _problem(32, 15, (0.6, 0.9), one_for_all=True)
+    assert mixture.sigma_range_A == (mixture.sigmas_A.min().item(), mixture.sigmas_A.max().item())
     moved = apply_offsets(mixture, Offsets(torch.ones(2, 60, 3, dtype=torch.float64)))
     assert moved.sigmas_between_A == mixture.sigma_range_A
-    assert mixture.sigma_range_A == (mixture.sigmas_A.min().item(), mixture.sigmas_A.max().item())
-    wider = apply_offsets(mixture, Offsets(widths=torch.full((2, 60), 0.5, dtype=torch.float64)))
-    assert wider.sigma_range_A[1] == pytest.approx(mixture.sigma_range_A[1] * np.exp(0.5))
+    for widths in (-3.0, 0.1, 3.0):
+        offsets = Offsets(widths=torch.full((2, 60), widths, dtype=torch.float64))
+        changed = apply_offsets(mixture, offsets)
+        least, largest = changed.sigma_range_A
+        assert least <= changed.sigmas_A.min() and changed.sigmas_A.max() <= largest

@@ -13,6 +13,8 @@ from gmmflex.engine.model.mixture import GaussianMixture
 
 # softplus(x + _SHIFT) is 1 at x = 0.
 _SHIFT = math.log(math.e - 1.0)
+# σ² halves or doubles at most.
+_MOST_LOG_SIGMA = 0.5 * math.log(2.0)
 _SLOPE = 1.0 - math.exp(-1.0)
 
 
@@ -21,7 +23,8 @@ class Offsets:
     """What may change, for B particles; what is held is None.
 
     positions_A: (B, N, 3) in Å. amplitudes: (B, N); 0 keeps the amplitude, −1 leaves 0.30 of it,
-    −3 leaves 0.015, 1 makes it 2.2 times as large. widths: (B, N) change of the logarithm of σ.
+    −3 leaves 0.015, 1 makes it 2.2 times as large. widths: (B, N) change of the logarithm of
+    σ to first order; σ² at most halves or doubles.
     """
 
     positions_A: Tensor | None = None
@@ -41,7 +44,9 @@ def apply_offsets(neutral: GaussianMixture, offsets: Offsets) -> GaussianMixture
     if offsets.amplitudes is not None:
         amplitudes = amplitudes * softplus(offsets.amplitudes / _SLOPE + _SHIFT)
     if offsets.widths is not None:
-        sigmas = sigmas * torch.exp(offsets.widths)
-    # Widths that are held keep their range: to look it up again, a GPU would have to be waited for.
-    between = neutral.sigma_range_A if offsets.widths is None else None
-    return GaussianMixture(positions, amplitudes, sigmas, between)
+        sigmas = sigmas * torch.exp(_MOST_LOG_SIGMA * torch.tanh(offsets.widths / _MOST_LOG_SIGMA))
+    # Known bounds let all batches be projected on one grid; on a GPU, to look them up in every
+    # batch would be to wait for it.
+    least, largest = neutral.sigma_range_A
+    factor = 1.0 if offsets.widths is None else math.exp(_MOST_LOG_SIGMA)
+    return GaussianMixture(positions, amplitudes, sigmas, (least / factor, largest * factor))

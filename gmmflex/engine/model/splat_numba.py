@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.model.compiled import compiled
+from gmmflex.engine.model.splat_plan import FOOTPRINTS
 from gmmflex.engine.model.splat_vectors import adder, reader
 from gmmflex.engine.model.threads import over_images
 
-FOOTPRINTS = (8, 16, 24, 32)
-
-_add_8, _add_16, _add_24, _add_32 = (adder(w) for w in FOOTPRINTS)
-_read_8, _read_16, _read_24, _read_32 = (reader(w) for w in FOOTPRINTS)
+_add_8, _add_16, _add_24, _add_32, _add_48 = (adder(w) for w in FOOTPRINTS)
+_read_8, _read_16, _read_24, _read_32, _read_48 = (reader(w) for w in FOOTPRINTS)
 
 
 def spread(landed: Tensor, sigmas: Tensor, weights: Tensor, size: int, footprint: int) -> Tensor:
@@ -82,8 +81,10 @@ def _spread(
                 _add_16(grid, start, stride, dx, dy, sharpness, weight)
             elif footprint == 24:
                 _add_24(grid, start, stride, dx, dy, sharpness, weight)
-            else:
+            elif footprint == 32:
                 _add_32(grid, start, stride, dx, dy, sharpness, weight)
+            else:
+                _add_48(grid, start, stride, dx, dy, sharpness, weight)
         # What reached over the far edges belongs at the near ones.
         for row in range(size, stride):
             for column in range(stride):
@@ -119,8 +120,10 @@ def _gather(
                 total, by_x, by_y, by_s = _read_16(grid, start, stride, dx, dy, sharpness)
             elif footprint == 24:
                 total, by_x, by_y, by_s = _read_24(grid, start, stride, dx, dy, sharpness)
-            else:
+            elif footprint == 32:
                 total, by_x, by_y, by_s = _read_32(grid, start, stride, dx, dy, sharpness)
+            else:
+                total, by_x, by_y, by_s = _read_48(grid, start, stride, dx, dy, sharpness)
             sums[image, 0, j] = total
             sums[image, 1, j] = by_x * squared
             sums[image, 2, j] = by_y * squared

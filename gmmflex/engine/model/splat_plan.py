@@ -15,13 +15,13 @@ from functools import lru_cache
 
 import numpy as np
 
-FOOTPRINTS = (8, 16, 24, 32)
+FOOTPRINTS = (8, 16, 24, 32, 48)
 # Largest error at the last ring of a Gaussian's coefficients, or of their derivative with respect
 # to its width, relative to what is there. Sums over all rings are ten times better.
 _TOLERANCE = 1e-3
 # Nanoseconds on one core, for the choice only: a Gaussian's footprint there and back, a pixel of
 # the transforms, and of the dense product a Gaussian's phase factors and products on one ring.
-_FOOTPRINT_NS = {8: 160.0, 16: 230.0, 24: 330.0, 32: 470.0}
+_FOOTPRINT_NS = {8: 160.0, 16: 230.0, 24: 330.0, 32: 470.0, 48: 800.0}
 _PIXEL_NS = 7.0
 _FACTORS_NS = 60.0
 _PRODUCT_NS = 0.65
