@@ -1,13 +1,14 @@
 """Large STAR files, which are cut into columns at once, against gemmi's own reading of them."""
 
 import gemmi
+import mrcfile
 import numpy as np
 import pytest
 
 from gmmflex.engine.io.columns import number_column
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.image_names import image_names, split_image_names
-from gmmflex.engine.io.particles import read_particle_records
+from gmmflex.engine.io.particles import read_particle_records, read_particles, write_particles_star
 from gmmflex.engine.io.star import StarTable, read_star, write_star
 from gmmflex.engine.io.star_columns import TextColumns
 
@@ -175,6 +176,27 @@ def test_a_large_table_is_written_as_it_was(tmp_path):
     for name, table in tables.items():
         for label, values in table.columns.items():
             assert again[name].columns[label].tolist() == values.tolist()
+
+
+def test_particles_of_a_large_file_are_written_with_new_columns(tmp_path):
+    path, columns = tmp_path / "large.star", _columns()
+    columns["rlnImageName"] = [f"{i % 500 + 1:06d}@stack.mrcs" for i in range(ROWS)]
+    path.write_text(OPTICS.replace("64 2", "8 2") + _text(columns))
+    with mrcfile.new(tmp_path / "stack.mrcs") as stack:
+        stack.set_data(np.zeros((500, 8, 8), dtype=np.float32))
+    particles = read_particles(path)
+    latents = np.random.default_rng(SEED).normal(size=ROWS).astype(np.float32)
+    for rows in (np.arange(ROWS), np.array([11_000, 3, 3])):
+        new = {"gmmflexLatent1": latents[rows], "rlnGroupName": np.arange(len(rows))}
+        write_particles_star(tmp_path / "out.star", particles.subset(rows), new)
+        found = _as_gemmi_has_it(tmp_path / "out.star")["particles"]
+        for label, values in columns.items():
+            if label != "rlnGroupName":
+                assert found[f"_{label}"] == [values[row].strip() for row in rows]
+        assert found["_rlnGroupName"] == [str(i) for i in range(len(rows))]
+        np.testing.assert_allclose(
+            np.array(found["_gmmflexLatent1"], dtype=float), latents[rows], atol=1e-6
+        )
 
 
 def test_image_names_are_taken_apart_and_put_together(tmp_path):

@@ -20,6 +20,7 @@ from gmmflex.engine.io.relion_particles import read_relion_records
 from gmmflex.engine.io.relion_tables import find_particle_table
 from gmmflex.engine.io.sniff import looks_like, read_head
 from gmmflex.engine.io.star import StarTable, read_star, write_star
+from gmmflex.engine.io.star_columns import TextColumns
 
 __all__ = [
     "CtfParameters",
@@ -130,8 +131,10 @@ def write_particles_star(
     else:
         tables = _source_tables(particles)
     main = next(i for i, table in enumerate(tables) if "rlnImageName" in table.columns)
-    columns = {**tables[main].columns, **{k: np.asarray(v) for k, v in extra.items()}}
-    tables[main] = StarTable(tables[main].name, columns)
+    held = tables[main].columns
+    columns = held.tokens if isinstance(held, TextColumns) else held
+    new = {label: np.asarray(values) for label, values in extra.items()}
+    tables[main] = StarTable(tables[main].name, {**columns, **new})
     write_star(path, tables)
 
 
@@ -145,5 +148,12 @@ def _source_tables(particles: Particles) -> list[StarTable]:
             f"{particles.source} has changed since it was read; restore it or start again with "
             "--overwrite."
         )
-    chosen = StarTable(table.name, {k: v[rows] for k, v in table.columns.items()})
+    if np.array_equal(rows, np.arange(len(table))):
+        return list(tables.values())
+    columns: Mapping[str, NDArray[np.generic]]
+    if isinstance(table.columns, TextColumns):
+        columns = table.columns.subset(rows)
+    else:
+        columns = {label: values[rows] for label, values in table.columns.items()}
+    chosen = StarTable(table.name, columns)
     return [chosen if item is table else item for item in tables.values()]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.sniff import looks_like, read_head
 from gmmflex.engine.io.star_bulk import LargeTable, read_large_table
-from gmmflex.engine.io.star_columns import TextColumns
+from gmmflex.engine.io.star_columns import TextColumns, joined_lines
 from gmmflex.engine.io.text_output import write_atomically
 
 # RELION decides from this comment how labels are to be understood (3.1 and later)
@@ -33,7 +33,8 @@ class StarTable:
     """One data block; a block that is no loop has one value for each label.
 
     columns: label without its underscore -> array of n strings (dtype object), those of a large
-    table made when asked for; numbers are allowed too in a table that is to be written.
+    table made when asked for. In a table that is to be written numbers are allowed too, and
+    bytes, which are written as they are.
     """
 
     name: str
@@ -213,8 +214,19 @@ def _pieces(tables: Sequence[StarTable]) -> Iterator[str]:
         yield "loop_\n"
         for number, label in enumerate(table.columns, start=1):
             yield f"_{label} #{number}\n"
+        held = table.columns
+        columns = list((held.tokens if isinstance(held, TextColumns) else held).values())
         for start in range(0, len(table), _ROWS_PER_PIECE):
-            part = slice(start, start + _ROWS_PER_PIECE)
-            columns = [format_column(values[part]) for values in table.columns.values()]
-            yield "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
+            yield _lines([values[start : start + _ROWS_PER_PIECE] for values in columns])
         yield "\n"
+
+
+def _lines(columns: Sequence[NDArray[np.generic]]) -> str:
+    if not any(values.dtype.kind == "S" for values in columns):
+        return "\n".join(map(" ".join, zip(*map(format_column, columns), strict=True))) + "\n"
+    return joined_lines(
+        [
+            values if values.dtype.kind == "S" else np.array(format_column(values), dtype=np.bytes_)
+            for values in columns
+        ]
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 _ROWS_PER_PIECE = 100_000
-_SPACE = ord(" ")
+_SPACE, _LINE_END = ord(" "), ord("\n")
 
 
 class TextColumns(Mapping[str, NDArray[np.generic]]):
@@ -71,6 +71,16 @@ def tokens_between(
         counted = lengths.astype(np.uint8 if width < 256 else np.int64)
         cells *= np.less(np.arange(width, dtype=counted.dtype), counted[:, None])
     return cells.view(f"S{width}").ravel()
+
+
+def joined_lines(columns: Sequence[NDArray[np.generic]]) -> str:
+    """Rows of tokens (ASCII bytes), separated by spaces, as text."""
+    cells = [characters(tokens.astype(np.bytes_, copy=False)) for tokens in columns]
+    space = np.full((len(cells[0]), 1), _SPACE, dtype=np.uint8)
+    lines = np.hstack([part for column in cells for part in (column, space)])
+    lines[:, -1] = _LINE_END
+    flat = lines.reshape(-1)
+    return bytes(flat[flat != 0]).decode("ascii")
 
 
 def numbers(tokens: NDArray[np.bytes_]) -> NDArray[np.float64] | None:
