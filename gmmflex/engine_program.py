@@ -39,6 +39,13 @@ def engine_python(activation: str, conda_activation: str, home: str) -> str:
     return shlex.quote(sys.executable)
 
 
+def module_words(processes: int) -> str:
+    """What makes a Python run `gmmflex`: itself, or torchrun so many processes of it."""
+    if processes == 1:
+        return f"-m {MODULE}"
+    return f"-m torch.distributed.run --standalone --nproc_per_node={processes} -m {MODULE}"
+
+
 def engine_requirements() -> list[str]:
     """Requirements of the engine (base and extra `engine`), as the installed plugin states them."""
     try:

@@ -62,9 +62,9 @@ class Plugin(pwem.Plugin):
         return engine_program.engine_python(activation, conda, cls.getHome("engine"))
 
     @classmethod
-    def getProgram(cls) -> str:
-        """Shell words that start the command `gmmflex`."""
-        return f"{cls.getEnginePython()} -m {engine_program.MODULE}"
+    def getProgram(cls, processes: int = 1) -> str:
+        """Shell words that start the command `gmmflex`, in one process or in several."""
+        return f"{cls.getEnginePython()} {engine_program.module_words(processes)}"
 
     @classmethod
     def getActiveVersion(cls, *args, **kwargs):

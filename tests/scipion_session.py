@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
-# A scheduler of one line: jobs are processes, their numbers those of the processes.
+# A scheduler of one line: jobs are processes, their numbers those of the processes; every job is
+# given these GPUs.
+GPUS_OF_THE_QUEUE = "5,3"
 HOSTS = """[localhost]
 PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
 NAME = PROCESSES
 MANDATORY = False
-SUBMIT_COMMAND = sh %_(JOB_SCRIPT)s > %_(JOB_LOGS)s.out 2>&1 & echo $!
+SUBMIT_COMMAND = CUDA_VISIBLE_DEVICES=GPUS sh %_(JOB_SCRIPT)s > %_(JOB_LOGS)s.out 2>&1 & echo $!
 SUBMIT_TEMPLATE = #!/bin/sh
     %_(JOB_COMMAND)s
 CANCEL_COMMAND = kill %_(JOB_ID)s
@@ -35,7 +37,7 @@ def environment(home: Path) -> dict[str, str]:
     """Variables that Scipion needs, everything below `home`."""
     home.mkdir(parents=True, exist_ok=True)
     hosts = home / "hosts.conf"
-    hosts.write_text(HOSTS, encoding="utf-8")
+    hosts.write_text(HOSTS.replace("=GPUS ", f"={GPUS_OF_THE_QUEUE} "), encoding="utf-8")
     return {
         "SCIPION_HOME": str(home),
         "SCIPION_USER_DATA": str(home / "data"),

@@ -284,6 +284,30 @@ def test_analysis_says_what_is_missing_or_impossible(scipion, project, data, tmp
     assert "2.000 Å/px" in " ".join(protocol._warnings())
 
 
+def test_analysis_starts_a_process_for_each_gpu(scipion, project):
+    protocol = project.newProtocol(scipion.protocol("ProtGmmflexHeterogeneity"))
+
+    def said(**parameters):
+        for name, value in parameters.items():
+            getattr(protocol, name).set(value)
+        return protocol._numberOfProcesses(), " ".join(protocol._processErrors())
+
+    assert said() == (1, "")
+    assert said(gpuList="0 1 3") == (3, "")
+    assert said(gpuList="0,2") == (2, "")
+    assert said(processes=2) == (2, "")
+    assert (
+        "3 processes were asked for but the list of GPUs '0,2' holds 2: give 0"
+        in said(processes=3)[1]
+    )
+    assert "names one twice" in said(processes=0, gpuList="1 1")[1]
+    assert said(useGpu=False) == (1, "")
+    assert said(processes=4, numberOfThreads=4) == (4, "")
+    assert "4 processes cannot share 2 threads: give" in said(numberOfThreads=2)[1]
+    words = [str(word) for word in protocol._deviceArguments(2)]
+    assert words == ["--device", "cpu", "--threads", "1"]
+
+
 def test_queue_leaves_the_choice_of_gpu_to_the_scheduler(scipion, project, monkeypatch):
     from pyworkflow.protocol.executor import StepExecutor
 

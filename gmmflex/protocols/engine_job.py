@@ -13,6 +13,14 @@ from gmmflex.engine.io.run_folder import read_json
 from gmmflex.plugin import Plugin
 
 ERROR_MARK = "gmmflex: error:"
+ONE_GPU = (
+    "Number of the GPU to use, as 'nvidia-smi' lists them. In a queue the scheduler chooses it."
+)
+SEVERAL_GPUS = (
+    "Numbers of the GPUs to use, as 'nvidia-smi' lists them, for example '0 1 2'. Each trains on "
+    "its part of the particles; the result is the same as with one. In a queue the scheduler "
+    "chooses which GPUs; list as many as the job asks for."
+)
 
 
 class EngineFailed(Exception):
@@ -22,7 +30,8 @@ class EngineFailed(Exception):
 class RunsEngine:
     """Mixed into protocols that run `gmmflex` commands."""
 
-    def _defineGpuParams(self, form):
+    def _defineGpuParams(self, form, gpus=ONE_GPU):
+        """The hidden parameters that Scipion shows in its line of GPUs; gpus: help of the list."""
         form.addHidden(
             USE_GPU,
             BooleanParam,
@@ -36,22 +45,27 @@ class RunsEngine:
             StringParam,
             default="0",
             label="GPU ID",
-            help="Number of the GPU to use, as 'nvidia-smi' lists them. In a queue the scheduler "
-            "chooses the GPU.",
+            help=gpus,
         )
 
-    def _deviceArguments(self) -> list:
+    def _deviceArguments(self, processes: int = 1) -> list:
         device = "auto" if self.useGpu.get() else "cpu"
-        return ["--device", device, "--threads", max(1, self.numberOfThreads.get())]
+        return ["--device", device, "--threads", self._threadsOfEach(processes)]
 
-    def _runEngine(self, command: str, arguments: list, product: str) -> None:
+    def _threadsOfEach(self, processes: int) -> int:
+        return max(1, self.numberOfThreads.get() // processes)
+
+    def _runEngine(self, command: str, arguments: list, product: str, processes: int = 1) -> None:
         """Run `gmmflex COMMAND ARGUMENTS` here or wherever the queue says.
 
         product: the file that is there when the command has succeeded, and only then.
+        processes: how many of them torchrun starts, on one machine.
         Raises EngineFailed with the engine's own sentence.
         """
         errors = Path(self._getLogsPath(f"gmmflex_{command}.err"))
-        program = Plugin.getProgram()
+        program = Plugin.getProgram(processes)
+        if processes > 1:
+            program = f"export OMP_NUM_THREADS={self._threadsOfEach(processes)} && {program}"
         if self.usesGpu() and not self.useQueue():
             gpus = ",".join(str(gpu) for gpu in self._stepsExecutor.getGpuList())
             # exported, so that it also holds after an activation
@@ -61,11 +75,10 @@ class RunsEngine:
             self.runJob(program, f"{words} 2>{shlex.quote(str(errors))}", numberOfMpi=1)
         except subprocess.CalledProcessError as fault:
             raise EngineFailed(self._engineError(errors, fault)) from fault
-        finally:
-            self._repeatWarnings(errors)
         if not os.path.exists(product):
             # a job in a queue does not hand its exit code back
             raise EngineFailed(self._engineError(errors, None))
+        self._repeatWarnings(errors)
 
     def _engineError(self, errors: Path, fault) -> str:
         lines = errors.read_text(errors="replace").splitlines() if errors.exists() else []
@@ -79,7 +92,7 @@ class RunsEngine:
     def _repeatWarnings(self, errors: Path) -> None:
         if errors.exists():
             for line in errors.read_text(errors="replace").splitlines():
-                if line.strip() and ERROR_MARK not in line:
+                if line.strip():
                     self.warning(line)
 
     def _prepareRunFolder(self, folder: str, key: str) -> None:

@@ -145,7 +145,19 @@ def _define_training(form):
         expertLevel=LEVEL_ADVANCED,
         validators=[GE(0, "Give 0 for automatic, or a number of particles.")],
         label="Particles per batch (0 = automatic)",
-        help="How many particles are looked at together. Smaller needs less memory.",
+        help="How many particles a step learns from; 0: 64. Memory need not be thought of: if it "
+        "is short, a batch is worked on in pieces, with the same result.",
+    )
+    group.addParam(
+        "processes",
+        IntParam,
+        default=0,
+        expertLevel=LEVEL_ADVANCED,
+        validators=[GE(0, "Give 0 for automatic, or a number of processes.")],
+        label="Processes (0 = one for each GPU)",
+        help="How many processes train together, each on its part of every batch; they share the "
+        "threads. 0: one for each GPU in the list, and one where no GPU is used. The result does "
+        "not depend on it.",
     )
     group.addParam(
         "smoothing",

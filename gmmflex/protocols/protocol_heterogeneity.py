@@ -15,7 +15,7 @@ from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star, write_star
 from gmmflex.latent_output import fill_flex_set, latents_by_id
 from gmmflex.original_metadata import columns_from_star, rejoin
-from gmmflex.protocols.engine_job import RunsEngine
+from gmmflex.protocols.engine_job import SEVERAL_GPUS, RunsEngine
 from gmmflex.protocols.heterogeneity_form import define_parameters
 from gmmflex.protocols.scipion_maps import centred_like, read_scipion_map
 from gmmflex.protocols.step_keys import as_text, file_key, input_key
@@ -43,7 +43,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
 
     # --------------------------- form ---------------------------------------
     def _defineParams(self, form):
-        self._defineGpuParams(form)
+        self._defineGpuParams(form, SEVERAL_GPUS)
         define_parameters(form)
 
     # --------------------------- steps --------------------------------------
@@ -83,7 +83,9 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
 
     def trainStep(self, inputs, settings):
         self._prepareRunFolder(self._runFolder(), inputs + settings)
-        self._runEngine("heterogeneity", self._engineArguments(), self._summaryPath())
+        self._runEngine(
+            "heterogeneity", self._engineArguments(), self._summaryPath(), self._numberOfProcesses()
+        )
 
     def createOutputStep(self, inputs, settings):
         particles = self.inputParticles.get()
@@ -113,6 +115,7 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
         if not (self.varyPositions.get() or self.varyAmplitudes.get() or self.varyWidths.get()):
             errors.append("Let at least one of positions, amplitudes and widths vary.")
         errors += self._resolutionErrors(particles)
+        errors += self._processErrors()
         original = self.originalFile.get()
         if original and not os.path.isfile(original):
             errors.append(f"Original star or cs file {original} does not exist: check the path.")
@@ -210,6 +213,30 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
             )
         return errors
 
+    def _processErrors(self):
+        """What is wrong with the number of processes; each works with a GPU of its own."""
+        wanted = self.processes.get()
+        if self.usesGpu():
+            gpus = self.getGpuList()
+            if len(set(gpus)) < len(gpus):
+                return [f"The list of GPUs '{self.gpuList.get()}' names one twice: name each once."]
+            if wanted not in (0, max(1, len(gpus))):
+                return [
+                    f"{wanted} processes were asked for but the list of GPUs "
+                    f"'{self.gpuList.get()}' holds {len(gpus)}: give 0 processes for one on each "
+                    "GPU, or do not use GPUs."
+                ]
+        elif wanted > self.numberOfThreads.get():
+            return [
+                f"{wanted} processes cannot share {self.numberOfThreads.get()} threads: give at "
+                "least as many threads as processes."
+            ]
+        return []
+
+    def _numberOfProcesses(self):
+        gpus = len(self.getGpuList()) if self.usesGpu() else 0
+        return self.processes.get() or max(1, gpus)
+
     def _settings(self):
         """Every parameter that the training depends on."""
         return {
@@ -244,7 +271,12 @@ class ProtGmmflexHeterogeneity(RunsEngine, EMProtocol, ProtFlexBase):
             if value:
                 arguments += [flag, value]
         arguments += ["--invert-contrast", self.getEnumText("contrast").split(" ")[0]]
-        return [*arguments, "--seed", self.seed.get(), *self._deviceArguments()]
+        return [
+            *arguments,
+            "--seed",
+            self.seed.get(),
+            *self._deviceArguments(self._numberOfProcesses()),
+        ]
 
     def _varied(self):
         chosen = {
