@@ -37,6 +37,8 @@ _FEWEST_PARTICLES = 500
 _COARSE_FACTOR = 2.5
 _EPOCHS = 6
 _BATCH = 128
+# Particles of one epoch at most: the encoder knows the layout long before it has seen a million.
+_MOST_OF_EPOCH = 50_000
 
 
 def start_encoder(
@@ -92,7 +94,7 @@ def _pretrain(
 ) -> None:
     optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3, fused=True)
     for _ in range(_EPOCHS):
-        order = train_rows[torch.randperm(len(train_rows))]
+        order = train_rows[torch.randperm(len(train_rows))][:_MOST_OF_EPOCH]
         fold = torch.randint(0, N_FOLDS, (len(order),))
 
         def load(drawn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
