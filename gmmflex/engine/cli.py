@@ -152,7 +152,9 @@ def heterogeneity(
     epochs: Annotated[
         int | None, typer.Option(help="At most so many; training stops by itself.  [default: 40]")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Particles a step.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Particles a step learns from.  [default: 64]")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="[default: 0.001]")] = None,
     latent_noise: Annotated[float | None, typer.Option(help="[default: 0.1]")] = None,
     passthrough: Annotated[
@@ -162,7 +164,8 @@ def heterogeneity(
         Path | None, typer.Option(help="Folder of the stacks, if not where the file says.")
     ] = None,
     memory_limit: Annotated[
-        float | None, typer.Option(help="GB of images kept in memory.  [default: 8]")
+        float | None,
+        typer.Option(help="GB of images kept in memory, beyond it in files.  [default: 0.1]"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of everything random.  [default: 1]")
@@ -171,7 +174,8 @@ def heterogeneity(
         str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads; 0 takes all there are.  [default: 0]")
+        int | None,
+        typer.Option(help="CPU threads of each process; 0 shares out the cores.  [default: 0]"),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 
 # Of the free memory; the rest is for weights, batches that are loaded ahead, and others.
 _SHARE = 0.5
-# Bytes for each particle, forward and backward, measured: planes on the fine grid of the
-# projection (twice the half plane's width), values at the coefficients in use, and what decoder
-# and projection keep for each Gaussian.
+# Bytes for each particle, forward and backward: planes on a grid of twice the pixels, values at the
+# coefficients in use, and what decoder and projection keep for each Gaussian. An upper estimate:
+# 5.7 MB for 8000 Gaussians at 256 px, where 3.8 MB were measured on the CPU.
 _PER_PIXEL = 3 * 4
 _PER_COEFFICIENT = 40
 _PER_GAUSSIAN = 200
