@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 # Enough for the linear start, whose work the processes share as well.
 N, EPOCHS = 510, 3
-# Relative, of losses; of latents in their standard deviations. 1e-7 and 1e-6 were seen, after 12 epochs 6e-7 and 1.4e-5.
+# Relative, of losses; of latents in their standard deviations. 1e-7 and 1e-6 were seen, and 6e-7
+# and 1.4e-5 after 12 epochs.
 LOSS_TOLERANCE, LATENT_TOLERANCE = 1e-5, 1e-4
 
 
