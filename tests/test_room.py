@@ -121,3 +121,14 @@ def test_memory_of_this_machine_is_shared_by_its_processes() -> None:
     shared = free_memory.free_memory_bytes(torch.device("cpu"), World(1, 8, 1, 4))
     assert 2**26 < alone < 2**44
     assert shared == pytest.approx(alone / 4, rel=0.2)
+
+
+def test_memory_of_a_gpu_is_what_is_free_and_what_torch_keeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (1000, 5000))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 700)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 300)
+    # each process has a GPU of its own, so nothing is divided
+    world = World(1, 4, 1, 4)
+    assert free_memory.free_memory_bytes(torch.device("cuda:1"), world) == 1400
