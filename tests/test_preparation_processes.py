@@ -36,7 +36,7 @@ def prepared(tmp_path_factory):
 
 
 def _results(folder, what):
-    return [torch.load(folder / f"{what}_{rank}_of_2.pt") for rank in (0, 1)]
+    return [torch.load(folder / f"{what}_{rank}_of_2.pt", weights_only=True) for rank in (0, 1)]
 
 
 def test_each_process_reads_the_rows_of_both(prepared):
