@@ -22,6 +22,9 @@ from gmmflex.engine.model.projection import project, projected_positions_A
 from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.model.splat_plan import SplatPlan, plan_splat
 
+# Of the grids that go through the transform together: 4 MB in float32.
+_CACHED_PIXELS = 2**20
+
 
 def project_in_use(
     mixture: GaussianMixture, rotations: Tensor, origins_A: Tensor, where: Coefficients
@@ -61,37 +64,25 @@ class _Splat(torch.autograd.Function):
         where: Coefficients,
         plan: SplatPlan,
     ) -> Tensor:
-        kernels = _kernels(landed_A)
         landed = landed_A / plan.step_A + plan.size // 2
         sigmas = _splatted_sigmas(sigmas_A, plan)
         weights = amplitudes / (2 * math.pi * sigmas.square())
-        grid = kernels.spread(landed, sigmas, weights, plan.size, plan.footprint)
-        spectrum = torch.fft.rfft2(grid).reshape(len(grid), -1)
         ctx.save_for_backward(landed, amplitudes, sigmas_A)
         ctx.where, ctx.plan = where, plan
-        places, factors = _places(where, plan)
-        return torch.view_as_real(spectrum.index_select(1, places)) * factors[:, None]
+        values = landed.new_empty(len(landed), len(where.used), 2)
+        for part in _parts(landed, plan):
+            values[part] = _transformed(landed[part], _of(sigmas, part), _of(weights, part), ctx)
+        return values
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         landed, amplitudes, sigmas_A = ctx.saved_tensors
-        where, plan = ctx.where, ctx.plan
-        places, factors = _places(where, plan)
-        batch, size = len(landed), plan.size
-        # irfft2 counts every coefficient at kx > 0 twice, for its mate; the loss counts it once.
-        share = torch.where(places % (size // 2 + 1) > 0, 0.5, 1.0) * factors
-        spectrum = torch.zeros(
-            batch, size * (size // 2 + 1), dtype=_complex(landed.dtype), device=landed.device
-        )
-        spectrum[:, places] = torch.view_as_complex((gradients[0] * share[:, None]).contiguous())
-        spectrum = spectrum.reshape(batch, size, -1)
-        # Mates at kx = 0 come with gradients of their own; transforms differ in what they make of
-        # a plane that no real grid has, so that each gets the mean of both.
-        mates = spectrum[..., 0].flip(1).roll(1, 1).conj()
-        spectrum[..., 0] = 0.5 * (spectrum[..., 0] + mates)
-        grid = torch.fft.irfft2(spectrum, s=(size, size), norm="forward")
+        plan = ctx.plan
         sigmas = _splatted_sigmas(sigmas_A, plan)
-        total, by_x, by_y, by_sigma = _kernels(landed).gather(grid, landed, sigmas, plan.footprint)
+        sums = landed.new_empty(4, *landed.shape[:2])
+        for part in _parts(landed, plan):
+            sums[:, part] = _handed_back(gradients[0][part], landed[part], _of(sigmas, part), ctx)
+        total, by_x, by_y, by_sigma = sums
         # weight = a / 2πs² with s² = (σ² − n) / step²; s ds = σ dσ / step².
         per_weight = 1 / (2 * math.pi * sigmas.square())
         weights = amplitudes * per_weight
@@ -106,6 +97,50 @@ class _Splat(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _transformed(landed: Tensor, sigmas: Tensor, weights: Tensor, ctx: Any) -> Tensor:
+    """(B, K, 2): from Gaussians on the grid to the coefficients in use."""
+    plan = ctx.plan
+    places, factors = _places(ctx.where, plan)
+    grid = _kernels(landed).spread(landed, sigmas, weights, plan.size, plan.footprint)
+    spectrum = torch.fft.rfft2(grid).reshape(len(grid), -1)
+    return torch.view_as_real(spectrum.index_select(1, places)) * factors[:, None]
+
+
+def _handed_back(gradient: Tensor, landed: Tensor, sigmas: Tensor, ctx: Any) -> Tensor:
+    """(4, B, N) what `gather` gives for the gradient (B, K, 2): the adjoint of `_transformed`."""
+    plan = ctx.plan
+    places, factors = _places(ctx.where, plan)
+    batch, size = len(landed), plan.size
+    # irfft2 counts every coefficient at kx > 0 twice, for its mate; the loss counts it once.
+    share = torch.where(places % (size // 2 + 1) > 0, 0.5, 1.0) * factors
+    spectrum = torch.zeros(
+        batch, size * (size // 2 + 1), dtype=_complex(landed.dtype), device=landed.device
+    )
+    spectrum[:, places] = torch.view_as_complex((gradient * share[:, None]).contiguous())
+    spectrum = spectrum.reshape(batch, size, -1)
+    # Mates at kx = 0 come with gradients of their own; transforms differ in what they make of a
+    # plane that no real grid has, so that each gets the mean of both.
+    mates = spectrum[..., 0].flip(1).roll(1, 1).conj()
+    spectrum[..., 0] = 0.5 * (spectrum[..., 0] + mates)
+    grid = torch.fft.irfft2(spectrum, s=(size, size), norm="forward")
+    return _kernels(landed).gather(grid, landed, sigmas, plan.footprint)
+
+
+def _parts(landed: Tensor, plan: SplatPlan) -> list[slice]:
+    """Images that go through grid and transform together: on the processor so few that their
+    grids stay in its cache, on a GPU all."""
+    batch = len(landed)
+    at_once = batch
+    if landed.device.type == "cpu":
+        at_once = max(torch.get_num_threads(), _CACHED_PIXELS // plan.size**2, 1)
+    return [slice(start, start + at_once) for start in range(0, batch, at_once)]
+
+
+def _of(values: Tensor, part: slice) -> Tensor:
+    """The images of a part, of (B, N), or the (N,) that all images share."""
+    return values if values.dim() == 1 else values[part]
 
 
 def _plan(mixture: GaussianMixture, grid: FourierGrid) -> SplatPlan | None:

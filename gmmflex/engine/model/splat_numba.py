@@ -24,50 +24,46 @@ _read_8, _read_16, _read_24, _read_32, _read_48 = (reader(w) for w in FOOTPRINTS
 
 
 def spread(landed: Tensor, sigmas: Tensor, weights: Tensor, size: int, footprint: int) -> Tensor:
-    """(B, M, M): the sum of all Gaussians of each image; see `splat_torch.spread`.
-
-    The result is a view into a grid with a margin.
-    """
+    """(B, M, M): the sum of all Gaussians of each image; see `splat_torch.spread`."""
     batch, n = landed.shape[:2]
-    grid = torch.zeros(batch, size + footprint, size + footprint)
+    grid = torch.empty(batch, size, size)
     arguments = (
         grid.numpy(),
         landed.contiguous().numpy(),
         sigmas.expand(batch, n).contiguous().numpy(),
         weights.expand(batch, n).contiguous().numpy(),
     )
-    over_images(lambda *parts: _spread(*parts, size, footprint), *arguments)
-    return grid[:, :size, :size]
+    over_images(lambda *parts: _spread(*parts, footprint), *arguments)
+    return grid
 
 
 def gather(grid: Tensor, landed: Tensor, sigmas: Tensor, footprint: int) -> Tensor:
     """(4, B, N): sums of the grid over footprints and their derivatives; see
     `splat_torch.gather`."""
     batch, n = landed.shape[:2]
-    size = grid.shape[-1]
-    padded = torch.empty(batch, size + footprint, size + footprint)
-    sums = torch.empty(batch, 4, n)
+    sums = torch.empty(4, batch, n)
     arguments = (
-        padded.numpy(),
-        grid.numpy(),
+        sums.transpose(0, 1).numpy(),
+        grid.contiguous().numpy(),
         landed.contiguous().numpy(),
         sigmas.expand(batch, n).contiguous().numpy(),
-        sums.numpy(),
     )
     over_images(lambda *parts: _gather(*parts, footprint), *arguments)
-    return sums.transpose(0, 1)
+    return sums
 
 
 _Array = NDArray[np.float32]
 
 
 @compiled
-def _spread(
-    grids: _Array, landed: _Array, sigmas: _Array, weights: _Array, size: int, footprint: int
-) -> None:
+def _spread(grids: _Array, landed: _Array, sigmas: _Array, weights: _Array, footprint: int) -> None:
+    size = grids.shape[1]
     stride = size + footprint
+    # One grid with a margin, used again for every image: it stays in the processor's cache.
+    wide = np.empty((stride, stride), np.float32)
+    grid = wide.reshape(-1)
     for image in range(len(grids)):
-        grid = grids[image].reshape(-1)
+        wide[:] = 0
         for j in range(landed.shape[1]):
             x, y = landed[image, j, 0], landed[image, j, 1]
             left, top = _first(x, footprint), _first(y, footprint)
@@ -85,27 +81,23 @@ def _spread(
                 _add_32(grid, start, stride, dx, dy, sharpness, weight)
             else:
                 _add_48(grid, start, stride, dx, dy, sharpness, weight)
+        grids[image] = wide[:size, :size]
         # What reached over the far edges belongs at the near ones.
-        for row in range(size, stride):
-            for column in range(stride):
-                grids[image, row - size, column] += grids[image, row, column]
-        for row in range(size):
-            for column in range(size, stride):
-                grids[image, row, column - size] += grids[image, row, column]
+        grids[image, :footprint] += wide[size:, :size]
+        grids[image, :, :footprint] += wide[:size, size:]
+        grids[image, :footprint, :footprint] += wide[size:, size:]
 
 
 @compiled
-def _gather(
-    padded: _Array, grids: _Array, landed: _Array, sigmas: _Array, sums: _Array, footprint: int
-) -> None:
+def _gather(sums: _Array, grids: _Array, landed: _Array, sigmas: _Array, footprint: int) -> None:
     size = grids.shape[1]
     stride = size + footprint
+    wide = np.empty((stride, stride), np.float32)
+    grid = wide.reshape(-1)
     for image in range(len(grids)):
-        for row in range(size):
-            padded[image, row, :size] = grids[image, row]
-            padded[image, row, size:] = grids[image, row, :footprint]
-        padded[image, size:] = padded[image, :footprint]
-        grid = padded[image].reshape(-1)
+        wide[:size, :size] = grids[image]
+        wide[:size, size:] = grids[image, :, :footprint]
+        wide[size:] = wide[:footprint]
         for j in range(landed.shape[1]):
             x, y = landed[image, j, 0], landed[image, j, 1]
             left, top = _first(x, footprint), _first(y, footprint)
