@@ -125,7 +125,8 @@ def _handed_back(gradient: Tensor, landed: Tensor, sigmas: Tensor, ctx: Any) -> 
     mates = spectrum[..., 0].flip(1).roll(1, 1).conj()
     spectrum[..., 0] = 0.5 * (spectrum[..., 0] + mates)
     grid = torch.fft.irfft2(spectrum, s=(size, size), norm="forward")
-    return _kernels(landed).gather(grid, landed, sigmas, plan.footprint)
+    sums: Tensor = _kernels(landed).gather(grid, landed, sigmas, plan.footprint)
+    return sums
 
 
 def _parts(landed: Tensor, plan: SplatPlan) -> list[slice]:
