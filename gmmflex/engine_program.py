@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 DISTRIBUTION = "scipion-em-gmmflex"
-NEEDED_MODULES = ("torch", "gemmi", "mrcfile", "pydantic", "typer", "safetensors", "roma")
+NEEDED_MODULES = ("torch", "numba", "gemmi", "mrcfile", "pydantic", "typer", "safetensors", "roma")
 MODULE = "gmmflex"
 
 

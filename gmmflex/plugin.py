@@ -97,7 +97,7 @@ class Plugin(pwem.Plugin):
     def _importEngine(cls, python):
         try:
             done = subprocess.run(
-                f'{python} -c "import torch, gmmflex.engine.cli"',
+                f'{python} -c "import torch, numba, gmmflex.engine.cli"',
                 shell=True,
                 env=cls.getEnviron(),
                 capture_output=True,
