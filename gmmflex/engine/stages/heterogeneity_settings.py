@@ -37,6 +37,9 @@ class HeterogeneitySettings(BaseModel):
     latent_noise: float = Field(0.1, ge=0.0, le=2.0)
     test_fraction: float = Field(0.05, gt=0.0, lt=0.5)
     encoder_sites: int = Field(256, ge=4, le=4096)
+    # Small, so that peak memory does not grow with the number of particles (docs/benchmarks.md).
+    # With memory to spare files lose little: they are read from the system's cache, which costs
+    # about 3 µs a particle, in a thread of its own.
     memory_limit_GB: float = Field(
         0.1,
         gt=0.0,

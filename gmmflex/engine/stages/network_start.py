@@ -8,6 +8,8 @@ without networks: a linear model at low resolution, then the shape that the part
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from sklearn.neighbors import KNeighborsRegressor
@@ -32,9 +34,14 @@ _LEAST_DIRECTIONS = 10
 _MOST_ON_MAP = 4000
 # Neighbours as a share of those particles: many, or the map runs fast where states lie dense.
 _NEIGHBOUR_SHARE = 1 / 16
+# Particles placed beside them at a time.
+_PLACED_AT_ONCE = 50_000
 # With fewer particles than this a map is guesswork.
 _FEWEST_PARTICLES = 500
+# How coarse the linear model looks, as a multiple of the resolution and in Å at least: motions are
+# as large as they are, however fine the images, and only at low resolution close to linear.
 _COARSE_FACTOR = 2.5
+_LEAST_COARSE_A = 20.0
 _EPOCHS = 6
 _BATCH = 128
 # Particles of one epoch at most: the encoder knows the layout long before it has seen a million.
@@ -64,7 +71,7 @@ def start_encoder(
     else:
         resolution_A = data.where.grid.resolution_of_ring(data.where.last_ring)
         n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
-        coarse_A = _COARSE_FACTOR * resolution_A
+        coarse_A = max(_COARSE_FACTOR * resolution_A, _LEAST_COARSE_A)
         linear = linear_latents(
             model.neutral, data, varies, n_directions, coarse_A, room, log, world
         )
@@ -85,7 +92,10 @@ def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
     coordinates = diffusion_map(
         points[seen], latent_dim, max(10, round(_NEIGHBOUR_SHARE * len(seen)))
     )
-    everywhere = KNeighborsRegressor(10).fit(points[seen], coordinates).predict(points)
+    # In a dozen dimensions a search tree is five times slower than all distances.
+    beside = KNeighborsRegressor(10, algorithm="brute").fit(points[seen], coordinates)
+    parts = np.array_split(points, math.ceil(len(points) / _PLACED_AT_ONCE))
+    everywhere = np.concatenate([beside.predict(part) for part in parts])
     return torch.as_tensor(everywhere, dtype=torch.float32)
 
 
