@@ -166,8 +166,11 @@ def _read_into(
     pieces = block.split(max(1, _READ_PIXELS // particles.box_px**2))
     report_every = max(1, len(pieces) // 5)
     watch = Stopwatch()
-    for number, rows in enumerate(pieces, start=1):
-        pixels = torch.from_numpy(particles.read_images(rows.numpy()))
+
+    def read(rows: Tensor) -> tuple[Tensor, Tensor]:
+        return rows, torch.from_numpy(particles.read_images(rows.numpy()))
+
+    for number, (rows, pixels) in enumerate(prefetched(pieces, read), start=1):
         _refuse_constant(pixels, particles, int(rows[0]))
         half_planes = fourier_of_images(pixels, grid).reshape(len(rows), -1)
         images.write(int(rows[0]), torch.view_as_real(half_planes.index_select(1, used)))
