@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ from benchmarks.speed_tables import (
     training_table,
     write_section,
 )
-from benchmarks.speed_training import ALL_FIVE, DEFAULT, step_times
+from benchmarks.speed_training import ALL_FIVE, DEFAULT, USUAL_BATCH, step_times
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 PARTS = ("operation", "training", "start", "gpu", "whole")
@@ -68,14 +69,15 @@ def operation_part(quick: bool, device: torch.device) -> str:
 
 
 def training_part(quick: bool, device: torch.device) -> str:
-    """The step with default settings and with all five parameters varied."""
+    """The step with default settings, in two sizes of batch, and with all parameters varied."""
     cases = QUICK_CASES[:1] if quick else FOUR_CASES
-    batches, rounds = (6, 1) if quick else (10, 5)
-    rows = [
-        step_times(case, parameters, batches * case.batch, rounds, device)
-        for case in cases
-        for parameters in (DEFAULT, ALL_FIVE)
-    ]
+    rounds = 1 if quick else 5
+    rows = []
+    for case in cases:
+        usual = case if quick else replace(case, batch=USUAL_BATCH)
+        for size, parameters in ((case, DEFAULT), (usual, DEFAULT), (usual, ALL_FIVE)):
+            particles = max(6 * size.batch, 24 if quick else 192)
+            rows.append(step_times(size, parameters, particles, rounds, device))
     return f"### The whole training step, ms per particle\n\n{training_table(rows)}"
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from gmmflex.engine.model.ctf import CtfBatch, ctf, ctf_batch
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.projection import project
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.model.splat import project_in_use
 from gmmflex.engine.stages.particle_data import Batch, ParticleData
 from gmmflex.engine.stages.row_store import RowsInMemory
 
@@ -193,8 +193,8 @@ def noisy_images(
         other = GaussianMixture(
             neutral.positions_A + displaced, neutral.amplitudes, neutral.sigmas_A
         )
-        planes = project(other, rotations[one], origins_A[one], where.grid)
-        clean = torch.view_as_real(where.select(planes)) * contrast[one, :, None]
+        values = project_in_use(other, rotations[one], origins_A[one], where)
+        clean = values * contrast[one, :, None]
         noise = torch.randn(clean.shape, generator=generator)
         images.append(clean + noise * clean.square().mean().sqrt() / _SNR**0.5)
     return torch.cat(images)

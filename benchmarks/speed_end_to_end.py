@@ -20,6 +20,8 @@ PARTICLES = 125_000
 PUBLISHED = Case(3082, 320, 64, last_ring=52, pixel_A=1.31)
 EPOCHS = int(HeterogeneitySettings.model_fields["epochs"].default)
 _IMAGES_AT_ONCE = 32
+# The first layout learns six times from 20,000 particles at most and places all of them once.
+_OF_FIRST_LAYOUT = (6 * 20_000 + PARTICLES) / 7
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class EndToEnd:
 
 
 def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
-    """Every part of a run once, on so many synthetic particles; each part grows as their number.
+    """Every part of a run once, on so many synthetic particles, scaled to what it works on.
 
     Reading the images from disk is not in it, nor the start of the program.
     """
@@ -66,7 +68,7 @@ def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
     return EndToEnd(
         minutes * transform / _IMAGES_AT_ONCE,
         minutes * inputs / particles,
-        minutes * start / particles,
+        _OF_FIRST_LAYOUT / 60 * start / particles,
         minutes * EPOCHS * epoch / len(prepared.train_rows),
         minutes * latents / particles,
     )

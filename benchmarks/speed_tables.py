@@ -140,7 +140,7 @@ def end_to_end_table(case: Case, found: EndToEnd, device: torch.device) -> str:
     return (
         f"{PARTICLES:,} particles, {case.n_gaussians} Gaussians, box {case.box_px} px, rings up to "
         f"{case.rings_in_use}, on {device.type}; an estimate: the time per particle of each part, "
-        "measured on synthetic particles in memory, times the number of particles. Reading the "
+        "measured on synthetic particles in memory, times the number that it works on. Reading the "
         f"disk is not in it, and training usually ends before.\n\n{table(head, lines)}"
     )
 

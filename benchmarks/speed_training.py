@@ -30,6 +30,7 @@ from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.scores import compare
 
 DEFAULT: tuple[Parameter, ...] = ("positions",)
+USUAL_BATCH = int(HeterogeneitySettings.model_fields["batch_size"].default)
 ALL_FIVE: tuple[Parameter, ...] = ("positions", "amplitudes", "widths")
 
 

@@ -48,6 +48,7 @@ def test_quick_run_prints_every_table():
     assert {line[-1].strip() for line in accuracy[1]} <= {"yes", "**no**"}
     assert [line[1].strip() for line in training[1]] == [
         "positions",
+        "positions",
         "positions, amplitudes, widths",
     ]
     assert whole[1][-1][0].strip() == "**sum**"
