@@ -11,7 +11,6 @@ as for different ones.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -84,21 +83,30 @@ def peak_of(run: Run, folder: Path, threads: int) -> Peak:
         *("--output", str(folder / "run"), "--epochs", str(run.epochs)),
         *("--batch-size", str(run.case.batch), "--threads", str(threads), "--device", "cpu"),
     ]
-    begin, files = time.monotonic(), 0
+    begin, files, peak_MB = time.monotonic(), 0, 0.0
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        while True:
-            ended, status, used = os.wait4(process.pid, os.WNOHANG)
-            if ended:
-                break
+        while process.poll() is None:
+            peak_MB = max(peak_MB, _resident_peak_MB(process.pid))
             files = max(files, sum(path.stat().st_size for path in folder.glob("run/**/*.rows")))
             time.sleep(0.2)
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{run.name} failed:\n{(folder / 'log.txt').read_text('utf-8')}")
     minutes = (time.monotonic() - begin) / 60
-    # the system counts in kB
-    return Peak(run, used.ru_maxrss * 1024 / _MB, files / _MB, minutes)
+    return Peak(run, peak_MB, files / _MB, minutes)
+
+
+def _resident_peak_MB(process: int) -> float:
+    """What /proc says of a running process; 0 once it has ended.
+
+    The peak of `getrusage` would count what this process held when it started that one.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024 if "VmHWM" in lines else 0.0
 
 
 def write_input(run: Run, folder: Path) -> None:
@@ -186,7 +194,7 @@ def main() -> None:
     print(table(peaks))
     few, many = peaks[-2:]
     more = many.resident_MB - few.resident_MB
-    print(f"\n{many.run.name} take {more:.0f} MB more than {few.run.name}.")
+    print(f"\n{many.run.name} against {few.run.name}: {more:+.0f} MB.")
 
 
 if __name__ == "__main__":

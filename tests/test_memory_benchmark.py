@@ -21,7 +21,7 @@ def test_quick_runs_make_a_table(tmp_path):
     assert [row[1].strip() for row in rows] == ["24", "600", "1,200"]
     # Any run of Python with torch takes more than 100 MB; these few particles take no 4 GB.
     assert all(100 < float(row[3]) < 4000 for row in rows)
-    assert "1,200 particles take" in done.stdout
+    assert "1,200 particles against 600 particles: " in done.stdout
     for number in range(3):
         assert (tmp_path / f"run_{number}" / "run" / "summary.json").exists()
         assert not list((tmp_path / f"run_{number}" / "run").glob("**/*.rows"))
