@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,17 +37,8 @@ class HostPortion:
 
     def pieces(self, at_once: int) -> Iterator[tuple[slice, HostPortion]]:
         """The same, at most `at_once` particles at a time, and which of them."""
-        batch = self.batch
-        for start in range(0, len(self), at_once):
-            part = slice(start, start + at_once)
-            fewer = replace(
-                batch,
-                rotations=batch.rotations[part],
-                origins_A=batch.origins_A[part],
-                optics=batch.optics[:, part],
-                images=batch.images[part],
-            )
-            yield part, HostPortion(fewer, self.inputs[part])
+        for part, batch in self.batch.pieces(at_once):
+            yield part, HostPortion(batch, self.inputs[part])
 
 
 def load_portion(data: ParticleData, inputs: RowStore, rows: Tensor) -> HostPortion:
