@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from benchmarks.speed_tables import (
     write_section,
 )
 from benchmarks.speed_training import ALL_FIVE, DEFAULT, USUAL_BATCH, step_times
+from benchmarks.timing import fair_clock
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 PARTS = ("operation", "training", "start", "gpu", "whole")
@@ -60,7 +62,7 @@ def operation_part(quick: bool, device: torch.device) -> str:
     sizes = _QUICK_ACCURACY if quick else _ACCURACY_SIZES
     return "\n\n".join(
         [
-            "### Loss and gradient to all 5N parameters, ms per particle",
+            f"### Loss and gradient to all 5N parameters, {unit(device)} per particle",
             operation_table(rows),
             "### Relative errors against the published formula in float64",
             accuracy_table(errors(sizes, device)),
@@ -78,7 +80,7 @@ def training_part(quick: bool, device: torch.device) -> str:
         for size, parameters in ((case, DEFAULT), (usual, DEFAULT), (usual, ALL_FIVE)):
             particles = max(6 * size.batch, 24 if quick else 192)
             rows.append(step_times(size, parameters, particles, rounds, device))
-    return f"### The whole training step, ms per particle\n\n{training_table(rows)}"
+    return f"### The whole training step, {unit(device)} per particle\n\n{training_table(rows)}"
 
 
 def start_part(quick: bool, device: torch.device) -> str:
@@ -148,6 +150,11 @@ def main() -> None:
                 print(sections[-1], end="\n\n", flush=True)
     if options.write:
         write_section(DOCUMENT, "\n\n".join(sections))
+
+
+def unit(device: torch.device) -> str:
+    """What the tables of times are in."""
+    return "CPU ms" if fair_clock(device) is time.process_time else "ms"
 
 
 def use_cores(threads: int) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed_cases import Case, Problem, problem_of
-from benchmarks.timing import Contestant, Times, in_turns
+from benchmarks.timing import Contestant, Times, fair_clock, in_turns
 from gmmflex.engine.model.grid import FourierGrid
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.projection import (
@@ -63,7 +63,7 @@ def operation_times(
         "complex product": Contestant(lambda: complex_product(problem), case.batch),
         "published formula": Contestant(lambda: published_formula(one)),
     }
-    return in_turns(contestants, rounds, budget_s, device)
+    return in_turns(contestants, rounds, budget_s, device, fair_clock(device))
 
 
 def time_of_ours(
@@ -71,9 +71,8 @@ def time_of_ours(
 ) -> dict[str, Times]:
     """Seconds per particle, without the others."""
     problem = problem_of(case).to(device, torch.float32)
-    return in_turns(
-        {"ours": Contestant(lambda: ours(problem), case.batch)}, rounds, budget_s, device
-    )
+    contestant = {"ours": Contestant(lambda: ours(problem), case.batch)}
+    return in_turns(contestant, rounds, budget_s, device, fair_clock(device))
 
 
 def ours(problem: Problem) -> Result:

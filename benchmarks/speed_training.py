@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.evaluate import silent
 from benchmarks.speed_cases import Case, particle_data, random_mixture
-from benchmarks.timing import Contestant, Times, in_turns
+from benchmarks.timing import Clock, Contestant, Times, fair_clock, in_turns
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.offsets import apply_offsets
 from gmmflex.engine.model.scoring import RingSums
@@ -76,10 +75,12 @@ def step_times(
         rounds,
         budget_s=120.0,
         device=device,
+        clock=fair_clock(device),
     )
     share = None
     if device.type == "cpu":
-        shares = [_share_by_clocks(prepared, optimiser) for _ in range(rounds)]
+        clock = fair_clock(device)
+        shares = [_share_by_clocks(prepared, optimiser, clock) for _ in range(rounds)]
         share = statistics.median(shares)
     return StepTimes(case, parameters, times["step"], times["operation"], share)
 
@@ -172,11 +173,12 @@ def _gradient(mixtures: GaussianMixture, batch: Batch, prepared: Prepared) -> No
     scores[:, 0].mean().backward()
 
 
-class _Clock:
+class _Stopwatch:
     """Seconds spent in `compare` and in the part of the backward pass that belongs to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Clock) -> None:
         self.seconds = 0.0
+        self._now = now
         self._backward_began: float | None = None
         self._backward_ended = 0.0
 
@@ -185,9 +187,9 @@ class _Clock:
         for leaf in (mixture.positions_A, mixture.amplitudes, mixture.sigmas_A):
             if leaf.requires_grad:
                 leaf.register_hook(self._end)
-        begin = time.perf_counter()
+        begin = self._now()
         sums = compare(mixture, batch, data)
-        self.seconds += time.perf_counter() - begin
+        self.seconds += self._now() - begin
         for values in (sums.cross, sums.power_projection):
             values.register_hook(self._begin)
         return sums
@@ -199,18 +201,18 @@ class _Clock:
 
     def _begin(self, gradient: Tensor) -> Tensor:
         if self._backward_began is None:
-            self._backward_began = time.perf_counter()
+            self._backward_began = self._now()
         return gradient
 
     def _end(self, gradient: Tensor) -> Tensor:
-        self._backward_ended = time.perf_counter()
+        self._backward_ended = self._now()
         return gradient
 
 
-def _share_by_clocks(prepared: Prepared, optimiser: torch.optim.Optimizer) -> float:
-    clock = _Clock()
-    begin = time.perf_counter()
+def _share_by_clocks(prepared: Prepared, optimiser: torch.optim.Optimizer, now: Clock) -> float:
+    clock = _Stopwatch(now)
+    begin = now()
     with patch.object(step, "compare", clock.compare):
         one_epoch(prepared, optimiser)
     clock.close_backward()
-    return 1.0 - clock.seconds / (time.perf_counter() - begin)
+    return 1.0 - clock.seconds / (now() - begin)
