@@ -57,9 +57,8 @@ EXTRAS = {
         "finufft>=2.2",
         "MDAnalysis>=2.4",
         "MDAnalysisTests>=2.4",
-        # Runs the GPU kernels in its interpreter. Not in the constraints: a CUDA build of torch
-        # brings the version that it needs.
-        "triton>=3.2; platform_system == 'Linux'",
+        # Runs and compiles the GPU kernels without a GPU; the version of torch 2.13's CUDA build.
+        "triton==3.7.1; platform_system == 'Linux'",
     ],
     # Other Scipion plugins whose converters and protocols the tests exchange objects with.
     "scipion-test": [

@@ -45,7 +45,7 @@ def test_quick_run_prints_every_table():
         assert lines
         assert all(len(line) == len(head) for line in lines)
     assert operation[0][2:6] == ["ours", "dense product", "complex product", "published formula"]
-    assert {line[-1].strip() for line in accuracy[1]} <= {"yes", "**no**"}
+    assert {line[-1].strip() for line in accuracy[1]} == {"yes"}
     assert [line[1].strip() for line in training[1]] == [
         "positions",
         "positions",
@@ -54,7 +54,7 @@ def test_quick_run_prints_every_table():
     assert whole[1][-1][0].strip() == "**sum**"
 
 
-@pytest.mark.parametrize("size", [Case(100, 64, 2)])
+@pytest.mark.parametrize("size", [Case(60, 32, 2), Case(100, 64, 2), Case(300, 64, 2)])
 def test_errors_are_within_bounds_over_widths_and_resolutions(size):
     found = errors((size,), CPU)
     assert len(found) == 15

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -180,17 +181,19 @@ def _kernels(values: Tensor) -> ModuleType:
         from gmmflex.engine.model import splat_numba
 
         return splat_numba
-    if values.device.type == "cuda" and values.dtype == torch.float32 and _has_triton():
-        from gmmflex.engine.model import splat_triton
-
-        return splat_triton
+    if values.device.type == "cuda" and values.dtype == torch.float32:
+        return _on_gpu(values.device)
     return splat_torch
 
 
-def _has_triton() -> bool:
-    from importlib.util import find_spec
+@lru_cache(maxsize=16)
+def _on_gpu(device: torch.device) -> ModuleType:
+    """Triton's kernels where it is installed and works, which is tried once."""
+    if find_spec("triton") is None:
+        return splat_torch
+    from gmmflex.engine.model import splat_triton
 
-    return find_spec("triton") is not None
+    return splat_triton if splat_triton.usable(device) else splat_torch
 
 
 def _complex(dtype: torch.dtype) -> torch.dtype:
