@@ -20,8 +20,8 @@ PARTICLES = 125_000
 PUBLISHED = Case(3082, 320, 64, last_ring=52, pixel_A=1.31)
 EPOCHS = int(HeterogeneitySettings.model_fields["epochs"].default)
 _IMAGES_AT_ONCE = 32
-# The first layout learns six times from 20,000 particles at most and places all of them once.
-_OF_FIRST_LAYOUT = (6 * 20_000 + PARTICLES) / 7
+# The first layout learns six times from 20,000 particles at most and places 50,000 once.
+_OF_FIRST_LAYOUT = (6 * 20_000 + 50_000) / 7
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import spearmanr
+from two_states import N, small_model, two_states
 
 from benchmarks.evaluate import circular_correlation
 from gmmflex.engine.model.diffusion_map import diffusion_map
+from gmmflex.engine.stages import network_start
+from gmmflex.engine.stages.evaluation import encode
+from gmmflex.engine.stages.room import Room
+from gmmflex.engine.stages.row_store import RowsInMemory
 
 
 def _bent(random: np.random.Generator, along: np.ndarray, harmonics: int) -> np.ndarray:
@@ -45,3 +51,22 @@ def test_the_density_of_points_does_not_matter() -> None:
     assert circular_correlation(np.arctan2(found[:, 1], found[:, 0]), angle) > 0.9
     again = diffusion_map(_bent(np.random.default_rng(6), angle, 1), 2, 90)
     assert np.array_equal(again, diffusion_map(_bent(np.random.default_rng(6), angle, 1), 2, 90))
+
+
+@pytest.mark.parametrize("most", [1000, 150], ids=["all", "some"])
+def test_the_encoder_learns_the_order_of_particles_laid_out(monkeypatch, most: int) -> None:
+    """A line of states; with more particles than are laid out, those that were not follow."""
+    monkeypatch.setattr(network_start, "_FEWEST_PARTICLES", 50)
+    monkeypatch.setattr(network_start, "_MOST_LAID_OUT", most)
+    torch.manual_seed(3)
+    state = torch.linspace(-1, 1, N)
+    neutral, data = two_states(state[:, None].expand(-1, 2))
+    noise = torch.randn(N, 2, 5, generator=torch.Generator().manual_seed(4))
+    inputs = RowsInMemory((state[:, None, None] + 0.1 * noise).to(torch.float16))
+    model = small_model(neutral, n_inputs=5)
+    varies = torch.ones(neutral.n_gaussians)
+    rows = torch.randperm(N)[: N - 20]
+    room = Room(64, print)
+    network_start.start_encoder(model, data, inputs, varies, rows, room, print)
+    found = encode(model, inputs)[:, 0].numpy()
+    assert abs(spearmanr(found, state).statistic) > 0.9

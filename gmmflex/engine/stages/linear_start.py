@@ -48,6 +48,7 @@ class LinearLatents:
 def linear_latents(
     neutral: GaussianMixture,
     data: ParticleData,
+    rows: Tensor,
     varies: Tensor,
     latent_dim: int,
     coarse_A: float,
@@ -55,15 +56,15 @@ def linear_latents(
     log: Log,
     world: World = ALONE,
 ) -> LinearLatents:
-    """Fit the linear model to the data and place every particle in it.
+    """Fit the linear model to the data and place the particles `rows` (n,) in it.
 
     neutral, varies (N,): the mixture and which of its Gaussians may change; latent_dim: number of
     directions q; coarse_A: resolution up to which the images are compared. Every process gets the
     same result.
     """
-    rows = torch.randperm(len(data))[:_MOST_PARTICLES]
+    fitted = rows[torch.randperm(len(rows))[:_MOST_PARTICLES]]
     view, particles = room.retried(
-        partial(coarse_particles, neutral, data, rows, coarse_A, _PARTICLE_BYTES)
+        partial(coarse_particles, neutral, data, fitted, coarse_A, _PARTICLE_BYTES)
     )
     grouped = group_gaussians(neutral.select(varies > 0), _CELL_SHARE * view.resolution_A, *_GROUPS)
     each = 8 * 4 * grouped.n_gaussians * len(view.columns)
@@ -73,7 +74,7 @@ def linear_latents(
     changes = _fit(grouped, particles, view, latent_dim, pieces)
     log(f"linear start up to {coarse_A:.0f} A explains {100 * changes.explained:.1f} %")
     amplitudes = world.copy_from_leader(changes.amplitudes.contiguous())
-    latents, variance = _all_latents(neutral, grouped, amplitudes, data, view, pieces, world)
+    latents, variance = _all_latents(neutral, grouped, amplitudes, data, rows, view, pieces, world)
     centred = (latents - latents.mean(0)).to(torch.float64)
     _, axes = torch.linalg.eigh(centred.T @ centred)
     rotated = (centred @ axes.flip(1)).to(torch.float32)
@@ -162,11 +163,12 @@ def _all_latents(
     grouped: GaussianMixture,
     changes: Tensor,
     data: ParticleData,
+    rows: Tensor,
     view: CoarseView,
     room: Room,
     world: World,
 ) -> tuple[Tensor, Tensor]:
-    """(n, q) means and (n,) variances of all particles, each process placing its block."""
+    """(n, q) means and (n,) variances of the particles `rows`, each process placing its block."""
     device = neutral.positions_A.device
 
     def place(particles: HostBatch, at_once: int) -> tuple[Tensor, Tensor]:
@@ -178,10 +180,11 @@ def _all_latents(
         means, variances = zip(*found, strict=True)
         return torch.cat(means).cpu(), torch.cat(variances).cpu()
 
-    latents, variances = torch.zeros(len(data), len(changes)), torch.zeros(len(data))
-    block = torch.tensor(world.block(len(data)), dtype=torch.int64)
-    for rows, particles in data.loaded(block.split(_BATCH)):
-        latents[rows], variances[rows] = room.retried(partial(place, particles))
+    latents, variances = torch.zeros(len(rows), len(changes)), torch.zeros(len(rows))
+    places = torch.tensor(world.block(len(rows)), dtype=torch.int64).split(_BATCH)
+    loaded = data.loaded(rows[part] for part in places)
+    for part, (_, particles) in zip(places, loaded, strict=True):
+        latents[part], variances[part] = room.retried(partial(place, particles))
     return world.sum(latents), world.sum(variances)
 
 

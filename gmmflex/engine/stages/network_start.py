@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
 from gmmflex.engine.model.diffusion_map import diffusion_map
-from gmmflex.engine.model.scoring import N_FOLDS
+from gmmflex.engine.model.scoring import N_FOLDS, Coefficients
 from gmmflex.engine.model.signal_directions import signal_directions
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.stages.linear_start import LinearLatents, linear_latents
@@ -42,10 +42,12 @@ _FEWEST_PARTICLES = 500
 # as large as they are, however fine the images, and only at low resolution close to linear.
 _COARSE_FACTOR = 2.5
 _LEAST_COARSE_A = 20.0
+# In large boxes no finer than this ring, which tells more than the 20 Å of a small molecule.
+_LAST_COARSE_RING = 16
 _EPOCHS = 6
 _BATCH = 128
-# Particles of one epoch at most: the encoder knows the layout long before it has seen a million.
-_MOST_OF_EPOCH = 50_000
+# Particles laid out at most: the encoder knows the layout long before it has seen a million.
+_MOST_LAID_OUT = 50_000
 
 
 def start_encoder(
@@ -69,19 +71,31 @@ def start_encoder(
         everything = inputs.gather(torch.arange(len(inputs)))
         encoder.start_from(*signal_directions(everything, min(latent_dim, inputs.shape[-1])))
     else:
-        resolution_A = data.where.grid.resolution_of_ring(data.where.last_ring)
+        rows, learnt = torch.arange(len(data)), train_rows
+        if len(data) > _MOST_LAID_OUT:
+            rows = train_rows[torch.randperm(len(train_rows))][:_MOST_LAID_OUT]
+            learnt = torch.arange(len(rows))
         n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
-        coarse_A = max(_COARSE_FACTOR * resolution_A, _LEAST_COARSE_A)
+        coarse_A = _coarse_resolution_A(data.where)
         linear = linear_latents(
-            model.neutral, data, varies, n_directions, coarse_A, room, log, world
+            model.neutral, data, rows, varies, n_directions, coarse_A, room, log, world
         )
-        layout = torch.empty(len(data), latent_dim)
+        layout = torch.empty(len(rows), latent_dim)
         if world.is_leader:
             layout = first_layout(linear, latent_dim)
-        _pretrain(encoder, inputs, world.copy_from_leader(layout), train_rows, model.device)
+        layout = world.copy_from_leader(layout)
+        _pretrain(encoder, inputs, rows, layout, learnt, model.device)
     # Each has done the same, but on GPUs not to the last digit.
     for weights in encoder.state_dict().values():
         world.copy_from_leader(weights)
+
+
+def _coarse_resolution_A(where: Coefficients) -> float:
+    return max(
+        _COARSE_FACTOR * where.grid.resolution_of_ring(where.last_ring),
+        _LEAST_COARSE_A,
+        where.grid.resolution_of_ring(_LAST_COARSE_RING),
+    )
 
 
 def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
@@ -100,16 +114,22 @@ def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
 
 
 def _pretrain(
-    encoder: Encoder, inputs: RowStore, layout: Tensor, train_rows: Tensor, device: torch.device
+    encoder: Encoder,
+    inputs: RowStore,
+    rows: Tensor,
+    layout: Tensor,
+    learnt: Tensor,
+    device: torch.device,
 ) -> None:
+    """Learn `layout` (n', d) of the particles `rows` (n',) from those at `learnt` among them."""
     optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3, fused=True)
     for _ in range(_EPOCHS):
-        order = train_rows[torch.randperm(len(train_rows))][:_MOST_OF_EPOCH]
+        order = learnt[torch.randperm(len(learnt))]
         fold = torch.randint(0, N_FOLDS, (len(order),))
 
         def load(drawn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            rows, fold = drawn
-            return inputs.gather(rows)[torch.arange(len(rows)), fold], layout[rows]
+            places, fold = drawn
+            return inputs.gather(rows[places])[torch.arange(len(places)), fold], layout[places]
 
         batches = zip(order.split(_BATCH), fold.split(_BATCH), strict=True)
         for gradients, wanted in prefetched(batches, load):
