@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -148,8 +149,9 @@ def _fault(done):
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if "gmmflex: error:" in line]
     assert len(lines) == 1, done.stderr
-    # every process left by itself with exit code 2: none crashed, none had to be ended
-    assert "exitcode  : 2" in done.stderr and "Signal" not in done.stderr
+    # None crashed. torchrun may end who is still leaving when the first has left (signal 15).
+    assert "exitcode  : 2" in done.stderr
+    assert set(re.findall(r"Signal (\d+)", done.stderr)) <= {"15"}
     assert "gmmflex/engine" not in done.stderr
     return lines[0]
 
