@@ -3,22 +3,16 @@
 The plugin keeps inv([A | -origin in pixels]) as the particle's matrix.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from io_samples import names_in, optics_columns, particle_columns, random_images, write_stack
 from io_samples import relion31 as make_star
 
 from gmmflex.engine.io.particles import read_particles, write_particles_star
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("relion") is None, reason="needs scipion-em-relion"
-)
 
 
 def _convert(folder: Path, star: Path):

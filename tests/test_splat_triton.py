@@ -3,17 +3,10 @@
 In a process of their own: Triton decides at import whether it compiles or interprets.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="the package triton is not installed"
-)
 
 
 def run(option, tmp_path):

@@ -65,10 +65,7 @@ def _spread(grids: _Array, landed: _Array, sigmas: _Array, weights: _Array, foot
     for image in range(len(grids)):
         wide[:] = 0
         for j in range(landed.shape[1]):
-            x, y = landed[image, j, 0], landed[image, j, 1]
-            left, top = _first(x, footprint), _first(y, footprint)
-            start = _wrapped(top, size) * stride + _wrapped(left, size)
-            dx, dy = x - left, y - top
+            start, dx, dy = _placed(landed[image, j], size, footprint)
             sharpness = np.float32(-0.5) / (sigmas[image, j] * sigmas[image, j])
             weight = weights[image, j]
             if footprint == 8:
@@ -99,10 +96,7 @@ def _gather(sums: _Array, grids: _Array, landed: _Array, sigmas: _Array, footpri
         wide[:size, size:] = grids[image, :, :footprint]
         wide[size:] = wide[:footprint]
         for j in range(landed.shape[1]):
-            x, y = landed[image, j, 0], landed[image, j, 1]
-            left, top = _first(x, footprint), _first(y, footprint)
-            start = _wrapped(top, size) * stride + _wrapped(left, size)
-            dx, dy = x - left, y - top
+            start, dx, dy = _placed(landed[image, j], size, footprint)
             inverse = np.float32(1.0) / sigmas[image, j]
             squared = inverse * inverse
             sharpness = np.float32(-0.5) * squared
@@ -123,9 +117,12 @@ def _gather(sums: _Array, grids: _Array, landed: _Array, sigmas: _Array, footpri
 
 
 @njit(nogil=True, inline="always")  # type: ignore[untyped-decorator]
-def _first(position: Any, footprint: int) -> Any:
-    """Coordinate of the footprint's first pixel."""
-    return np.ceil(position - np.float32(0.5) * np.float32(footprint))
+def _placed(position: Any, size: int, footprint: int) -> Any:
+    """Index of the footprint's first pixel in a grid with a margin, and the position from there."""
+    half = np.float32(0.5) * np.float32(footprint)
+    left, top = np.ceil(position[0] - half), np.ceil(position[1] - half)
+    start = _wrapped(top, size) * (size + footprint) + _wrapped(left, size)
+    return start, position[0] - left, position[1] - top
 
 
 @njit(nogil=True, inline="always")  # type: ignore[untyped-decorator]

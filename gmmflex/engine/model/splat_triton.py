@@ -96,6 +96,29 @@ def _stride(values: Tensor) -> int:
     return 0 if values.dim() == 1 else values.stride(0)
 
 
+def _placed(
+    at: tl.tensor, there: tl.tensor, FOOTPRINT: tl.constexpr, COLUMNS: tl.constexpr
+) -> tuple[tl.tensor, ...]:
+    # First pixel of the footprints at positions `at`, (BLOCK,) each; offsets of the columns from
+    # the Gaussians and which of them count, (BLOCK, COLUMNS); offsets of the first row.
+    x = tl.load(at, mask=there, other=0.0)
+    y = tl.load(at + 1, mask=there, other=0.0)
+    left = tl.ceil(x - 0.5 * FOOTPRINT)
+    top = tl.ceil(y - 0.5 * FOOTPRINT)
+    column = tl.arange(0, COLUMNS)
+    dx = (left - x)[:, None] + column.to(tl.float32)[None, :]
+    inside = there[:, None] & (column < FOOTPRINT)[None, :]
+    return left.to(tl.int32), top.to(tl.int32), dx, top - y, inside
+
+
+def _wrapped(pixel: tl.tensor, SIZE: tl.constexpr) -> tl.tensor:
+    return (pixel % SIZE + SIZE) % SIZE
+
+
+PLACED = triton.jit(_placed)
+WRAPPED = triton.jit(_wrapped)
+
+
 def _spread_kernel(
     landed: tl.tensor,
     sigmas: tl.tensor,
@@ -112,24 +135,18 @@ def _spread_kernel(
     image = tl.program_id(1).to(tl.int64)
     gaussian = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = gaussian < n_gaussians
-    at = landed + 2 * (image * n_gaussians + gaussian)
-    x = tl.load(at, mask=there, other=0.0)
-    y = tl.load(at + 1, mask=there, other=0.0)
     sigma = tl.load(sigmas + image * sigma_stride + gaussian, mask=there, other=1.0)
     weight = tl.load(weights + image * weight_stride + gaussian, mask=there, other=0.0)
     sharpness = -0.5 / (sigma * sigma)
-    column = tl.arange(0, COLUMNS)
-    inside = there[:, None] & (column < FOOTPRINT)[None, :]
-    left = tl.ceil(x - 0.5 * FOOTPRINT)
-    top = tl.ceil(y - 0.5 * FOOTPRINT)
-    dx = (left - x)[:, None] + column.to(tl.float32)[None, :]
+    at = landed + 2 * (image * n_gaussians + gaussian)
+    left, top, dx, dy_first, inside = PLACED(at, there, FOOTPRINT, COLUMNS)
     along_x = weight[:, None] * tl.exp(sharpness[:, None] * dx * dx)
-    wrapped_x = ((left.to(tl.int32)[:, None] + column[None, :]) % SIZE + SIZE) % SIZE
+    wrapped_x = WRAPPED(left[:, None] + tl.arange(0, COLUMNS)[None, :], SIZE)
     target = grid + image * SIZE * SIZE + wrapped_x
     for row in range(FOOTPRINT):
-        dy = top + row - y
+        dy = dy_first + row
         along_y = tl.exp(sharpness * dy * dy)
-        wrapped_y = ((top.to(tl.int32) + row) % SIZE + SIZE) % SIZE
+        wrapped_y = WRAPPED(top + row, SIZE)
         tl.atomic_add(
             target + (wrapped_y * SIZE)[:, None],
             along_x * along_y[:, None],
@@ -154,26 +171,20 @@ def _gather_kernel(
     image = tl.program_id(1).to(tl.int64)
     gaussian = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = gaussian < n_gaussians
-    at = landed + 2 * (image * n_gaussians + gaussian)
-    x = tl.load(at, mask=there, other=0.0)
-    y = tl.load(at + 1, mask=there, other=0.0)
     sigma = tl.load(sigmas + image * sigma_stride + gaussian, mask=there, other=1.0)
     sharpness = -0.5 / (sigma * sigma)
-    column = tl.arange(0, COLUMNS)
-    inside = there[:, None] & (column < FOOTPRINT)[None, :]
-    left = tl.ceil(x - 0.5 * FOOTPRINT)
-    top = tl.ceil(y - 0.5 * FOOTPRINT)
-    dx = (left - x)[:, None] + column.to(tl.float32)[None, :]
+    at = landed + 2 * (image * n_gaussians + gaussian)
+    left, top, dx, dy_first, inside = PLACED(at, there, FOOTPRINT, COLUMNS)
     along_x = tl.exp(sharpness[:, None] * dx * dx)
-    wrapped_x = ((left.to(tl.int32)[:, None] + column[None, :]) % SIZE + SIZE) % SIZE
+    wrapped_x = WRAPPED(left[:, None] + tl.arange(0, COLUMNS)[None, :], SIZE)
     source = grid + image * SIZE * SIZE + wrapped_x
     zeroth = tl.zeros([BLOCK, COLUMNS], dtype=tl.float32)
     first_moment = tl.zeros([BLOCK, COLUMNS], dtype=tl.float32)
     second_moment = tl.zeros([BLOCK, COLUMNS], dtype=tl.float32)
     for row in range(FOOTPRINT):
-        dy = top + row - y
+        dy = dy_first + row
         along_y = tl.exp(sharpness * dy * dy)
-        wrapped_y = ((top.to(tl.int32) + row) % SIZE + SIZE) % SIZE
+        wrapped_y = WRAPPED(top + row, SIZE)
         values = tl.load(source + (wrapped_y * SIZE)[:, None], mask=inside, other=0.0)
         values = values * along_y[:, None]
         zeroth += values
