@@ -1,0 +1,57 @@
+"""The `gmmflex` command. Stages are imported only when called, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gmmflex import __version__
+from gmmflex.engine.cli import files, heterogeneity, neutral, simulate
+from gmmflex.engine.io.errors import UserError
+
+app = typer.Typer(
+    name="gmmflex",
+    help="Find how a macromolecule moves, from cryo-EM particles with Gaussian mixture models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"gmmflex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+for _command in (
+    files.info,
+    neutral.neutral,
+    heterogeneity.heterogeneity,
+    simulate.simulate,
+    files.convert,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line: exit code 0, or 2 for anything the user can put right."""
+    # Typer's own usage errors already exit with 2.
+    try:
+        app(standalone_mode=True)
+    except UserError as fault:
+        print(f"gmmflex: error: {' '.join(str(fault).split())}", file=sys.stderr)
+        sys.exit(2)

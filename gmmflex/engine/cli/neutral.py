@@ -1,0 +1,52 @@
+"""`gmmflex neutral`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gmmflex.engine.cli.options import Atoms, Device, Output, Overwrite, Seed, Threads, validated
+
+
+def neutral(
+    output: Output,
+    map: Annotated[Path | None, typer.Option(help="Consensus map (MRC).")] = None,
+    model: Annotated[Path | None, typer.Option(help="Fitted model (PDB, mmCIF).")] = None,
+    mask: Annotated[str, typer.Option(help="Mask file, 'auto' or 'none'.")] = "auto",
+    resolution: Annotated[float, typer.Option(help="Target resolution in Å.")] = 8.0,
+    gaussians: Annotated[
+        int | None, typer.Option(help="Number of Gaussians; chosen from the map if not given.")
+    ] = None,
+    from_: Annotated[
+        Atoms, typer.Option("--from", help="Which atoms of the model carry Gaussians.")
+    ] = Atoms.ca,
+    box: Annotated[int | None, typer.Option(help="Box in px, for a model without a map.")] = None,
+    pixel_size: Annotated[
+        float | None, typer.Option(help="Pixel size in Å, for a model without a map.")
+    ] = None,
+    seed: Seed = 1,
+    device: Device = "auto",
+    threads: Threads = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Build the neutral Gaussian mixture from a map, a fitted model, or both."""
+    from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+
+    settings = validated(
+        NeutralSettings,
+        output=output,
+        map=map,
+        model=model,
+        mask=mask,
+        resolution_A=resolution,
+        gaussians=gaussians,
+        atoms=from_.value,
+        box_px=box,
+        pixel_size_A=pixel_size,
+        seed=seed,
+        device=device,
+        threads=threads,
+    )
+    run_neutral(settings, overwrite)
