@@ -63,7 +63,9 @@ def test_a_model_of_alpha_carbons_alone_has_the_same_backbone(kinase):
 @pytest.mark.parametrize(
     "model, expected",
     [
-        (trace(line(4), [1, 2, 4, 5]), [[0, 1], [2, 3]]),
+        (trace(line(5)[[0, 1, 3, 4]], [1, 2, 4, 5]), [[0, 1], [2, 3]]),
+        (trace(line(3), [97, 100, 101]), [[0, 1], [1, 2]]),
+        (trace(line(3, 4.4), [97, 98, 100]), [[0, 1]]),
         (trace(line(3, 4.6), [1, 2, 3]), []),
         (trace(line(4), [51, 52, 52, 53], codes=["", "", "A", ""]), [[0, 1], [1, 2], [2, 3]]),
         (trace(line(4), [1, 2, 3, 4], chains=list("AABB")), [[0, 1], [2, 3]]),
@@ -77,6 +79,8 @@ def test_a_model_of_alpha_carbons_alone_has_the_same_backbone(kinase):
     ],
     ids=[
         "residue missing",
+        "number left out",
+        "loop missing",
         "too far",
         "insertion",
         "two chains",
@@ -100,7 +104,8 @@ def test_parts_of_a_chain_may_stand_apart_in_the_file():
 
 
 def test_angles_end_at_a_break():
-    assert backbone_of(trace(line(5), [1, 2, 4, 5, 6])).triples.tolist() == [[2, 3, 4]]
+    broken = trace(line(6)[[0, 1, 3, 4, 5]], [1, 2, 4, 5, 6])
+    assert backbone_of(broken).triples.tolist() == [[2, 3, 4]]
 
 
 def test_penalty_and_deviation_by_hand():

@@ -15,6 +15,9 @@ from gmmflex.engine.io.atomic_model import AtomicModel
 # Cα of neighbours are 3.8 Å apart (cis 2.9 Å), of next neighbours at least 5 Å; P of neighbours
 # 5 to 7.5 Å, of next neighbours 9 Å and more. Nearer than 2 Å stands the same residue twice.
 _FARTHEST_A = {"CA": 4.5, "P": 8.5}
+# Numbers of antibodies and proteases jump where nothing is missing: at a jump only the distance
+# of two joined residues counts, which none that stand on both sides of a missing one have.
+_FARTHEST_AT_JUMP_A = {"CA": 4.2, "P": 7.5}
 _NEAREST_A = 2.0
 # 0.1 Å of a bond then counts as much as 6° of an angle: about what each varies by between
 # conformations of one chain.
@@ -62,8 +65,9 @@ class BackboneTensors:
 def backbone_of(model: AtomicModel) -> Backbone:
     """Bonds and angles between the Cα, and between the P, of a model; also of one of Cα only.
 
-    Neighbours are of one chain and one kind, have consecutive numbers (or the same number with
-    another insertion code) and are not farther apart than residues that are joined can be.
+    Neighbours are of one chain and one kind and not farther apart than residues that are joined
+    can be. Their numbers follow each other, or are the same with another insertion code; where
+    numbers are left out the distance has to be that of a bond.
     """
     trace = model.subset(model.alpha_carbons())
     # Parts of a chain may stand apart in the file; within a chain its order is kept.
@@ -74,13 +78,16 @@ def backbone_of(model: AtomicModel) -> Backbone:
     inserted = trace.insertion_codes[second] != trace.insertion_codes[first]
     kind = trace.atom_names
     lengths_A = np.linalg.norm(trace.coordinates_A[second] - trace.coordinates_A[first], axis=-1)
-    farthest_A = np.where(kind[first] == "P", _FARTHEST_A["P"], _FARTHEST_A["CA"])
+    as_numbered, at_jump = (
+        np.where(kind[first] == "P", farthest["P"], farthest["CA"])
+        for farthest in (_FARTHEST_A, _FARTHEST_AT_JUMP_A)
+    )
     joined = (
         (chain[first] == chain[second])
         & (kind[first] == kind[second])
-        & ((step == 1) | ((step == 0) & inserted))
+        & ((step > 0) | ((step == 0) & inserted))
         & (lengths_A > _NEAREST_A)
-        & (lengths_A < farthest_A)
+        & (lengths_A < np.where(step > 1, at_jump, as_numbered))
     )
     pairs = np.stack([first, second], axis=-1)[joined]
     bent = joined[:-1] & joined[1:]
