@@ -1,0 +1,62 @@
+"""The rigid decoder: bodies turn and shift as wholes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.rigid_motion import (
+    RigidMotions,
+    body_centres_A,
+    body_radii_A,
+    rigid_offsets,
+    rotations_from_six,
+)
+from gmmflex.engine.nets.perceptron import perceptron
+
+# One unit of the network's output in Å: as a shift, and, with a rotation, of a Gaussian at the
+# body's radius; the same as for decoders that move each Gaussian, so that one rate suits all.
+_SCALE_A = 5.0
+# Smaller bodies turn no more than 1 rad for each unit.
+_LEAST_RADIUS_A = 5.0
+_NUMBERS = 9
+
+
+class RigidDecoder(nn.Module):
+    """A network with six numbers of rotation and three of shift for each body.
+
+    positions_A: (N, 3) of the neutral mixture; membership: (n_bodies, N) from 0 to 1, how much of
+    a Gaussian belongs to each body; a Gaussian that belongs to none stays.
+    forward: (B, latent_dim) → Offsets of positions only.
+    """
+
+    positions_A: Tensor
+    membership: Tensor
+    centres_A: Tensor
+    scale_rad: Tensor
+
+    def __init__(
+        self, latent_dim: int, positions_A: Tensor, membership: Tensor, hidden: int = 128
+    ) -> None:
+        super().__init__()
+        membership = membership.to(positions_A)
+        self.n_bodies = len(membership)
+        self.layers = perceptron(latent_dim, hidden, _NUMBERS * self.n_bodies)
+        # All of these follow from the neutral mixture and the bodies: they are no weights.
+        radii_A = body_radii_A(positions_A, membership).clamp_min(_LEAST_RADIUS_A)
+        for name, value in (
+            ("positions_A", positions_A),
+            ("membership", membership),
+            ("centres_A", body_centres_A(positions_A, membership)),
+            ("scale_rad", _SCALE_A / radii_A),
+        ):
+            self.register_buffer(name, value.detach().clone(), persistent=False)
+
+    def motions(self, latents: Tensor) -> RigidMotions:
+        """How each body moves at (B, latent_dim) latents."""
+        output = self.layers(latents).reshape(len(latents), self.n_bodies, _NUMBERS)
+        rotations = rotations_from_six(output[..., :6] * self.scale_rad[:, None])
+        return RigidMotions(rotations, output[..., 6:] * _SCALE_A, self.centres_A)
+
+    def forward(self, latents: Tensor) -> Offsets:
+        return Offsets(rigid_offsets(self.motions(latents), self.positions_A, self.membership))
