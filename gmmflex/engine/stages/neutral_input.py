@@ -61,18 +61,26 @@ def read_neutral(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
 
 
 def varying_gaussians(neutral: Neutral, mask: Path | None) -> Tensor:
-    """(N,) 1 for Gaussians whose centre lies in the mask (value above 0.5), 0 for the rest."""
+    """(N,) 1 for Gaussians whose centre lies in the mask, 0 for the rest.
+
+    Raises UserError if the mask holds none.
+    """
     n = neutral.mixture.n_gaussians
     if mask is None:
         return torch.ones(n)
-    density = read_map(mask)
-    positions = neutral.mixture.positions_A.numpy() + neutral.centre_A
-    index = (positions - density.origin_A) / density.pixel_size_A
-    values = ndimage.map_coordinates(density.data, index[:, ::-1].T, order=1, cval=0.0)
-    inside = values > 0.5
+    inside = inside_mask(neutral, mask)
     if not inside.any():
         raise UserError(
             f"--mask {mask} holds none of the {n} Gaussians of {neutral.path}: "
             "give a mask in the frame of the same map"
         )
     return torch.as_tensor(inside, dtype=torch.float32)
+
+
+def inside_mask(neutral: Neutral, mask: Path) -> NDArray[np.bool_]:
+    """(N,) whether the centre of each Gaussian lies in the mask (value above 0.5)."""
+    density = read_map(mask)
+    positions = neutral.mixture.positions_A.cpu().numpy() + neutral.centre_A
+    index = (positions - density.origin_A) / density.pixel_size_A
+    values = ndimage.map_coordinates(density.data, index[:, ::-1].T, order=1, cval=0.0)
+    return np.asarray(values > 0.5)
