@@ -74,7 +74,7 @@ def simulate(settings: SimulateSettings) -> None:
     _write_consensus(settings, states, state, signal_scale)
     write_models(settings.output / "model.cif", [_in_map_frame(models[model_state], settings)])
     _write_truth(settings, models, state, views, optics, half_set, signal_scale, model_state)
-    _write_particles_star(settings, views, optics, half_set)
+    write_particle_table(settings, views, optics, half_set)
     finish_run(
         settings.output,
         {
@@ -220,9 +220,10 @@ def _write_truth(
         np.savez(stream, **content)
 
 
-def _write_particles_star(
+def write_particle_table(
     settings: SimulateSettings, views: Views, optics: Optics, half_set: NDArray[np.int64]
 ) -> None:
+    """particles.star of settings.output: images 1, 2, … of particles.mrcs beside it."""
     groups = np.arange(1, settings.optics_groups + 1)
     optics_table = {
         "rlnOpticsGroup": groups,
@@ -264,4 +265,4 @@ def _batches(count: int) -> Iterator[slice]:
         yield slice(start, min(start + _BATCH, count))
 
 
-__all__ = ["SimulateSettings", "simulate"]
+__all__ = ["SimulateSettings", "simulate", "write_particle_table"]
