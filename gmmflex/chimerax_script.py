@@ -16,13 +16,8 @@ def mixture_script(mixture_file: str, map_file: str) -> str:
     _, _, sigmas_A = read_mixture(mixture_file)
     return "\n".join(
         [
-            f'open "{os.path.abspath(map_file)}"',
+            *_map_in_the_background(map_file, 65),
             f'open "{os.path.abspath(mixture_file)}"',
-            "set bgColor white",
-            "lighting soft",
-            "volume #1 style surface step 1",
-            "color #1 #9fb8d0 target s",
-            "transparency #1 65 target s",
             "hide #2 cartoons",
             "show #2 atoms",
             "style #2 sphere",
@@ -32,3 +27,51 @@ def mixture_script(mixture_file: str, map_file: str) -> str:
             "",
         ]
     )
+
+
+def trajectory_script(morph_file: str, map_file: str) -> str:
+    """Commands that show the models of one file as a movie with a slider, over a map."""
+    return "\n".join(
+        [
+            *_map_in_the_background(map_file, 80),
+            f'open "{os.path.abspath(morph_file)}" coordsets true',
+            "hide #2 atoms",
+            "show #2 cartoons",
+            "show #2 & ligand atoms",
+            "style #2 & ligand stick",
+            "color #2 bychain",
+            "color #2 & ligand byhetero",
+            "view",
+            "coordset slider #2",
+            "",
+        ]
+    )
+
+
+def arrows_script(arrows_file: str, mixture_file: str, map_file: str) -> str:
+    """Commands that show arrows (BILD) on the Gaussians of a mixture, over a map."""
+    return "\n".join(
+        [
+            *_map_in_the_background(map_file, 80),
+            f'open "{os.path.abspath(mixture_file)}"',
+            "hide #2 cartoons",
+            "show #2 atoms",
+            "style #2 sphere",
+            "size #2 atomRadius 0.6",
+            "color #2 gray",
+            f'open "{os.path.abspath(arrows_file)}"',
+            "view",
+            "",
+        ]
+    )
+
+
+def _map_in_the_background(map_file, transparency_percent):
+    return [
+        f'open "{os.path.abspath(map_file)}"',
+        "set bgColor white",
+        "lighting soft",
+        "volume #1 style surface step 1",
+        "color #1 #9fb8d0 target s",
+        f"transparency #1 {transparency_percent} target s",
+    ]

@@ -16,6 +16,11 @@ LATENTS_ARRAY_FILE = "latents.npy"
 WEIGHTS_FILE = "weights.safetensors"
 METRICS_FILE = "metrics.csv"
 SUMMARY_FILE = "summary.json"
+MOTION_FILE = "motion.npz"
+BODY_MOTIONS_FILE = "body_motions.csv"
+COORDINATION_FILE = "coordination.csv"
+MORPH_FILE = "morph.cif"
+DISPLACEMENTS_FILE = "displacements.csv"
 
 # Labels of the star files
 LATENT_LABEL = "gmmflexLatent"

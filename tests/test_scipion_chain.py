@@ -262,7 +262,8 @@ def test_original_file_gives_the_optics_back(chain):
 def test_pictures_are_drawn_without_a_display(chain, tmp_path):
     from matplotlib import image
 
-    from gmmflex.viewers.run_files import read_latents_array, read_latents_of_set
+    from gmmflex.latent_database import read_latents_of_set
+    from gmmflex.viewers.run_files import read_latents_array
     from gmmflex.viewers.viewer_heterogeneity import latent_view
     from gmmflex.viewers.viewer_neutral import fsc_view
 

@@ -60,8 +60,8 @@ def test_density_colour_follows_the_true_density(scipion):
 def test_latents_are_read_from_the_database(scipion, data, tmp_path, monkeypatch):
     from pwem.objects import SetOfParticlesFlex
 
+    from gmmflex.latent_database import read_latents_of_set
     from gmmflex.latent_output import Latents, fill_flex_set
-    from gmmflex.viewers.run_files import read_latents_of_set
     from gmmflex.viewers.viewer_heterogeneity import GmmflexParticlesViewer
 
     monkeypatch.chdir(data)

@@ -1,7 +1,21 @@
 """Protocols of gmmflex."""
 
+from gmmflex.protocols.protocol_bonds import ProtGmmflexBonds
+from gmmflex.protocols.protocol_coordination import ProtGmmflexCoordination
 from gmmflex.protocols.protocol_heterogeneity import ProtGmmflexHeterogeneity
+from gmmflex.protocols.protocol_hierarchical import ProtGmmflexHierarchical
 from gmmflex.protocols.protocol_import_particles import ProtGmmflexImportParticles
+from gmmflex.protocols.protocol_morph import ProtGmmflexMorph
 from gmmflex.protocols.protocol_neutral import ProtGmmflexNeutral
+from gmmflex.protocols.protocol_rigid_bodies import ProtGmmflexRigidBodies
 
-__all__ = ["ProtGmmflexHeterogeneity", "ProtGmmflexImportParticles", "ProtGmmflexNeutral"]
+__all__ = [
+    "ProtGmmflexBonds",
+    "ProtGmmflexCoordination",
+    "ProtGmmflexHeterogeneity",
+    "ProtGmmflexHierarchical",
+    "ProtGmmflexImportParticles",
+    "ProtGmmflexMorph",
+    "ProtGmmflexNeutral",
+    "ProtGmmflexRigidBodies",
+]

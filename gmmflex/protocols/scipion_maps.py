@@ -1,11 +1,14 @@
 """Scipion's volumes as maps of the engine."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyworkflow.utils as pwutils
 from pwem.emlib.image import ImageHandler
 
 from gmmflex.engine.io.maps import Map, read_map
+from gmmflex.protocols.step_keys import file_key, input_key
 
 MRC_SUFFIXES = (".mrc", ".map", ".ccp4")
 
@@ -29,3 +32,29 @@ def read_scipion_map(volume, temporary: str) -> Map:
         path = temporary
     density = read_map(path)
     return Map(density.data, float(volume.getSamplingRate()), density.origin_A)
+
+
+@dataclass(frozen=True)
+class MaskObject:
+    """A mask that is an object of the project."""
+
+    pointer: Any
+
+    def key(self) -> dict | None:
+        return input_key(self.pointer)
+
+    def read(self, temporary: str) -> Map:
+        return read_scipion_map(self.pointer.get(), temporary)
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask that is a file anywhere."""
+
+    path: str
+
+    def key(self) -> dict | None:
+        return file_key(self.path)
+
+    def read(self, temporary: str) -> Map:
+        return read_map(self.path)

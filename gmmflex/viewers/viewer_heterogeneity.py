@@ -8,6 +8,7 @@ from pyworkflow.protocol.params import EnumParam, IntParam, LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, Viewer
 
 from gmmflex.constants import LATENTS_ARRAY_FILE, METRICS_FILE, PROGRAM_NAME, SUMMARY_FILE
+from gmmflex.latent_database import read_latents_of_set
 from gmmflex.protocols import ProtGmmflexHeterogeneity
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.plots import (
@@ -19,7 +20,6 @@ from gmmflex.viewers.plots import (
 from gmmflex.viewers.run_files import (
     read_json_file,
     read_latents_array,
-    read_latents_of_set,
     read_table,
 )
 from gmmflex.viewers.summary_view import SummaryView

@@ -1,4 +1,4 @@
-"""The form of "heterogeneity analysis", written for people who know their molecule."""
+"""Sections that the forms of all analyses share, written for people who know their molecule."""
 
 from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import (
@@ -9,22 +9,14 @@ from pyworkflow.protocol.params import (
     IntParam,
     PathParam,
     PointerParam,
+    StringParam,
 )
 
 CONTRAST_CHOICES = ["auto", "no (white particles)", "yes (dark particles)"]
 
 
-def define_parameters(form):
-    """Add every parameter but those of the GPU."""
-    form.addSection(label="Input")
-    _define_inputs(form)
-    _define_model(form)
-    form.addSection(label="Training")
-    _define_training(form)
-    form.addParallelSection(threads=4, mpi=0)
-
-
-def _define_inputs(form):
+def define_particles(form):
+    """Particles and the mixture whose Gaussians are moved."""
     form.addParam(
         "inputParticles",
         PointerParam,
@@ -46,6 +38,10 @@ def _define_inputs(form):
         help="The Gaussians that will be moved: the output of 'build neutral GMM', made from the "
         "map of the same refinement.",
     )
+
+
+def define_original_file(form):
+    """Where optics that were lost on the way into the project still stand."""
     form.addParam(
         "originalFile",
         PathParam,
@@ -59,8 +55,35 @@ def _define_inputs(form):
     )
 
 
-def _define_model(form):
-    group = form.addGroup("What may change")
+def define_start(form):
+    """An earlier analysis that training starts from."""
+    form.addParam(
+        "startFrom",
+        PointerParam,
+        pointerClass="SetOfParticlesFlex",
+        allowsNull=True,
+        label="Start from a finished analysis (optional)",
+        help="The particles of an analysis that has finished: training starts from the networks "
+        "that it learnt. Everything else may differ: a subset of the particles, a mask, a finer "
+        "resolution, another decoder. The mixture has to be the same one.",
+    )
+
+
+def define_fitted_model(form, purpose):
+    """The atomic model; purpose: the sentence that says what it is for."""
+    form.addParam(
+        "inputModel",
+        PointerParam,
+        pointerClass="AtomStruct",
+        allowsNull=True,
+        label="Fitted atomic model (optional)",
+        help=f"A PDB or mmCIF model fitted into the consensus map. {purpose} Empty: the model "
+        "that the neutral mixture was built from.",
+    )
+
+
+def define_latent_dimension(group):
+    """Size of the latent space."""
     group.addParam(
         "latentDimension",
         IntParam,
@@ -71,6 +94,10 @@ def _define_model(form):
         "simple motion, up to 10 for many independent ones. Not the number of motions: one "
         "motion may bend through several dimensions.",
     )
+
+
+def define_varied(group):
+    """Which properties of the Gaussians may change, and where."""
     group.addParam(
         "varyPositions",
         BooleanParam,
@@ -107,7 +134,38 @@ def _define_model(form):
     )
 
 
-def _define_training(form):
+def define_smoothing(group):
+    """How far neighbours drag each other along."""
+    group.addParam(
+        "smoothing",
+        FloatParam,
+        default=0.0,
+        expertLevel=LEVEL_ADVANCED,
+        validators=[GE(0.0, "Give 0 for automatic, or a distance in Å.")],
+        label="Neighbours move alike within (Å, 0 = automatic)",
+        help="Gaussians nearer to each other than about this distance move in the same way, as "
+        "matter that hangs together does. 0: three quarters of the resolution. Larger looks for "
+        "motions of whole domains, smaller for local ones.",
+    )
+
+
+def define_symmetry(group):
+    """Symmetry that the refinement imposed."""
+    group.addParam(
+        "symmetry",
+        StringParam,
+        default="C1",
+        expertLevel=LEVEL_ADVANCED,
+        label="Symmetry group",
+        help="The symmetry of the refinement in RELION's notation: C1, C3, D2, T, O, I1 … Every "
+        "particle is then looked at once for each asymmetric unit: one unit varies, and each copy "
+        "of it gets a latent of its own. C1: the molecule is looked at as a whole, which also "
+        "finds motions that break the symmetry.",
+    )
+
+
+def define_resolution(form):
+    """How finely particles and mixture are compared."""
     group = form.addGroup("Resolution")
     group.addParam(
         "resolution",
@@ -128,6 +186,10 @@ def _define_training(form):
         help="Training starts at this coarser resolution, so that large motions are found before "
         "small ones.",
     )
+
+
+def define_learning(form):
+    """How long is learnt, in how many processes, and with which seed."""
     group = form.addGroup("Learning")
     group.addParam(
         "epochs",
@@ -160,17 +222,6 @@ def _define_training(form):
         "not depend on it.",
     )
     group.addParam(
-        "smoothing",
-        FloatParam,
-        default=0.0,
-        expertLevel=LEVEL_ADVANCED,
-        validators=[GE(0.0, "Give 0 for automatic, or a distance in Å.")],
-        label="Neighbours move alike within (Å, 0 = automatic)",
-        help="Gaussians nearer to each other than about this distance move in the same way, as "
-        "matter that hangs together does. 0: three quarters of the resolution. Larger looks for "
-        "motions of whole domains, smaller for local ones.",
-    )
-    group.addParam(
         "contrast",
         EnumParam,
         choices=CONTRAST_CHOICES,
@@ -189,4 +240,19 @@ def _define_training(form):
         label="Random seed",
         help="The same seed gives the same result on the same machine. A motion that appears with "
         "every seed deserves more trust.",
+    )
+
+
+def define_anchors(group, condition="True"):
+    """How many anchors carry the Gaussians."""
+    group.addParam(
+        "anchors",
+        StringParam,
+        default="32",
+        condition=condition,
+        label="Anchors (coarse to fine)",
+        help="How many anchors are spread over the molecule, or over the part inside the mask. "
+        "Gaussians follow the anchors around them, so fewer anchors mean smoother, larger motions. "
+        "32 suits domains of most molecules. Several numbers, such as '32, 128', make several "
+        "levels: 32 anchors carry 128, and those carry the Gaussians.",
     )

@@ -1,0 +1,18 @@
+"""Where the engine's run folder of a finished analysis lies, from the particles it gave."""
+
+import os
+
+from gmmflex.constants import SUMMARY_FILE
+
+RUN_FOLDER_ATTRIBUTE = "runFolder"
+
+
+def finished_run_folder(particles_flex) -> str | None:
+    """Run folder that made a SetOfParticlesFlex, or that its subset was taken from.
+
+    None if another program made it, or if its files are gone.
+    """
+    folder = getattr(particles_flex.getFlexInfo(), RUN_FOLDER_ATTRIBUTE, None)
+    if folder is None or not os.path.exists(os.path.join(folder.get(), SUMMARY_FILE)):
+        return None
+    return folder.get()

@@ -1,0 +1,69 @@
+"""Protocol "hierarchical analysis": a few anchors carry the many Gaussians."""
+
+from gmmflex.anchor_levels import BadLevels, parse_levels
+from gmmflex.protocols.engine_job import SEVERAL_GPUS
+from gmmflex.protocols.shared_form import (
+    define_anchors,
+    define_learning,
+    define_original_file,
+    define_particles,
+    define_resolution,
+    define_start,
+)
+from gmmflex.protocols.varying_analysis import VaryingAnalysis
+
+
+class ProtGmmflexHierarchical(VaryingAnalysis):
+    """Find motions with a small mixture of anchors that carries the large one.
+
+    A few dozen anchors are spread over the molecule (or over the part inside the mask), and each
+    Gaussian follows the anchors around it. Training begins with the anchors alone at low
+    resolution, then lets the Gaussians choose whom they follow and brings in finer detail. With
+    several levels, the first anchors carry the second ones, and so on. Large mixtures (thousands
+    of Gaussians) and noisy images profit most.
+    """
+
+    _label = "hierarchical analysis"
+
+    def _defineParams(self, form):
+        self._defineGpuParams(form, SEVERAL_GPUS)
+        form.addSection(label="Input")
+        define_particles(form)
+        define_original_file(form)
+        define_start(form)
+        define_anchors(form.addGroup("Anchors"))
+        self._defineWhatMayChange(form)
+        form.addSection(label="Training")
+        define_resolution(form)
+        define_learning(form)
+        form.addParallelSection(threads=4, mpi=0)
+
+    def _kindSettings(self):
+        return {**super()._kindSettings(), "anchors": self._anchors()}
+
+    def _kindArguments(self):
+        anchors = ",".join(map(str, self._anchors()))
+        return [*super()._kindArguments(), "--decoder", "hierarchical", "--anchors", anchors]
+
+    def _kindFaults(self):
+        return anchor_faults(self.anchors.get(), self.inputGaussians.get())
+
+    def _kindMethods(self):
+        return f"carried by {' and then '.join(map(str, self._anchors()))} anchors"
+
+    def _anchors(self):
+        return parse_levels(self.anchors.get())
+
+
+def anchor_faults(text, gaussians) -> list[str]:
+    """Whether a text names levels of anchors that a GaussianModel (or None) can have."""
+    try:
+        levels = parse_levels(text)
+    except BadLevels as fault:
+        return [str(fault)]
+    if gaussians is not None and levels[-1] >= gaussians.getNumberOfGaussians():
+        return [
+            f"{levels[-1]} anchors are no fewer than the {gaussians.getNumberOfGaussians()} "
+            "Gaussians of the mixture: give fewer anchors, or use 'heterogeneity analysis'."
+        ]
+    return []

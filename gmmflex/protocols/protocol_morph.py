@@ -1,0 +1,265 @@
+"""Protocol "morph model": the fitted model, moved into the states that an analysis found."""
+
+import os
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+from pwem.objects import AtomStruct, SetOfAtomStructs
+from pwem.protocols import EMProtocol
+from pyworkflow import BETA
+from pyworkflow.object import String
+from pyworkflow.protocol.params import (
+    GE,
+    EnumParam,
+    IntParam,
+    MultiPointerParam,
+    PointerParam,
+)
+
+from gmmflex.chimerax_script import trajectory_script
+from gmmflex.constants import (
+    DISPLACEMENTS_FILE,
+    MORPH_FILE,
+    NEUTRAL_MAP_FILE,
+    SUMMARY_FILE,
+)
+from gmmflex.engine.io.maps import read_map
+from gmmflex.engine.io.run_folder import RUN_FILE, read_json
+from gmmflex.finished_analysis import finished_run_folder
+from gmmflex.latent_database import read_latents_of_set, typical_latent
+from gmmflex.model_states import write_states
+from gmmflex.protocols.engine_job import RunsEngine
+from gmmflex.protocols.fitted_model import MODEL_FILE, write_placed
+from gmmflex.protocols.step_keys import as_text, input_key
+
+ALONG_COMPONENT, GROUPS_OF_PARTICLES = range(2)
+
+
+class MorphOutputs(Enum):
+    outputModels = SetOfAtomStructs
+    outputTrajectory = AtomStruct
+
+
+class ProtGmmflexMorph(RunsEngine, EMProtocol):
+    """Move a fitted model with the Gaussians, into states that an analysis found.
+
+    Every atom follows the Gaussians around it, so that the model comes out whole: chains,
+    ligands, sequence and B factors are kept. States are taken along a principal component of the
+    latent space, or one for each group of particles. How far each residue moves is written as a
+    table.
+    """
+
+    _label = "morph model"
+    _devStatus = BETA
+    _possibleOutputs = MorphOutputs
+
+    # --------------------------- form ---------------------------------------
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        form.addParam(
+            "inputAnalysis",
+            PointerParam,
+            pointerClass="SetOfParticlesFlex",
+            important=True,
+            label="Analysed particles",
+            help="The output of any analysis of GMMFlex that has finished.",
+        )
+        form.addParam(
+            "inputModel",
+            PointerParam,
+            pointerClass="AtomStruct",
+            important=True,
+            label="Fitted atomic model",
+            help="A PDB or mmCIF model fitted into the consensus map: the one that the mixture was "
+            "built from, or any other, with all its atoms and ligands.",
+        )
+        group = form.addGroup("States")
+        group.addParam(
+            "states",
+            EnumParam,
+            choices=["along a principal component", "of groups of particles"],
+            default=ALONG_COMPONENT,
+            display=EnumParam.DISPLAY_HLIST,
+            label="States",
+            help="*along a principal component*: a movie along one direction of the latent space.\n"
+            "*of groups of particles*: one model for each set of particles that was chosen from "
+            "the analysed ones, in the state that is most typical of it.",
+        )
+        group.addParam(
+            "component",
+            IntParam,
+            default=1,
+            condition=f"states == {ALONG_COMPONENT}",
+            validators=[GE(1, "Components are counted from 1.")],
+            label="Principal component",
+            help="1 is the direction along which the particles spread most.",
+        )
+        group.addParam(
+            "frames",
+            IntParam,
+            default=10,
+            condition=f"states == {ALONG_COMPONENT}",
+            validators=[GE(2, "A movie has at least 2 frames.")],
+            label="Number of models",
+            help="Models along the component, from one end of the particles to the other.",
+        )
+        group.addParam(
+            "groups",
+            MultiPointerParam,
+            pointerClass="SetOfParticlesFlex",
+            allowsNull=True,
+            minNumObjects=0,
+            condition=f"states == {GROUPS_OF_PARTICLES}",
+            label="Groups of particles",
+            help="Subsets of the analysed particles, for example clusters or a region that was "
+            "drawn in the latent space.",
+        )
+        form.addParallelSection(threads=1, mpi=0)
+
+    # --------------------------- steps --------------------------------------
+    def _insertAllSteps(self):
+        model = as_text(model=input_key(self.inputModel), analysis=input_key(self.inputAnalysis))
+        settings = as_text(model=model, **self._settings())
+        self._insertFunctionStep(self.convertModelStep, model, needsGPU=False)
+        self._insertFunctionStep(self.morphStep, settings, needsGPU=False)
+        self._insertFunctionStep(self.createOutputStep, settings, needsGPU=False)
+
+    def convertModelStep(self, model):
+        """The fitted model in the frame of the mixture."""
+        mixture = read_map(self._mixtureMap())
+        path = self.inputModel.get().getFileName()
+        self.info(write_placed(path, mixture, self._modelPath()))
+
+    def morphStep(self, settings):
+        self._prepareRunFolder(self.getRunFolder(), settings)
+        if self._hasGroups():
+            latents = [
+                typical_latent(read_latents_of_set(group.get().getFileName()))
+                for group in self.groups
+            ]
+            np.save(self._latentsPath(), np.array(latents, dtype=np.float32), allow_pickle=False)
+        self._runEngine(
+            "morph",
+            self._engineArguments(),
+            os.path.join(self.getRunFolder(), SUMMARY_FILE),
+        )
+
+    def createOutputStep(self, settings):
+        morph = os.path.join(self.getRunFolder(), MORPH_FILE)
+        script = Path(self._getExtraPath("trajectory.cxc"))
+        script.write_text(trajectory_script(morph, self._mixtureMap()), encoding="utf-8")
+        trajectory = AtomStruct(filename=morph)
+        trajectory._chimeraScript = String(str(script))  # what Scipion's ChimeraX viewer opens
+
+        models = SetOfAtomStructs.create(self._getPath())
+        for number, path in enumerate(write_states(morph, self._getExtraPath("states")), start=1):
+            model = AtomStruct(filename=path)
+            model.setObjLabel(f"state {number}")
+            models.append(model)
+        self._defineOutputs(
+            **{
+                MorphOutputs.outputModels.name: models,
+                MorphOutputs.outputTrajectory.name: trajectory,
+            }
+        )
+        for output in (models, trajectory):
+            self._defineSourceRelation(self.inputModel, output)
+            self._defineSourceRelation(self.inputAnalysis, output)
+
+    # --------------------------- what people read ---------------------------
+    def _validate(self):
+        analysis = self.inputAnalysis.get()
+        if analysis is None:
+            return []
+        folder = finished_run_folder(analysis)
+        if folder is None:
+            return [
+                "The particles are not the output of a finished analysis of GMMFlex, or its files "
+                "are no longer there: give particles that such an analysis made."
+            ]
+        if self._hasGroups():
+            return self._groupFaults(folder)
+        dimensions = read_json(Path(folder, SUMMARY_FILE))["latent_dim"]
+        if self.component.get() > dimensions:
+            return [
+                f"The latent space has {dimensions} dimensions, so there is no principal component "
+                f"{self.component.get()}: give a number from 1 to {dimensions}."
+            ]
+        return []
+
+    def _summary(self):
+        summary = self._summaryOf(self.getRunFolder())
+        models = getattr(self, MorphOutputs.outputModels.name, None)
+        if not summary or models is None:
+            return ["The models are not made yet."]
+        lines = [f"*{models.getSize()} models*{self._whichText()}."]
+        return lines + morph_lines(summary)
+
+    def _methods(self):
+        models = getattr(self, MorphOutputs.outputModels.name, None)
+        if models is None:
+            return []
+        return [
+            f"The fitted model was morphed into {models.getSize()} states{self._whichText()} by "
+            "carrying the motion of the Gaussians over to its atoms [Chen2023]."
+        ]
+
+    def _citations(self):
+        return ["Chen2023"]
+
+    # --------------------------- details ------------------------------------
+    def getRunFolder(self):
+        """The engine's run folder, relative to the project."""
+        return self._getExtraPath("morph")
+
+    def getDisplacementsFile(self):
+        """Table of how far each residue moves."""
+        return os.path.join(self.getRunFolder(), DISPLACEMENTS_FILE)
+
+    def _hasGroups(self):
+        return self.states.get() == GROUPS_OF_PARTICLES
+
+    def _groupFaults(self, folder):
+        groups = [pointer.get() for pointer in self.groups if pointer.get() is not None]
+        if not groups:
+            return ["Give at least one group of particles, or take states along a component."]
+        if any(finished_run_folder(group) != folder for group in groups):
+            return [
+                "A group of particles was not chosen from the analysed particles: give subsets of "
+                "the output of the same analysis."
+            ]
+        return []
+
+    def _settings(self):
+        if self._hasGroups():
+            return {"groups": [input_key(pointer) for pointer in self.groups]}
+        return {"component": self.component.get(), "frames": self.frames.get()}
+
+    def _engineArguments(self):
+        arguments = [finished_run_folder(self.inputAnalysis.get()), "--output", self.getRunFolder()]
+        arguments += ["--model", self._modelPath()]
+        if self._hasGroups():
+            return [*arguments, "--latents", self._latentsPath()]
+        return [*arguments, "--component", self.component.get(), "--frames", self.frames.get()]
+
+    def _whichText(self):
+        if self._hasGroups():
+            return ", one for each group of particles"
+        return f" along principal component {self.component.get()}"
+
+    def _mixtureMap(self):
+        """Map of the mixture that the analysis moved."""
+        run = read_json(Path(finished_run_folder(self.inputAnalysis.get()), RUN_FILE))
+        return os.path.join(run["config"]["neutral"], NEUTRAL_MAP_FILE)
+
+    def _modelPath(self):
+        return self._getExtraPath(MODEL_FILE)
+
+    def _latentsPath(self):
+        return self._getExtraPath("latents.npy")
+
+
+def morph_lines(summary: dict) -> list[str]:
+    """What the engine's summary.json says about a morph."""
+    return []

@@ -1,0 +1,91 @@
+"""Protocol "rigid-body analysis": named parts turn and shift as wholes."""
+
+from pyworkflow.protocol import LEVEL_ADVANCED
+from pyworkflow.protocol.params import GE, FloatParam
+
+from gmmflex.protocols.analysis_base import AnalysisProtocol
+from gmmflex.protocols.analysis_texts import listed
+from gmmflex.protocols.engine_job import SEVERAL_GPUS
+from gmmflex.protocols.fitted_model import UsesFittedModel
+from gmmflex.protocols.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
+from gmmflex.protocols.shared_form import (
+    define_fitted_model,
+    define_latent_dimension,
+    define_learning,
+    define_original_file,
+    define_particles,
+    define_resolution,
+    define_start,
+    define_symmetry,
+)
+from gmmflex.protocols.step_keys import input_key
+
+
+class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):
+    """Find how domains turn and shift as rigid bodies, in degrees and Å.
+
+    Each body is named and given by residues of the fitted model or by a mask. For each particle
+    it turns about its own centre and shifts as a whole; everything that belongs to no body stays
+    where it is. Angles, axes and shifts are written for each particle.
+    """
+
+    _label = "rigid-body analysis"
+
+    def _defineParams(self, form):
+        self._defineGpuParams(form, SEVERAL_GPUS)
+        form.addSection(label="Input")
+        define_particles(form)
+        define_original_file(form)
+        define_start(form)
+        form.addSection(label="Bodies")
+        define_fitted_model(form, "Its chains and residue numbers name the bodies.")
+        define_parts(
+            form,
+            "bodies",
+            "Bodies (NAME=WHERE)",
+            "One body on each line, such as\n\nlid=A:120-160\nclamp=B\nfab=mask 1\n\n"
+            f"WHERE is one of\n{HOW_TO_WRITE}",
+        )
+        form.addParam(
+            "bodyEdge",
+            FloatParam,
+            default=0.0,
+            expertLevel=LEVEL_ADVANCED,
+            validators=[GE(0.0, "Give 0 for a hard edge, or a distance in Å.")],
+            label="Soft edge (Å, 0 = hard)",
+            help="Within this distance from a body, Gaussians follow it in part, so that linkers "
+            "bend instead of breaking. 0: each Gaussian belongs to one body or to none.",
+        )
+        group = form.addGroup("What may change")
+        define_latent_dimension(group)
+        define_symmetry(group)
+        form.addSection(label="Training")
+        define_resolution(form)
+        define_learning(form)
+        form.addParallelSection(threads=4, mpi=0)
+
+    def _partsText(self):
+        return self.bodies.get()
+
+    def _kindSettings(self):
+        return {
+            "bodies": [str(part) for part in self._parts()],
+            "bodyEdge": self.bodyEdge.get(),
+            "model": input_key(self.inputModel),
+        }
+
+    def _kindArguments(self):
+        arguments = ["--decoder", "rigid", *self._modelArguments()]
+        for part in self._parts():
+            arguments += ["--body", f"{part.name}={self._placeOf(part)}"]
+        if self.bodyEdge.get():
+            arguments += ["--body-edge", self.bodyEdge.get()]
+        return arguments
+
+    def _kindFaults(self):
+        return self._partFaults(1, "one body")
+
+    def _kindMethods(self):
+        names = [part.name for part in self._parts()]
+        bodies = "a rigid body" if len(names) == 1 else "rigid bodies"
+        return f"moving {listed(names)} as {bodies}"
