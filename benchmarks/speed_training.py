@@ -18,8 +18,9 @@ from benchmarks.timing import Clock, Contestant, Times, fair_clock, in_turns
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.offsets import apply_offsets
 from gmmflex.engine.model.scoring import RingSums
-from gmmflex.engine.nets.free_decoder import Parameter
+from gmmflex.engine.nets.parameters import Parameter
 from gmmflex.engine.stages import step
+from gmmflex.engine.stages.decoders import Region
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.particle_data import Batch, ParticleData
@@ -112,7 +113,7 @@ def preparation_of(
             settings,
             data,
             Neutral(nowhere, mixture, np.zeros(3), None),
-            torch.ones(case.n_gaussians, device=device),
+            {"free": Region(torch.ones(case.n_gaussians))},
             np.random.default_rng(1),
             Storage(nowhere, memory_limit_GB=64.0),
             Room(case.batch, silent),

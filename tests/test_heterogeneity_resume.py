@@ -36,7 +36,7 @@ def _latents(folder):
 
 def _losses(folder):
     lines = (folder / "metrics.csv").read_text().splitlines()
-    return [line.split(",")[:4] for line in lines]
+    return [line.split(",")[:5] for line in lines]
 
 
 def test_same_seed_same_latents(moving, uninterrupted, tmp_path):
@@ -77,7 +77,7 @@ def test_time_goes_on_too(moving, tmp_path):
         heterogeneity.run_heterogeneity(settings(moving, folder, epochs=EPOCHS), log=stop)
     run(moving, folder, epochs=EPOCHS)
     seconds = [
-        float(line.split(",")[4]) for line in (folder / "metrics.csv").read_text().splitlines()[1:]
+        float(line.split(",")[5]) for line in (folder / "metrics.csv").read_text().splitlines()[1:]
     ]
     assert seconds == sorted(seconds) and seconds[0] == 0
 

@@ -141,6 +141,7 @@ def test_training_ends_with_the_same_weights_when_memory_runs_out(
             TrainingSettings(epochs=2, batch_size=BATCH),
             model.optimiser(1e-3, first_round=True),
             None,
+            (),
             lambda *_: None,
             lambda _: None,
             room,

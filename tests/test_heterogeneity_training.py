@@ -26,6 +26,7 @@ def _gain(inputs, seen):
         TrainingSettings(epochs=8, batch_size=16, learning_rate=3e-3),
         model.optimiser(3e-3, first_round=True),
         None,
+        (),
         lambda *_: None,
         lambda _: None,
         Room(16, print),

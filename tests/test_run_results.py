@@ -92,7 +92,7 @@ def _without_metadata(folder):
 
 def _tensor_missing(folder):
     tensors = load_file(folder / "weights.safetensors")
-    tensors.pop("decoder.layers.0.weight")
+    tensors.pop("decoder.parts.free.layers.0.weight")
     save_file(tensors, folder / "weights.safetensors", {"gmmflex": _about(folder)})
 
 
@@ -148,8 +148,9 @@ def test_damaged_results_are_refused(damage, trained, tmp_path):
 
 def test_metadata_tells_the_architecture(trained):
     about = json.loads(_about(trained[0]))
-    assert about["decoder"] == "free" and about["latent_dim"] == 2
-    assert about["vary"] == ["positions", "amplitudes", "widths"]
+    [decoder] = about["decoders"]
+    assert decoder["kind"] == "free" and about["latent_dim"] == 2
+    assert decoder["vary"] == ["positions", "amplitudes", "widths"]
     assert about["gaussians"] == N_GAUSSIANS
 
 

@@ -11,6 +11,7 @@ from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.projection import project
 from gmmflex.engine.model.scoring import coefficients_in_use
+from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
 from gmmflex.engine.stages.particle_data import ParticleData
@@ -49,7 +50,7 @@ def small_model(neutral: GaussianMixture, n_inputs: int = 1, latent_dim: int = 1
     """Encoder and free decoder of positions, fresh from torch's generator."""
     smoothing = smoothing_matrix(neutral.positions_A, 1e-3)
     decoder = FreeDecoder(latent_dim, smoothing, torch.ones(N_GAUSSIANS), ("positions",))
-    return Model(Encoder(n_inputs, latent_dim), decoder, neutral)
+    return Model(Encoder(n_inputs, latent_dim), CombinedDecoder({"free": decoder}), neutral)
 
 
 def even_weights(data: ParticleData) -> torch.Tensor:

@@ -24,7 +24,34 @@ def heterogeneity(
     output: Annotated[
         Path | None, typer.Option(help="Run folder to make; an unfinished run in it goes on.")
     ] = None,
-    decoder: Annotated[str | None, typer.Option(help="free.  [default: free]")] = None,
+    decoder: Annotated[
+        str | None, typer.Option(help="free, hierarchical or rigid.  [default: free]")
+    ] = None,
+    anchors: Annotated[
+        str | None,
+        typer.Option(help="Anchors of the hierarchical decoder, for each level.  [default: 32]"),
+    ] = None,
+    body: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=mask file, or NAME=A:130-420 of the fitted model; repeatable."),
+    ] = None,
+    body_edge: Annotated[
+        float | None, typer.Option(help="Soft edge of the bodies in Å.  [default: 0]")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Fitted model that residues refer to.  [default: the mixture's]"),
+    ] = None,
+    bonds: Annotated[
+        Path | None,
+        typer.Option(help="Fitted model whose backbone is kept; 'model': the one of --model."),
+    ] = None,
+    symmetry: Annotated[
+        str | None, typer.Option(help="Point group on RELION's axes.  [default: C1]")
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Run folder of a finished analysis to start from.")
+    ] = None,
     latent_dim: Annotated[
         int | None, typer.Option(help="Dimensions of the latent space.  [default: 4]")
     ] = None,
@@ -86,6 +113,13 @@ def heterogeneity(
         "neutral": neutral,
         "output": output,
         "decoder": decoder,
+        "anchors": anchors,
+        "bodies": None if body is None else tuple(body),
+        "body_edge_A": body_edge,
+        "model": model,
+        "bonds": bonds,
+        "symmetry": symmetry,
+        "start_from": start_from,
         "latent_dim": latent_dim,
         "resolution_A": resolution,
         "first_resolution_A": first_resolution,

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from gmmflex.engine.model.neighbour_average import NeighbourAverage
 from gmmflex.engine.model.offsets import Offsets
-
-Parameter = Literal["positions", "amplitudes", "widths"]
-_COLUMNS: dict[str, int] = {"positions": 3, "amplitudes": 1, "widths": 1}
-# One unit of the network's output in Å, and as a relative change of amplitude or width: about
-# the size of what is looked for, so that one learning rate suits all three.
-_SCALE: dict[str, float] = {"positions": 5.0, "amplitudes": 1.0, "widths": 0.2}
+from gmmflex.engine.nets.parameters import Parameter, n_columns, offsets_from
+from gmmflex.engine.nets.perceptron import perceptron
 
 
 class FreeDecoder(nn.Module):
-    """Two hidden layers, ReLU, then one offset per Gaussian and parameter that may vary.
+    """A network with one offset per Gaussian and parameter that may vary, then neighbour averages.
 
     smoothing: sparse (N, N) neighbour averages (`smoothing_matrix`), fixed.
     varies: (N,) 1 where a Gaussian may change, 0 where it is held.
@@ -39,18 +33,7 @@ class FreeDecoder(nn.Module):
         super().__init__()
         self.parameters_varied = parameters
         self.n_gaussians = len(varies)
-        columns = sum(_COLUMNS[name] for name in parameters)
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, columns * self.n_gaussians),
-        )
-        last = self.layers[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.normal_(last.weight, 0.0, 1e-3)
-        nn.init.zeros_(last.bias)
+        self.layers = perceptron(latent_dim, hidden, n_columns(parameters) * self.n_gaussians)
         # Both follow from the neutral mixture and the mask, so they are not stored as weights.
         # Rows of Gaussians that are held are zero: their average is no change.
         average = NeighbourAverage.from_coordinates(varies[:, None] * smoothing)
@@ -66,16 +49,6 @@ class FreeDecoder(nn.Module):
         # the whole batch, without a copy in another order before it.
         raw = torch.addmm(last.bias[:, None], last.weight, hidden.T)
         average = NeighbourAverage(self.averages, self.averages_transposed)
-        offsets = average.of(raw.reshape(self.n_gaussians, -1))
-        offsets = offsets.reshape(self.n_gaussians, -1, batch).permute(2, 0, 1)
-        parts: dict[str, Tensor] = {}
-        start = 0
-        for name in self.parameters_varied:
-            width = _COLUMNS[name]
-            parts[name] = offsets[..., start : start + width] * _SCALE[name]
-            start += width
-        return Offsets(
-            parts.get("positions"),
-            parts["amplitudes"].squeeze(-1) if "amplitudes" in parts else None,
-            parts["widths"].squeeze(-1) if "widths" in parts else None,
-        )
+        output = average.of(raw.reshape(self.n_gaussians, -1))
+        output = output.reshape(self.n_gaussians, -1, batch).permute(2, 0, 1)
+        return offsets_from(output, self.parameters_varied)

@@ -38,6 +38,7 @@ def save_checkpoint(
             {
                 "round": number,
                 "history": [asdict(epoch) for epoch in progress.history],
+                "earlier": [asdict(epoch) for epoch in progress.earlier],
                 "best": progress.best,
                 "learning_rate": progress.learning_rate,
                 "drops": progress.drops,
@@ -61,6 +62,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             state["best"],
             state["learning_rate"],
             state["drops"],
+            tuple(Epoch(**line) for line in state["earlier"]),
         )
         return Checkpoint(
             state["round"], progress, state["weights"], state["optimiser"], state["random_state"]

@@ -10,9 +10,10 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.io.run_folder import RunState, begin_run, run_state
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.stages.decoders import regions_of, varied_anywhere
 from gmmflex.engine.stages.heterogeneity_results import write_results
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.neutral_input import read_neutral, varying_gaussians
+from gmmflex.engine.stages.neutral_input import read_neutral
 from gmmflex.engine.stages.particle_data import read_particle_data
 from gmmflex.engine.stages.preparation import coefficients_of, prepare, resolution_of
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
@@ -60,7 +61,7 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
                 f"motion: give at least {_FEWEST}, better thousands"
             )
         neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
-        varies = varying_gaussians(neutral, settings.mask).to(device)
+        regions = regions_of(settings, neutral)
         where = coefficients_of(settings, particles, neutral, device)
         # The first images are read before anything is written: most faults show there.
         particles.read_images(np.arange(min(len(particles), 16)))
@@ -88,14 +89,14 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
     several = f", {world.size} processes" if world.size > 1 else ""
     log(
         f"{len(particles)} particles of {particles.box_px} px, {particles.pixel_size_A:.3f} A; "
-        f"{neutral.mixture.n_gaussians} Gaussians, {int(varies.sum())} may vary; "
+        f"{neutral.mixture.n_gaussians} Gaussians, {int(varied_anywhere(regions).sum())} may vary; "
         f"resolution {resolution_of(where):.1f} A; {device}, {threads} threads{several}"
     )
     storage = Storage(settings.output / "checkpoint", settings.memory_limit_GB, world)
     try:
         data = read_particle_data(particles, where, storage, log)
         room = room_for(neutral.mixture.n_gaussians, where, settings.batch_size, say, world)
-        prepared = prepare(settings, data, neutral, varies, random, storage, room, log)
+        prepared = prepare(settings, data, neutral, regions, random, storage, room, log)
     except UserError:
         if state is RunState.NEW and world.is_leader:
             shutil.rmtree(settings.output)

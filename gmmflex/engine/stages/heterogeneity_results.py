@@ -16,8 +16,9 @@ from gmmflex.engine.stages.evaluation import encode, neutral_loss
 from gmmflex.engine.stages.heterogeneity_output import write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral
-from gmmflex.engine.stages.preparation import Prepared, resolution_of, smoothing_width_A
+from gmmflex.engine.stages.preparation import Prepared, resolution_of
 from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.rounds import all_epochs
 from gmmflex.engine.stages.training import Progress, write_metrics
 
 
@@ -44,7 +45,7 @@ def write_results(
     if not prepared.world.is_leader:
         return
     _write_weights(settings, prepared, neutral)
-    write_metrics(settings.output / "metrics.csv", progress.history)
+    write_metrics(settings.output / "metrics.csv", all_epochs(progress))
     write_latents(settings.output, particles, latents, progress.history, score_neutral)
     summary = _summary(settings, prepared, progress, latents, score_neutral)
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
@@ -57,9 +58,8 @@ def write_results(
 def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral: Neutral) -> None:
     model = prepared.model
     architecture = {
-        "decoder": settings.decoder,
+        "decoders": [item.model_dump(mode="json") for item in prepared.descriptions],
         "latent_dim": settings.latent_dim,
-        "vary": list(settings.vary),
         "gaussians": model.neutral.n_gaussians,
         "encoder_inputs": prepared.inputs.shape[-1],
     }
@@ -69,10 +69,7 @@ def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral:
         "neutral.amplitudes": model.neutral.amplitudes.cpu(),
         "neutral.sigmas_A": model.neutral.sigmas_A.cpu(),
         "neutral.centre_A": torch.as_tensor(neutral.centre_A, dtype=torch.float64),
-        "decoder.smoothing_A": torch.tensor(
-            smoothing_width_A(settings, prepared.data.where), dtype=torch.float64
-        ),
-        "decoder.varies": prepared.varies.cpu(),
+        **{f"region.{name}": part.values.cpu() for name, part in prepared.regions.items()},
     }
     with replacing(settings.output / "weights.safetensors") as temporary:
         save_file(
@@ -96,9 +93,10 @@ def _summary(
         "gaussians": prepared.model.neutral.n_gaussians,
         "gaussians_varying": int(prepared.varies.sum()),
         "latent_dim": settings.latent_dim,
-        "vary": list(settings.vary),
+        "vary": list(settings.varied),
+        "decoders": [item.model_dump(mode="json") for item in prepared.descriptions],
         "resolution_A": resolution_of(where),
-        "epochs": len(progress.history) - 1,
+        "epochs": sum(line.epoch > 0 for line in all_epochs(progress)),
         "test_score_neutral": score_neutral,
         "test_score": -progress.best_test_loss,
         "contrast": "white" if prepared.data.contrast_sign > 0 else "dark",

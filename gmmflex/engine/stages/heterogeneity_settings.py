@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gmmflex.engine.nets.free_decoder import Parameter
+from gmmflex.engine.nets.build import DecoderKind
+from gmmflex.engine.stages.decoder_settings import (
+    Anchors,
+    DecoderSettings,
+    RoundSettings,
+    Vary,
+    in_order,
+)
+
+# These describe a single decoder; a list of decoders has its own.
+_OF_ONE_DECODER = {"decoder", "vary", "smoothing_A", "anchors", "bodies", "body_edge_A"}
 
 
 class HeterogeneitySettings(BaseModel):
@@ -18,12 +28,23 @@ class HeterogeneitySettings(BaseModel):
     particles: Path
     neutral: Path = Field(description="Run folder of `gmmflex neutral`, or a mixture (mmCIF).")
     output: Path
-    decoder: Literal["free"] = "free"
+    decoder: DecoderKind = "free"
+    anchors: Anchors = (32,)
+    bodies: tuple[str, ...] = Field((), description="NAME=mask file or NAME=residues.")
+    body_edge_A: float = Field(0.0, ge=0.0, le=50.0)
+    model: Path | None = Field(
+        None, description="Fitted model that residues refer to; default: the neutral mixture's."
+    )
+    bonds: Path | None = Field(None, description="Fitted model whose backbone is kept.")
+    decoders: tuple[DecoderSettings, ...] = ()
+    rounds: tuple[RoundSettings, ...] = ()
+    symmetry: str = "C1"
+    start_from: Path | None = Field(None, description="Finished run to start from.")
     latent_dim: int = Field(4, ge=1, le=64)
     resolution_A: float | None = Field(None, gt=1.0, le=100.0)
     first_resolution_A: float | None = Field(None, gt=1.0, le=200.0)
     coarsest_A: float = Field(60.0, gt=10.0, description="Rings coarser than this are not used.")
-    vary: tuple[Parameter, ...] = ("positions",)
+    vary: Vary = ("positions",)
     mask: Path | None = Field(None, description="Only Gaussians inside this map may vary.")
     smoothing_A: float | None = Field(
         None, ge=0.0, description="Neighbours within about this move alike; 0.75 × resolution."
@@ -49,11 +70,47 @@ class HeterogeneitySettings(BaseModel):
     device: str = "auto"
     threads: int = Field(0, ge=0)
 
-    @field_validator("vary")
-    @classmethod
-    def _at_least_one(cls, vary: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
-        if not vary:
-            raise ValueError("at least one of positions, amplitudes, widths must vary")
-        # One order, whichever the user wrote: weights on disk depend on it.
-        order = ("positions", "amplitudes", "widths")
-        return tuple(name for name in order if name in vary)
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> HeterogeneitySettings:
+        if self.decoders:
+            names = [decoder.name for decoder in self.decoders]
+            if len(set(names)) < len(names):
+                raise ValueError(f"two decoders have the same name among {', '.join(names)}")
+            if self.model_fields_set & _OF_ONE_DECODER:
+                given = ", ".join(sorted(self.model_fields_set & _OF_ONE_DECODER))
+                raise ValueError(f"decoders are listed, so {given} must be given in their list")
+        for wanted in {name for part in self.rounds for name in part.decoders}:
+            if wanted not in {decoder.name for decoder in self.decoder_list}:
+                raise ValueError(f"rounds name a decoder {wanted!r} that is not listed")
+        if self.rounds and self.first_resolution_A is not None:
+            raise ValueError("rounds are listed, so first_resolution_A must be one of them")
+        return self
+
+    @property
+    def decoder_list(self) -> tuple[DecoderSettings, ...]:
+        """All decoders: those of the list, or the one that the single options describe."""
+        return self.decoders or (
+            DecoderSettings(
+                name=self.decoder,
+                kind=self.decoder,
+                vary=self.vary,
+                smoothing_A=self.smoothing_A,
+                anchors=self.anchors,
+                bodies=self.bodies,
+                body_edge_A=self.body_edge_A,
+            ),
+        )
+
+    @property
+    def round_list(self) -> tuple[RoundSettings, ...]:
+        """All rounds; without a list one for each resolution, coarse to fine."""
+        if self.rounds:
+            return self.rounds
+        coarse = () if self.first_resolution_A is None else (self.first_resolution_A,)
+        return tuple(RoundSettings(resolution_A=value) for value in (*coarse, None))
+
+    @property
+    def varied(self) -> Vary:
+        """What any of the decoders varies."""
+        names = {name for decoder in self.decoder_list for name in decoder.vary}
+        return in_order(tuple(names))

@@ -11,11 +11,16 @@ from torch import Tensor
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
-from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.nets.build import DecoderDescription
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.nets.free_decoder import FreeDecoder
 from gmmflex.engine.stages.contrast import contrast_of_particles
+from gmmflex.engine.stages.decoders import (
+    Region,
+    build_decoders,
+    describe_decoders,
+    varied_anywhere,
+)
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.particle_data import ParticleData
@@ -33,9 +38,14 @@ _SAMPLE = 5000
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that training needs. inputs: (n, 2, D); weights, frc: (n_rings,); varies: (N,)."""
+    """All that training needs. inputs: (n, 2, D); weights, frc: (n_rings,); varies: (N,).
+
+    descriptions, regions: of each decoder, as they are stored with the weights.
+    """
 
     model: Model
+    descriptions: tuple[DecoderDescription, ...]
+    regions: dict[str, Region]
     data: ParticleData
     inputs: RowStore
     weights: Tensor
@@ -74,18 +84,11 @@ def resolution_of(where: Coefficients) -> float:
     return where.grid.resolution_of_ring(where.last_ring)
 
 
-def smoothing_width_A(settings: HeterogeneitySettings, where: Coefficients) -> float:
-    """Within about how many Å neighbours move alike: as set, or 0.75 × resolution."""
-    if settings.smoothing_A is not None:
-        return settings.smoothing_A
-    return 0.75 * resolution_of(where)
-
-
 def prepare(
     settings: HeterogeneitySettings,
     data: ParticleData,
     neutral: Neutral,
-    varies: Tensor,
+    regions: dict[str, Region],
     random: np.random.Generator,
     storage: Storage,
     room: Room,
@@ -93,10 +96,11 @@ def prepare(
 ) -> Prepared:
     """Contrast, ring weights and encoder inputs of the particles; networks before training.
 
-    varies: (N,) which Gaussians may change. The processes of `storage.world` share the work and
+    regions: what each decoder may change. The processes of `storage.world` share the work and
     end with the same result. Raises UserError if particles and mixture do not belong together.
     """
-    mixture, world = neutral.mixture.to(varies.device), storage.world
+    device, world = torch.device(data.where.grid.device), storage.world
+    mixture, varies = neutral.mixture.to(device), varied_anywhere(regions).to(device)
     order = torch.from_numpy(random.permutation(len(data)))
     n_test = max(1, round(settings.test_fraction * len(data)))
     sample = order[:_SAMPLE]
@@ -109,7 +113,7 @@ def prepare(
         mixture,
         data,
         weights,
-        settings.vary,
+        settings.varied,
         varies,
         settings.encoder_sites,
         room,
@@ -117,12 +121,10 @@ def prepare(
         log,
         storage,
     )
-    smoothing = smoothing_matrix(
-        mixture.positions_A, max(smoothing_width_A(settings, data.where), 1e-3)
-    )
-    encoder = Encoder(inputs.shape[-1], settings.latent_dim)
-    decoder = FreeDecoder(settings.latent_dim, smoothing, varies, settings.vary)
-    model = Model(encoder.to(varies.device), decoder.to(varies.device), mixture)
+    descriptions = describe_decoders(settings, regions, resolution_of(data.where))
+    encoder = Encoder(inputs.shape[-1], settings.latent_dim).to(device)
+    decoder = build_decoders(descriptions, regions, settings.latent_dim, mixture)
+    model = Model(encoder, decoder, mixture)
     training = TrainingSettings(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
@@ -132,6 +134,8 @@ def prepare(
     test_rows, train_rows = order[:n_test], order[n_test:]
     return Prepared(
         model,
+        descriptions,
+        regions,
         data,
         inputs,
         weights,

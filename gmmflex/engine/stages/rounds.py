@@ -1,23 +1,28 @@
-"""Training from coarse to fine, going on where a checkpoint says."""
+"""Training round by round, coarse to fine, decoder after decoder, going on where it stopped."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from gmmflex.engine.model.scoring import Coefficients
+from gmmflex.engine.nets.combined_decoder import CombinedDecoder
+from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
 from gmmflex.engine.stages.checkpoint import load_checkpoint, restore, save_checkpoint
+from gmmflex.engine.stages.decoder_settings import RoundSettings
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.network_start import start_encoder
 from gmmflex.engine.stages.preparation import Prepared
 from gmmflex.engine.stages.progress import Log
-from gmmflex.engine.stages.training import Progress, train, write_metrics
+from gmmflex.engine.stages.training import Epoch, Progress, train, write_metrics
 
 
 def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Log) -> Progress:
-    """One round per resolution, coarse to fine; each goes on from the weights of the last."""
+    """One round after the other; each goes on from the weights of the last."""
     model, folder, world = prepared.model, settings.output / "checkpoint", prepared.world
-    rounds = [settings.first_resolution_A] if settings.first_resolution_A is not None else []
+    rounds = settings.round_list
     with world.together():
         checkpoint = load_checkpoint(folder)
     if checkpoint is None:
@@ -32,25 +37,28 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
             world,
         )
     progress: Progress | None = None
-    for number, resolution in enumerate([*rounds, None]):
+    for number, this in enumerate(rounds):
         if checkpoint is not None and number < checkpoint.round:
             continue
+        if len(rounds) > 1:
+            log(f"round {number + 1} of {len(rounds)}: {_described(this)}")
+        set_up_round(model.decoder, rounds, number)
         optimiser = model.optimiser(settings.learning_rate, first_round=number == 0)
         start = None
+        earlier = () if progress is None else (*progress.earlier, *progress.history)
         if checkpoint is not None and number == checkpoint.round:
             with world.together():
                 restore(checkpoint, folder, model, optimiser)
-            start = checkpoint.progress
+            start, earlier = checkpoint.progress, checkpoint.progress.earlier
             log(f"going on after epoch {len(start.history) - 1}")
         weights = prepared.weights
-        if resolution is not None:
-            weights = _up_to(resolution, weights, prepared.data.where)
-            log(f"round 1: up to {resolution:g} A")
+        if this.resolution_A is not None:
+            weights = _up_to(this.resolution_A, weights, prepared.data.where)
 
         def save(state: Progress, of: torch.optim.Optimizer, number: int = number) -> None:
             if world.is_leader:
                 save_checkpoint(folder, number, state, model, of)
-                write_metrics(settings.output / "metrics.csv", state.history)
+                write_metrics(settings.output / "metrics.csv", (*state.earlier, *state.history))
 
         progress = train(
             model,
@@ -59,9 +67,14 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
             weights,
             prepared.train_rows,
             prepared.test_rows,
-            prepared.training,
+            replace(
+                prepared.training,
+                round=number + 1,
+                epochs=this.epochs or prepared.training.epochs,
+            ),
             optimiser,
             start,
+            earlier,
             save,
             log,
             prepared.room,
@@ -69,6 +82,29 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
         )
     assert progress is not None
     return progress
+
+
+def all_epochs(progress: Progress) -> tuple[Epoch, ...]:
+    """The lines of all rounds."""
+    return (*progress.earlier, *progress.history)
+
+
+def set_up_round(decoder: CombinedDecoder, rounds: tuple[RoundSettings, ...], number: int) -> None:
+    """Which decoders take part in round `number`, counted from 0, and which of them learn."""
+    everything = tuple(decoder.parts)
+    learning = set(rounds[number].decoders or everything)
+    before = {name for part in rounds[:number] for name in (part.decoders or everything)}
+    decoder.activate(before | learning)
+    for name, part in decoder.parts.items():
+        part.requires_grad_(name in learning)
+        if isinstance(part, HierarchicalDecoder):
+            # Anchors first, then with which of them each Gaussian goes (Chen et al. 2023).
+            part.learn_weights(name in learning & before)
+
+
+def _described(this: RoundSettings) -> str:
+    resolution = "all rings" if this.resolution_A is None else f"up to {this.resolution_A:g} A"
+    return resolution + (f", {', '.join(this.decoders)} learning" if this.decoders else "")
 
 
 def _up_to(resolution_A: float, weights: Tensor, where: Coefficients) -> Tensor:

@@ -15,19 +15,21 @@ from torch import Tensor
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import SUMMARY_FILE
 from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
+from gmmflex.engine.nets.build import DecoderDescription
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.nets.free_decoder import FreeDecoder
+from gmmflex.engine.stages.decoders import Region, build_decoders
 from gmmflex.engine.stages.trained_model import Model
 
 
 @dataclass(frozen=True)
 class RunResults:
     """model: trained networks and neutral mixture (centred); centre_A: (3,) box centre in the
-    frame of the files; latents: (n, d) in input order."""
+    frame of the files; latents: (n, d) in input order; descriptions, regions: of its decoders."""
 
     model: Model
+    descriptions: tuple[DecoderDescription, ...]
+    regions: dict[str, Region]
     centre_A: NDArray[np.float64]
     latents: NDArray[np.float32]
 
@@ -62,11 +64,13 @@ def read_run(folder: Path) -> RunResults:
             *(state.pop(f"neutral.{part}") for part in ("positions_A", "amplitudes", "sigmas_A"))
         )
         centre: Tensor = state.pop("neutral.centre_A")
-        width = float(state.pop("decoder.smoothing_A"))
-        varies = state.pop("decoder.varies")
+        descriptions = tuple(DecoderDescription(**item) for item in about["decoders"])
+        regions = {
+            item.name: Region(state.pop(f"region.{item.name}"), item.bodies)
+            for item in descriptions
+        }
         encoder = Encoder(about["encoder_inputs"], about["latent_dim"])
-        smoothing = smoothing_matrix(neutral.positions_A, max(width, 1e-3))
-        decoder = FreeDecoder(about["latent_dim"], smoothing, varies, tuple(about["vary"]))
+        decoder = build_decoders(descriptions, regions, about["latent_dim"], neutral)
         model = Model(encoder, decoder, neutral)
         model.load(state)
         latents = np.load(latents_path, allow_pickle=False)
@@ -75,4 +79,4 @@ def read_run(folder: Path) -> RunResults:
             f"{weights_path} or {latents_path.name} was not written by this version of gmmflex: "
             "run the analysis again"
         ) from fault
-    return RunResults(model, centre.numpy(), latents)
+    return RunResults(model, descriptions, regions, centre.numpy(), latents)

@@ -12,7 +12,7 @@ from gmmflex.engine.model.neighbourhood import sites
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
 from gmmflex.engine.model.scoring import N_FOLDS, RingSums, likelihood_ring_weights, ring_sums
 from gmmflex.engine.model.splat import project_in_use
-from gmmflex.engine.nets.free_decoder import Parameter
+from gmmflex.engine.nets.parameters import Parameter
 from gmmflex.engine.stages.particle_data import Batch, HostBatch, ParticleData
 from gmmflex.engine.stages.progress import Log, Stopwatch
 from gmmflex.engine.stages.room import Room

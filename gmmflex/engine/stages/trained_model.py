@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
 
 _ENCODER_SHARE = 0.3
@@ -19,7 +20,7 @@ class Model:
     """Encoder, decoder, and the neutral mixture whose offsets the decoder gives."""
 
     encoder: Encoder
-    decoder: nn.Module
+    decoder: CombinedDecoder
     neutral: GaussianMixture
 
     @property
@@ -31,8 +32,9 @@ class Model:
         return self.encoder.linear.out_features
 
     def parameters(self) -> list[nn.Parameter]:
-        """All weights, the encoder's first."""
-        return [*self.encoder.parameters(), *self.decoder.parameters()]
+        """All weights that are learnt at present, the encoder's first."""
+        both = (*self.encoder.parameters(), *self.decoder.parameters())
+        return [weights for weights in both if weights.requires_grad]
 
     def optimiser(self, learning_rate: float, first_round: bool) -> torch.optim.Adam:
         """Adam; in a first round the decoder learns alone for two epochs.
@@ -48,7 +50,11 @@ class Model:
                     "share": _ENCODER_SHARE,
                     "from_epoch": encoder_from,
                 },
-                {"params": list(self.decoder.parameters()), "share": 1.0, "from_epoch": 1},
+                {
+                    "params": [p for p in self.decoder.parameters() if p.requires_grad],
+                    "share": 1.0,
+                    "from_epoch": 1,
+                },
             ],
             lr=learning_rate,
             # One pass over the weights: three times as fast, also on the CPU.

@@ -26,12 +26,13 @@ from gmmflex.engine.stages.world import ALONE, World
 class TrainingSettings:
     """Numbers of the loop; docs/decisions tells where they come from.
 
-    epochs: at most so many; learning_rate falls by `rate_drop` whenever the held-out score has
-    not improved, and training ends when it has fallen `n_drops` times.
+    epochs: at most so many in this round; learning_rate falls by `rate_drop` whenever the
+    held-out score has not improved, and the round ends when it has fallen `n_drops` times.
     """
 
     epochs: int
     batch_size: int
+    round: int = 1
     learning_rate: float = 1e-3
     latent_noise: float = 0.1
     rate_drop: float = 0.3
@@ -41,8 +42,12 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of metrics.csv. Losses are minus the weighted FRC on the fold not encoded."""
+    """One line of metrics.csv. Losses are minus the weighted FRC on the fold not encoded.
 
+    They compare within a round only: each round weighs the rings of its own resolution.
+    """
+
+    round: int
     epoch: int
     train_loss: float
     test_loss: float
@@ -52,12 +57,16 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands between epochs; all that a resumed run needs beside the weights."""
+    """Where a round stands between epochs; all that a resumed run needs beside the weights.
+
+    history: of this round; earlier: of the rounds before it.
+    """
 
     history: tuple[Epoch, ...]
     best: dict[str, Tensor]
     learning_rate: float
     drops: int
+    earlier: tuple[Epoch, ...] = ()
 
     @property
     def best_test_loss(self) -> float:
@@ -77,6 +86,7 @@ def train(
     settings: TrainingSettings,
     optimiser: torch.optim.Optimizer,
     start: Progress | None,
+    earlier: tuple[Epoch, ...],
     save: Save,
     log: Log,
     room: Room,
@@ -87,13 +97,14 @@ def train(
     inputs: (n, 2, D) encoder gradients of each fold; weights: (n_rings,). In every step each
     particle is encoded from one fold, chosen at random, and scored on the other, so that there
     is nothing to win by reproducing noise, and the held-out score says when to stop.
+    earlier: lines of the rounds before this one, kept with the progress.
     All processes take the same steps, each with its share of every batch: how many there are, and
     how many particles there is room for at a time, changes no more than the order of sums.
     """
     if start is None:
         first = held_out_loss(model, data, inputs, weights, test_rows, room, world)
-        first_line = Epoch(0, first, first, settings.learning_rate, 0.0)
-        start = Progress((first_line,), model.state(), settings.learning_rate, 0)
+        first_line = Epoch(settings.round, 0, first, first, settings.learning_rate, 0.0)
+        start = Progress((first_line,), model.state(), settings.learning_rate, 0, earlier)
     progress = start
     step = (len(start.history) - 1) * math.ceil(len(train_rows) / settings.batch_size)
     watch = Stopwatch(start.history[-1].seconds)
@@ -118,7 +129,9 @@ def train(
 
         train_loss = float(world.sum(total)) / len(train_rows)
         test_loss = held_out_loss(model, data, inputs, weights, test_rows, room, world)
-        line = Epoch(epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s)
+        line = Epoch(
+            settings.round, epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s
+        )
         progress = _judge(progress, line, model, settings)
         save(progress, optimiser)
         log(
@@ -139,13 +152,16 @@ def _judge(progress: Progress, line: Epoch, model: Model, settings: TrainingSett
     if line.test_loss < progress.best_test_loss:
         progress = replace(progress, best=model.state())
     model.load(progress.best)
-    return Progress(
-        history, progress.best, progress.learning_rate * settings.rate_drop, progress.drops + 1
+    return replace(
+        progress,
+        history=history,
+        learning_rate=progress.learning_rate * settings.rate_drop,
+        drops=progress.drops + 1,
     )
 
 
 def write_metrics(path: Path, history: tuple[Epoch, ...]) -> None:
-    """metrics.csv, one line per epoch; epoch 0 is the neutral mixture."""
+    """metrics.csv, one line per epoch; epoch 0 of the first round is the neutral mixture."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(asdict(history[0])))
         writer.writeheader()

@@ -1,0 +1,127 @@
+"""The decoders of a run: what each may change, and how they are made, stored and made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gmmflex.engine.io.atomic_model import AtomicModel
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.models import read_model
+from gmmflex.engine.io.run_folder import RUN_FILE, read_json
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.nets.build import DecoderDescription, build_decoder
+from gmmflex.engine.nets.combined_decoder import CombinedDecoder
+from gmmflex.engine.stages.bodies import gaussians_at, memberships
+from gmmflex.engine.stages.decoder_settings import DecoderSettings
+from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.neutral_input import Neutral, varying_gaussians
+
+
+@dataclass(frozen=True)
+class Region:
+    """What a decoder may change. values: (N,), or (n_bodies, N) for the bodies named."""
+
+    values: Tensor
+    bodies: tuple[str, ...] = ()
+
+    @property
+    def varies(self) -> Tensor:
+        """(N,) above 0 where a Gaussian may change."""
+        return self.values if self.values.dim() == 1 else self.values.amax(0)
+
+
+def regions_of(settings: HeterogeneitySettings, neutral: Neutral) -> dict[str, Region]:
+    """The region of each decoder of a run, by name.
+
+    Raises UserError for a mask, residues or a body that hold nothing.
+    """
+    decoders = settings.decoder_list
+    needs_model = any(decoder.region or decoder.bodies for decoder in decoders)
+    model = fitted_model(settings.model, neutral) if needs_model else None
+    return {decoder.name: _region(decoder, settings.mask, neutral, model) for decoder in decoders}
+
+
+def _region(
+    decoder: DecoderSettings, mask: Path | None, neutral: Neutral, model: AtomicModel | None
+) -> Region:
+    if decoder.kind == "rigid":
+        names, values = memberships(decoder.bodies, neutral, model, decoder.body_edge_A)
+        return Region(values, tuple(names))
+    if decoder.region is not None:
+        inside = gaussians_at(decoder.region, f"region of {decoder.name}", neutral, model)
+        return Region(torch.as_tensor(inside, dtype=torch.float32))
+    return Region(varying_gaussians(neutral, decoder.mask or mask))
+
+
+def fitted_model(given: Path | None, neutral: Neutral) -> AtomicModel | None:
+    """The model given, or the one that the neutral mixture was built from; None without one.
+
+    Raises UserError if the neutral mixture's model is no longer there.
+    """
+    if given is not None:
+        return read_model(given)
+    path = model_of_neutral(neutral)
+    return None if path is None else read_model(path)
+
+
+def model_of_neutral(neutral: Neutral) -> Path | None:
+    """Path of the model that a neutral run was built from."""
+    run_file = neutral.path.parent / RUN_FILE
+    if neutral.path.name != "neutral.cif" or not run_file.exists():
+        return None
+    stored = read_json(run_file).get("config", {}).get("model")
+    if stored is None:
+        return None
+    path = Path(stored)
+    if not path.exists():
+        raise UserError(
+            f"the model {path} that {neutral.path.parent} was built from is no longer there: give "
+            "the fitted model with --model"
+        )
+    return path
+
+
+def describe_decoders(
+    settings: HeterogeneitySettings, regions: dict[str, Region], resolution_A: float
+) -> tuple[DecoderDescription, ...]:
+    """What is stored of each decoder; smoothing not set is 0.75 × resolution."""
+    return tuple(
+        DecoderDescription(
+            name=decoder.name,
+            kind=decoder.kind,
+            vary=decoder.vary,
+            smoothing_A=0.75 * resolution_A if decoder.smoothing_A is None else decoder.smoothing_A,
+            anchors=decoder.anchors if decoder.kind == "hierarchical" else (),
+            bodies=regions[decoder.name].bodies,
+            seed=settings.seed,
+        )
+        for decoder in settings.decoder_list
+    )
+
+
+def build_decoders(
+    descriptions: tuple[DecoderDescription, ...],
+    regions: dict[str, Region],
+    latent_dim: int,
+    neutral: GaussianMixture,
+) -> CombinedDecoder:
+    """All decoders of a run with fresh weights, on the mixture's device."""
+    device = neutral.positions_A.device
+    return CombinedDecoder(
+        {
+            description.name: build_decoder(
+                description, regions[description.name].values.to(device), latent_dim, neutral
+            )
+            for description in descriptions
+        }
+    ).to(device)
+
+
+def varied_anywhere(regions: dict[str, Region]) -> Tensor:
+    """(N,) 1 for Gaussians that any decoder may change."""
+    together = torch.stack([region.varies for region in regions.values()])
+    return (together.amax(0) > 0).to(torch.float32)
