@@ -55,12 +55,21 @@ def turn(hinge_A: Floats, axis: Floats, angle_deg: float) -> Placement:
 
 def superposition(coordinates_A: Floats, onto_A: Floats) -> Placement:
     """The rigid motion of (n, 3) that brings them nearest to (n, 3), least squares (Kabsch)."""
-    centre_A, onto_centre_A = coordinates_A.mean(axis=0), onto_A.mean(axis=0)
-    covariance = (onto_A - onto_centre_A).T @ (coordinates_A - centre_A)
+    rotations, shifts_A = superpositions(coordinates_A[None], onto_A[None])
+    return Placement(rotations[0], shifts_A[0])
+
+
+def superpositions(coordinates_A: Floats, onto_A: Floats) -> tuple[Floats, Floats]:
+    """Rotations (b, 3, 3) and shifts (b, 3) that bring (b, n, 3) nearest to (b, n, 3)."""
+    centre_A, onto_centre_A = coordinates_A.mean(axis=1), onto_A.mean(axis=1)
+    covariance = np.swapaxes(onto_A - onto_centre_A[:, None], 1, 2) @ (
+        coordinates_A - centre_A[:, None]
+    )
     u, _, vt = np.linalg.svd(covariance)
-    handed = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ handed @ vt
-    return Placement(rotation, onto_centre_A - rotation @ centre_A)
+    # No mirror images.
+    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    rotations = u @ vt
+    return rotations, onto_centre_A - (rotations @ centre_A[..., None])[..., 0]
 
 
 def part_of_the_way(placement: Placement, fraction: float) -> Placement:

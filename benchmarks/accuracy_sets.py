@@ -74,7 +74,7 @@ _ADK = AccuracySet(
     box_px=64,
     pixel_size_A=2.0,
     resolution_A=8.0,
-    bodies={"NMP": "30-67", "LID": "118-160"},
+    bodies={"NMP": "4AKE:30-67", "LID": "4AKE:118-160"},
 )
 _AMPA = AccuracySet(
     title="AMPA receptor, NTD layer tilts",

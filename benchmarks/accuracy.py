@@ -1,0 +1,70 @@
+"""How right the motion is: RMSD of the moved model to each particle's true model, and more.
+
+    python -m benchmarks.accuracy [--sets adk …] [--decoders free …] [--seeds 1 2 3]
+        [--work FOLDER] [--again] [--write]
+
+Simulates each set, runs `gmmflex neutral` and `gmmflex heterogeneity` as a user would, each in a
+process of its own, and prints the table: median of the seeds and, in brackets, the worst. Figures
+of finished runs are kept in FOLDER and not made again, so that the table can be made in pieces.
+Structures that no package ships come from the folder that GMMFLEX_TEST_DATA names; a set without
+its source is named as not run. --write puts the table of all figures in FOLDER into
+docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.accuracy_runs import DECODERS, Figures, figures_of, possible
+from benchmarks.accuracy_sets import SETS, data_folder, simulated
+from benchmarks.accuracy_table import accuracy_table, write_section
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    """Run what is asked for and not there yet; print the table; write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--decoders", nargs="+", choices=list(DECODERS), default=list(DECODERS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--work", type=Path, default=Path("build/benchmarks/accuracy"))
+    parser.add_argument("--again", action="store_true", help="although figures are there")
+    parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
+    options = parser.parse_args()
+    data = data_folder()
+    found: dict[tuple[str, str], list[Figures]] = {}
+    not_run: dict[str, str] = {}
+    for seed in options.seeds:
+        for name in options.sets:
+            reason = SETS[name].missing(data)
+            if reason is not None:
+                not_run[name] = reason
+                continue
+            folder = options.work / f"{name}_{seed}"
+            simulated(SETS[name], data, folder, seed)
+            for decoder in options.decoders:
+                if not possible(SETS[name], decoder):
+                    continue
+                try:
+                    figures = figures_of(SETS[name], decoder, folder, seed, options.again)
+                except RuntimeError as fault:
+                    not_run[f"{name}, {decoder}, seed {seed}"] = str(fault)
+                    print(f"{name}, {decoder}, seed {seed}: {fault}", flush=True)
+                    continue
+                found.setdefault((name, decoder), []).append(figures)
+                print(f"{name}, {decoder}, seed {seed}: {_in_short(figures)}", flush=True)
+    table = accuracy_table(found, not_run)
+    print(f"\n{table}")
+    if options.write:
+        write_section(DOCUMENT, table)
+
+
+def _in_short(figures: Figures) -> str:
+    shown = {key: value for key, value in vars(figures).items() if value is not None}
+    return "  ".join(f"{key} {value:.3f}" for key, value in shown.items())
+
+
+if __name__ == "__main__":
+    main()

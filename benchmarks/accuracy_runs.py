@@ -1,0 +1,162 @@
+"""One run of the accuracy table: the commands, each in a process of its own, and their figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy_model import moved_models
+from benchmarks.accuracy_scores import Floats, motion_scores, state_correlation, state_r2
+from benchmarks.accuracy_sets import AccuracySet, parameters_of_states
+from gmmflex.engine.io.models import read_model, select_atoms
+from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.model.backbone import backbone_of
+
+# Options of `gmmflex heterogeneity` for each kind of analysis; bodies and symmetry are the set's.
+DECODERS: dict[str, tuple[str, ...]] = {
+    "free": ("--decoder", "free"),
+    "hierarchical": ("--decoder", "hierarchical"),
+    "rigid": ("--decoder", "rigid"),
+    "bonds": ("--decoder", "hierarchical", "--bonds", "model"),
+}
+_MEASURED = """
+import atexit, json, resource, sys, time
+from pathlib import Path
+destination, options = Path(sys.argv[1]), sys.argv[2:]
+def report():
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.process_time() + children.ru_utime + children.ru_stime
+    # Not the peak of getrusage, which counts what the parent held when it started this process.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak_MB = int(status["VmHWM"].split()[0]) / 1024
+    destination.write_text(json.dumps({"seconds": seconds, "peak_MB": peak_MB}))
+atexit.register(report)
+sys.argv = ["gmmflex", *options]
+from gmmflex.engine.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of all threads and peak resident memory of one process."""
+
+    seconds: float
+    peak_MB: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One row of the table for one seed; None where a figure means nothing for the set."""
+
+    correlation: float | None
+    knn_r2: float | None
+    median_rmsd_A: float
+    high_rmsd_A: float
+    unmoved_rmsd_A: float
+    gain: float | None
+    bond_deviation_A: float
+    body_angle_deg: float | None
+    body_shift_A: float | None
+    neutral_s: float
+    analysis_s: float
+    peak_MB: float
+
+
+def possible(chosen: AccuracySet, decoder: str) -> bool:
+    """Whether a set can be analysed in this way: rigid bodies have to be named."""
+    return decoder != "rigid" or bool(chosen.bodies)
+
+
+def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again: bool) -> Figures:
+    """Figures of one run in `folder`, which holds `simulated`; kept there in DECODER.json.
+
+    again: run it although its figures are there.
+    """
+    kept = folder / f"{decoder}.json"
+    if kept.exists() and not again:
+        return Figures(**json.loads(kept.read_text(encoding="utf-8")))
+    simulated, neutral, run = folder / "simulated", folder / "neutral", folder / decoder
+    neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{decoder}_cost.json"
+    resolution = f"{chosen.resolution_A:g}"
+    if not (_finished(neutral) and neutral_cost.exists()):
+        arguments = ["neutral", "--map", simulated / "consensus.mrc"]
+        arguments += ["--model", simulated / "model.cif", "--resolution", resolution]
+        _run([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
+    if again or not (_finished(run) and run_cost.exists()):
+        arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
+        arguments += ["--output", run, "--resolution", resolution, *DECODERS[decoder]]
+        if decoder == "rigid":
+            arguments += [f"--body={name}={residues}" for name, residues in chosen.bodies.items()]
+        if chosen.symmetry != "C1":
+            arguments += ["--symmetry", chosen.symmetry]
+        _run(arguments, run_cost, folder / f"{decoder}.log", seed)
+    costs = [Cost(**json.loads(path.read_text())) for path in (neutral_cost, run_cost)]
+    figures = Figures(
+        **_accuracy(chosen, folder, run),
+        neutral_s=costs[0].seconds,
+        analysis_s=costs[1].seconds,
+        peak_MB=costs[1].peak_MB,
+    )
+    with replacing(kept) as temporary:
+        temporary.write_text(json.dumps(asdict(figures), indent=1), encoding="utf-8")
+    return figures
+
+
+def _finished(run: Path) -> bool:
+    return (run / "summary.json").exists()
+
+
+def _accuracy(chosen: AccuracySet, folder: Path, run: Path) -> dict[str, float | None]:
+    model = read_model(folder / "simulated" / "model.cif")
+    model = model.subset(model.alpha_carbons())
+    with np.load(folder / "simulated" / "truth.npz", allow_pickle=False) as truth:
+        state, states_A = truth["state"], truth["state_coordinates_A"]
+    latents = np.load(run / "latents.npy", allow_pickle=False)
+    parameters = parameters_of_states(folder, len(states_A))[state]
+    bodies = {name: select_atoms(model, residues) for name, residues in chosen.bodies.items()}
+    scores = motion_scores(
+        _beside_truth(moved_models(run, model), states_A, state),
+        model.coordinates_A,
+        bodies,
+        backbone_of(model),
+    )
+    return {
+        "correlation": state_correlation(latents, parameters, chosen.course),
+        "knn_r2": state_r2(latents, parameters, chosen.course),
+        **asdict(scores),
+    }
+
+
+def _beside_truth(
+    blocks: Iterator[Floats], states_A: Floats, state: np.ndarray
+) -> Iterator[tuple[Floats, Floats]]:
+    done = 0
+    for moved_A in blocks:
+        yield moved_A, states_A[state[done : done + len(moved_A)]]
+        done += len(moved_A)
+
+
+def _run(arguments: list[str | Path], cost: Path, log: Path, seed: int) -> None:
+    """One `gmmflex` command in a process of its own, with as many threads as OMP_NUM_THREADS.
+
+    Raises RuntimeError with the last lines that it printed if it fails.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    common = ["--seed", str(seed), "--threads", threads, "--overwrite"]
+    command = [sys.executable, "-c", _MEASURED, str(cost), *map(str, arguments), *common]
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    with log.open("w", encoding="utf-8") as stream:
+        done = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, env=environment, check=False
+        )
+    if done.returncode != 0:
+        last = " / ".join(log.read_text(encoding="utf-8").splitlines()[-3:])
+        raise RuntimeError(f"gmmflex {arguments[0]} failed: {last}")
