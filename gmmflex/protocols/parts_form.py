@@ -45,13 +45,11 @@ def define_parts(form, name, label, help):
 class ReadsParts:
     """Mixed into protocols with lines of parts and the list of masks."""
 
-    _partsHaveKind = False
-
-    def _partsText(self) -> str:
-        raise NotImplementedError
+    partsParameter: str  # name of the parameter with the lines
+    partsHaveKind = False  # whether lines name a kind of decoder
 
     def _parts(self):
-        return parse_parts(self._partsText(), self._partsHaveKind)
+        return parse_parts(self.getAttributeValue(self.partsParameter), self.partsHaveKind)
 
     def _masks(self):
         """The masks that the lines name, in the list or as files of their own."""

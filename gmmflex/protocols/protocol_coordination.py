@@ -39,7 +39,8 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
     """
 
     _label = "multi-decoder coordination"
-    _partsHaveKind = True
+    partsParameter = "regions"
+    partsHaveKind = True
 
     def _defineParams(self, form):
         self._defineGpuParams(form, SEVERAL_GPUS)
@@ -87,9 +88,6 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
         define_resolution(form)
         define_learning(form)
         form.addParallelSection(threads=4, mpi=0)
-
-    def _partsText(self):
-        return self.regions.get()
 
     def _kindSettings(self):
         return {

@@ -30,6 +30,7 @@ class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):
     """
 
     _label = "rigid-body analysis"
+    partsParameter = "bodies"
 
     def _defineParams(self, form):
         self._defineGpuParams(form, SEVERAL_GPUS)
@@ -63,9 +64,6 @@ class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):
         define_resolution(form)
         define_learning(form)
         form.addParallelSection(threads=4, mpi=0)
-
-    def _partsText(self):
-        return self.bodies.get()
 
     def _kindSettings(self):
         return {
