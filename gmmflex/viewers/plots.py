@@ -128,25 +128,57 @@ def draw_training(figure, metrics: dict[str, np.ndarray]) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     else:
         top = bottom = figure.add_subplot()
-    epochs = metrics["epoch"]
+    epochs, starts = _running_epochs(metrics)
     marker = "o" if len(epochs) <= 40 else None
     for name, label, colour in (
         ("train_loss", "trained on", BLUE),
         ("test_loss", "held out", ORANGE),
     ):
         if name in metrics:
-            top.plot(epochs, -metrics[name], color=colour, marker=marker, ms=4, label=label)
+            for rows in np.split(np.arange(len(epochs)), starts[1:]):
+                values = -metrics[name][rows]
+                top.plot(epochs[rows], values, color=colour, marker=marker, ms=4, label=label)
+                label = None  # one entry in the legend for all rounds
     top.set_ylabel("Agreement with the images\n(weighted FRC, higher is better)")
     top.set_title("Training", fontsize=11)
     top.legend(title="Particles", frameon=False)
     _quiet(top)
     if has_rate:
-        bottom.plot(epochs, metrics["learning_rate"], color=GREY, marker=marker, ms=3)
+        rates = metrics["learning_rate"]
+        bottom.step(epochs, rates, where="post", color=GREY, marker=marker, ms=3)
         bottom.set_yscale("log")
         bottom.set_ylabel("Learning rate")
         _quiet(bottom)
+    if len(starts) > 1:
+        for number, start in enumerate(starts, start=1):
+            top.axvline(epochs[start], color=GREY, lw=0.8, ls=":")
+            top.annotate(
+                f"round {number}",
+                (epochs[start], 0.01),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, 2),
+                textcoords="offset points",
+                color=GREY,
+                fontsize=9,
+            )
     bottom.set_xlabel("Epoch")
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _running_epochs(metrics):
+    """Epochs counted through all rounds, and the rows at which rounds begin.
+
+    Each round of a run counts its own epochs from 0; agreement does not compare between rounds,
+    which may look at other resolutions.
+    """
+    epochs = metrics["epoch"]
+    rounds = metrics.get("round", np.ones(len(epochs)))
+    starts = np.flatnonzero(np.diff(rounds, prepend=np.nan) != 0)
+    running, before = epochs.copy(), 0.0
+    for rows in np.split(np.arange(len(epochs)), starts[1:]):
+        running[rows] = epochs[rows] + before
+        before = running[rows[-1]]
+    return running, starts
 
 
 def draw_fsc(figure, table: dict[str, np.ndarray], resolution_A: float | None) -> None:
