@@ -45,11 +45,9 @@ _TASKS = {
         "from pathlib import Path\n"
         "from gmmflex.engine.io.particles import read_particles\n"
         "from gmmflex.engine.stages.heterogeneity_output import write_latents\n"
-        "from gmmflex.engine.stages.training import Epoch\n"
         "particles = read_particles(path)\n"
         "latents = np.random.default_rng(1).normal(size=(len(particles), 4)).astype('f4')\n"
-        "history = tuple(Epoch(i, -0.1, -0.1, 1e-3, 1.0) for i in range(3))\n"
-        "def task(): write_latents(Path(path).parent, particles, latents, history, 0.1)"
+        "def task(): write_latents(Path(path).parent, particles, latents, np.eye(3)[None])"
     ),
 }
 _MEASURE = """

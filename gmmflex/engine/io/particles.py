@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,12 +111,17 @@ def locate_images(records: ParticleRecords, image_root: str | Path | None = None
 
 
 def write_particles_star(
-    path: str | Path, particles: Particles, extra: Mapping[str, NDArray[np.generic]]
+    path: str | Path,
+    particles: Particles,
+    extra: Mapping[str, NDArray[np.generic]],
+    *,
+    replacing: str | None = None,
 ) -> None:
     """Write the particles with further columns, row by row in the order of `particles`.
 
     From a star file every table and column is kept as it was read, and `extra` (label without
-    underscore -> (n,) values) follows; a column of that name is replaced. From a .cs file a
+    underscore -> (n,) values) follows; a column of that name is replaced, and those whose names
+    begin with `replacing` are left out: what an earlier analysis wrote. From a .cs file a
     RELION 3.1 star is made, with cryoSPARC's uid as `ucsfUid` (the label that pyem uses).
 
     Raises:
@@ -132,7 +138,9 @@ def write_particles_star(
         tables = _source_tables(particles)
     main = next(i for i, table in enumerate(tables) if "rlnImageName" in table.columns)
     held = tables[main].columns
-    columns = held.tokens if isinstance(held, TextColumns) else held
+    columns: Mapping[str, NDArray[Any]] = held.tokens if isinstance(held, TextColumns) else held
+    if replacing is not None:
+        columns = {name: v for name, v in columns.items() if not name.startswith(replacing)}
     new = {label: np.asarray(values) for label, values in extra.items()}
     tables[main] = StarTable(tables[main].name, {**columns, **new})
     write_star(path, tables)

@@ -34,19 +34,28 @@ class Region:
         return self.values if self.values.dim() == 1 else self.values.amax(0)
 
 
-def regions_of(settings: HeterogeneitySettings, neutral: Neutral) -> dict[str, Region]:
+def regions_of(
+    settings: HeterogeneitySettings, neutral: Neutral, unit: Tensor | None = None
+) -> dict[str, Region]:
     """The region of each decoder of a run, by name.
 
+    unit: (N,) what a decoder without a region of its own may change; everything if not given.
     Raises UserError for a mask, residues or a body that hold nothing.
     """
     decoders = settings.decoder_list
     needs_model = any(decoder.region or decoder.bodies for decoder in decoders)
     model = fitted_model(settings.model, neutral) if needs_model else None
-    return {decoder.name: _region(decoder, settings.mask, neutral, model) for decoder in decoders}
+    return {
+        decoder.name: _region(decoder, settings.mask, neutral, model, unit) for decoder in decoders
+    }
 
 
 def _region(
-    decoder: DecoderSettings, mask: Path | None, neutral: Neutral, model: AtomicModel | None
+    decoder: DecoderSettings,
+    mask: Path | None,
+    neutral: Neutral,
+    model: AtomicModel | None,
+    unit: Tensor | None,
 ) -> Region:
     if decoder.kind == "rigid":
         names, values = memberships(decoder.bodies, neutral, model, decoder.body_edge_A)
@@ -54,7 +63,10 @@ def _region(
     if decoder.region is not None:
         inside = gaussians_at(decoder.region, f"region of {decoder.name}", neutral, model)
         return Region(torch.as_tensor(inside, dtype=torch.float32))
-    return Region(varying_gaussians(neutral, decoder.mask or mask))
+    own_mask = decoder.mask or mask
+    if own_mask is None and unit is not None:
+        return Region(unit)
+    return Region(varying_gaussians(neutral, own_mask))
 
 
 def fitted_model(given: Path | None, neutral: Neutral) -> AtomicModel | None:

@@ -20,6 +20,7 @@ from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.room import room_for
 from gmmflex.engine.stages.rounds import train_in_rounds
 from gmmflex.engine.stages.row_store import Storage
+from gmmflex.engine.stages.symmetry_expansion import expansion_of
 from gmmflex.engine.stages.world import World, joined
 
 # With fewer there is no held-out set to speak of.
@@ -61,7 +62,8 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
                 f"motion: give at least {_FEWEST}, better thousands"
             )
         neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
-        regions = regions_of(settings, neutral)
+        expansion = expansion_of(settings, particles, neutral)
+        regions = regions_of(settings, neutral, expansion.unit)
         where = coefficients_of(settings, particles, neutral, device)
         # The first images are read before anything is written: most faults show there.
         particles.read_images(np.arange(min(len(particles), 16)))
@@ -92,9 +94,14 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
         f"{neutral.mixture.n_gaussians} Gaussians, {int(varied_anywhere(regions).sum())} may vary; "
         f"resolution {resolution_of(where):.1f} A; {device}, {threads} threads{several}"
     )
+    if expansion.n_copies > 1:
+        log(
+            f"{expansion.n_copies} copies of each particle by {settings.symmetry}; {expansion.told}"
+        )
     storage = Storage(settings.output / "checkpoint", settings.memory_limit_GB, world)
     try:
         data = read_particle_data(particles, where, storage, log)
+        data = data.in_symmetric_poses(expansion.operators)
         room = room_for(neutral.mixture.n_gaussians, where, settings.batch_size, say, world)
         prepared = prepare(settings, data, neutral, regions, random, storage, room, log)
     except UserError:

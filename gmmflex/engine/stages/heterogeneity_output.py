@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from gmmflex.engine.io.particles import Particles, write_particles_star
 from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.stages.symmetry_copies import columns_of_copies, columns_of_joined
 from gmmflex.engine.stages.training import Epoch
 
 LATENT_LABEL = "gmmflexLatent"
@@ -23,19 +24,36 @@ def write_latents(
     output: Path,
     particles: Particles,
     latents: NDArray[np.float32],
-    history: tuple[Epoch, ...],
-    score_neutral: float,
+    operators: NDArray[np.float64],
 ) -> None:
-    """latents.star (input columns + gmmflexLatent1…d), latents.npy, density.npy, two pictures."""
-    columns = {f"{LATENT_LABEL}{i + 1}": latents[:, i] for i in range(latents.shape[1])}
-    write_particles_star(output / "latents.star", particles, columns)
+    """latents.star (input columns + gmmflexLatent1…d), latents.npy, density.npy, latents.png.
+
+    operators: (S, 3, 3). With S > 1 latents are those of the copies, (n·S, d), and latents.star
+    holds a row for each, with its pose and gmmflexSymmetryCopy; latents_by_particle.star has one
+    row for each particle with the latents of all copies, gmmflexLatent1Copy1….
+    """
+    n, n_copies = len(particles), len(operators)
+    columns: dict[str, NDArray[np.generic]] = {}
+    rows = particles
+    if n_copies > 1:
+        by_particle = latents.reshape(n, n_copies, -1)
+        write_particles_star(
+            output / "latents_by_particle.star",
+            particles,
+            columns_of_joined(by_particle, LATENT_LABEL),
+            replacing=LATENT_LABEL,
+        )
+        rows = particles.subset(np.repeat(np.arange(n), n_copies))
+        columns = columns_of_copies(particles.rotations, operators)
+    columns.update((f"{LATENT_LABEL}{i + 1}", latents[:, i]) for i in range(latents.shape[1]))
+    write_particles_star(output / "latents.star", rows, columns, replacing=LATENT_LABEL)
     projected = principal_components(latents)
     density = point_density(projected)
     for name, values in (("latents.npy", latents), ("density.npy", density)):
         with replacing(output / name) as temporary:
             np.save(temporary, values)
-    _draw_latents(output / "latents.png", projected, density)
-    _draw_training(output / "training.png", history, score_neutral)
+    what = "particles" if n_copies == 1 else f"copies of {n:,} particles"
+    _draw_latents(output / "latents.png", projected, density, what)
 
 
 def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -65,7 +83,9 @@ def point_density(projected: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values / values.max(), dtype=np.float32)
 
 
-def _draw_latents(path: Path, projected: NDArray[np.float32], density: NDArray[np.float32]) -> None:
+def _draw_latents(
+    path: Path, projected: NDArray[np.float32], density: NDArray[np.float32], what: str
+) -> None:
     figure = Figure(figsize=(7.4, 6.2), layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.add_subplot()
@@ -89,13 +109,14 @@ def _draw_latents(path: Path, projected: NDArray[np.float32], density: NDArray[n
         figure.colorbar(points, ax=panel, label="relative density of particles", shrink=0.8)
         panel.set_ylabel("second principal component of the latents")
     panel.set_xlabel("first principal component of the latents")
-    panel.set_title(f"Latent space of {n:,} particles")
+    panel.set_title(f"Latent space of {n:,} {what}")
     panel.spines[["top", "right"]].set_visible(False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
 
-def _draw_training(path: Path, history: tuple[Epoch, ...], score_neutral: float) -> None:
+def draw_training(path: Path, history: tuple[Epoch, ...], score_neutral: float) -> None:
+    """The scores of all epochs beside that of the neutral mixture."""
     figure = Figure(figsize=(7.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.add_subplot()

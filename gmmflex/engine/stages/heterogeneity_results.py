@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import finish_run, replacing
 from gmmflex.engine.stages.evaluation import encode, neutral_loss
-from gmmflex.engine.stages.heterogeneity_output import write_latents
+from gmmflex.engine.stages.heterogeneity_output import draw_training, write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.preparation import Prepared, resolution_of
@@ -46,7 +46,9 @@ def write_results(
         return
     _write_weights(settings, prepared, neutral)
     write_metrics(settings.output / "metrics.csv", all_epochs(progress))
-    write_latents(settings.output, particles, latents, progress.history, score_neutral)
+    operators = prepared.data.operators.numpy().astype(np.float64)
+    write_latents(settings.output, particles, latents, operators)
+    draw_training(settings.output / "training.png", progress.history, score_neutral)
     summary = _summary(settings, prepared, progress, latents, score_neutral)
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(
@@ -89,7 +91,9 @@ def _summary(
     where = prepared.data.where
     rings = range(where.first_ring, where.last_ring + 1)
     return {
-        "particles": len(latents),
+        "particles": prepared.data.n_particles,
+        "symmetry": settings.symmetry,
+        "copies": prepared.data.n_copies,
         "gaussians": prepared.model.neutral.n_gaussians,
         "gaussians_varying": int(prepared.varies.sum()),
         "latent_dim": settings.latent_dim,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
@@ -78,7 +80,12 @@ class HostBatch:
 
 @dataclass(frozen=True)
 class ParticleData:
-    """All n particles. images: (n, K, 2) rows; the rest are tensors on the CPU."""
+    """All n particles, each in S symmetric poses.
+
+    images: (n, K, 2) rows; rotations A (n, 3, 3), origins_A and ctf of the particles and
+    operators g (S, 3, 3) are tensors on the CPU. Row S·i + c is copy c of particle i, with pose
+    A g: nothing but its number is kept of it. Without symmetry S is 1 and rows are particles.
+    """
 
     images: RowStore
     rotations: Tensor
@@ -86,9 +93,23 @@ class ParticleData:
     ctf: CtfBatch
     where: Coefficients
     contrast_sign: float
+    operators: Tensor = field(default_factory=lambda: torch.eye(3)[None])
 
     def __len__(self) -> int:
+        return self.n_particles * self.n_copies
+
+    @property
+    def n_particles(self) -> int:
         return len(self.images)
+
+    @property
+    def n_copies(self) -> int:
+        return len(self.operators)
+
+    def rows_of(self, particles: Tensor) -> Tensor:
+        """(m·S,) the rows of all copies of the particles (m,), those of one side by side."""
+        copies = torch.arange(self.n_copies)
+        return (particles[:, None] * self.n_copies + copies).flatten()
 
     def load(self, rows: Tensor) -> HostBatch:
         """The particles at `rows` (B,) as they are kept; a thread of its own may do this."""
@@ -97,12 +118,16 @@ class ParticleData:
         def ready(values: Tensor) -> Tensor:
             return values.pin_memory() if pinned else values
 
-        optics = [getattr(self.ctf, item.name)[rows] for item in fields(self.ctf)]
+        particles = rows // self.n_copies
+        rotations = self.rotations[particles]
+        if self.n_copies > 1:
+            rotations = rotations @ self.operators[rows % self.n_copies]
+        optics = [getattr(self.ctf, item.name)[particles] for item in fields(self.ctf)]
         return HostBatch(
-            ready(self.rotations[rows]),
-            ready(self.origins_A[rows]),
+            ready(rotations),
+            ready(self.origins_A[particles]),
             ready(torch.stack(optics)),
-            self.images.gather(rows, pinned),
+            self.images.gather(particles, pinned),
             self.where,
             self.contrast_sign,
         )
@@ -122,6 +147,10 @@ class ParticleData:
     def with_contrast(self, sign: float) -> ParticleData:
         """The same particles, taken as white (1) or dark (−1)."""
         return replace(self, contrast_sign=sign)
+
+    def in_symmetric_poses(self, operators: NDArray[np.float64]) -> ParticleData:
+        """The same particles with a copy for each operator (S, 3, 3), the identity first."""
+        return replace(self, operators=torch.as_tensor(operators, dtype=torch.float32))
 
 
 def read_particle_data(

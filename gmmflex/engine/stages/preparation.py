@@ -28,6 +28,7 @@ from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.room import Room
 from gmmflex.engine.stages.row_store import RowStore, Storage
 from gmmflex.engine.stages.scores import encoder_gradients, mean_frc, ring_weights
+from gmmflex.engine.stages.symmetry_expansion import warn_of_misfit, warn_of_shared_parts
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.training import TrainingSettings
 from gmmflex.engine.stages.world import World
@@ -101,14 +102,18 @@ def prepare(
     """
     device, world = torch.device(data.where.grid.device), storage.world
     mixture, varies = neutral.mixture.to(device), varied_anywhere(regions).to(device)
-    order = torch.from_numpy(random.permutation(len(data)))
-    n_test = max(1, round(settings.test_fraction * len(data)))
-    sample = order[:_SAMPLE]
+    order = torch.from_numpy(random.permutation(data.n_particles))
+    n_test = max(1, round(settings.test_fraction * data.n_particles))
+    # One copy of each: the others show the same noise.
+    sample = order[:_SAMPLE] * data.n_copies
     frc = mean_frc(mixture, data, sample, room, world)
     with world.together():
         sign = contrast_of_particles(settings, frc, data, len(sample), log)
     data, frc = data.with_contrast(sign), frc * sign
     weights = ring_weights(frc, data)
+    if data.n_copies > 1:
+        warn_of_shared_parts(varies, mixture, data.operators, log)
+        warn_of_misfit(settings.symmetry, mixture, data, weights, order, room, log, world)
     inputs = encoder_gradients(
         mixture,
         data,
@@ -131,7 +136,8 @@ def prepare(
         learning_rate=settings.learning_rate,
         latent_noise=settings.latent_noise,
     )
-    test_rows, train_rows = order[:n_test], order[n_test:]
+    # All copies of a particle are held out, or none.
+    test_rows, train_rows = data.rows_of(order[:n_test]), data.rows_of(order[n_test:])
     return Prepared(
         model,
         descriptions,
