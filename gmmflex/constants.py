@@ -24,7 +24,12 @@ DISPLACEMENTS_FILE = "displacements.csv"
 
 # Labels of the star files
 LATENT_LABEL = "gmmflexLatent"
+SYMMETRY_COPY_LABEL = "gmmflexSymmetryCopy"
 IMAGE_ID_LABEL = "rlnImageId"
 IMAGE_NAME_LABEL = "rlnImageName"
 OPTICS_GROUP_ATTRIBUTE = "_rlnOpticsGroup"
 HALF_SET_ATTRIBUTE = "_rlnRandomSubset"
+
+# Attributes of the symmetric copies of a particle
+PARTICLE_ID_ATTRIBUTE = "_gmmflexParticleId"
+SYMMETRY_COPY_ATTRIBUTE = "_gmmflexSymmetryCopy"

@@ -1,11 +1,27 @@
-"""Latents of the engine onto Scipion's flexible particles, joined by id."""
+"""Latents of the engine onto Scipion's flexible particles, joined by id.
 
+Where the engine worked on symmetric copies of each particle, the output has an item for each copy:
+its pose brings the copy of the asymmetric unit to the place of the unit that varied. Its id is new,
+and no particle's of the input, so that nobody takes one for the other; the particle's id and the
+number of the copy (from 1) are attributes.
+"""
+
+import re
 from dataclasses import dataclass
 
 import numpy as np
-from pwem.objects import ParticleFlex
+from pwem.objects import ParticleFlex, Transform
+from pyworkflow.object import Integer
 
-from gmmflex.constants import IMAGE_ID_LABEL, LATENT_LABEL, PROGRAM_NAME
+from gmmflex.constants import (
+    IMAGE_ID_LABEL,
+    LATENT_LABEL,
+    PARTICLE_ID_ATTRIBUTE,
+    PROGRAM_NAME,
+    SYMMETRY_COPY_ATTRIBUTE,
+    SYMMETRY_COPY_LABEL,
+)
+from gmmflex.convert import ANGLE_LABELS, ORIGIN_LABELS, matrices_from_poses
 from gmmflex.engine.io.star import StarTable
 from gmmflex.principal_axes import principal_components
 
@@ -13,16 +29,36 @@ REDUCED_DIMENSIONS = 3
 
 
 @dataclass(frozen=True)
+class Copies:
+    """Of each row: numbers (n,), which symmetric copy from 1 on; matrices: (n, 4, 4) its pose."""
+
+    numbers: np.ndarray
+    matrices: np.ndarray
+
+
+@dataclass(frozen=True)
 class Latents:
-    """ids: (n,) Scipion's ids; values: (n, d) latents; reduced: (n, 3) principal components."""
+    """ids: (n,) Scipion's ids; values: (n, d) latents; reduced: (n, 3) principal components.
+
+    copies: None if each id has one row.
+    """
 
     ids: np.ndarray
     values: np.ndarray
     reduced: np.ndarray
+    copies: Copies | None = None
 
     @property
     def dimensions(self) -> int:
         return int(self.values.shape[1])
+
+    def rows_of_ids(self) -> dict[int, list[int]]:
+        """The rows of each id, in the order of the copies."""
+        order = np.arange(len(self.ids)) if self.copies is None else np.argsort(self.copies.numbers)
+        rows: dict[int, list[int]] = {}
+        for row in order.tolist():
+            rows.setdefault(int(self.ids[row]), []).append(row)
+        return rows
 
 
 class BadLatents(Exception):
@@ -34,17 +70,20 @@ def latents_by_id(tables: dict[str, StarTable], source: str) -> Latents:
     columns = tables["particles"].columns
     if IMAGE_ID_LABEL not in columns:
         raise BadLatents(f"{source} lacks the column _{IMAGE_ID_LABEL}: run the training again.")
-    labels = [label for label in columns if label.startswith(LATENT_LABEL)]
+    labels = [label for label in columns if re.fullmatch(LATENT_LABEL + "[0-9]+", label)]
     if not labels:
         raise BadLatents(f"{source} lacks the columns _{LATENT_LABEL}1...: run the training again.")
     labels.sort(key=lambda label: int(label[len(LATENT_LABEL) :]))
-    ids = columns[IMAGE_ID_LABEL].astype(np.float64).astype(np.int64)
-    values = np.stack([columns[label].astype(np.float64) for label in labels], axis=1)
-    return Latents(ids, values, principal_components(values, REDUCED_DIMENSIONS))
+    ids = _integers(columns[IMAGE_ID_LABEL])
+    values = _numbers(columns, labels)
+    reduced = principal_components(values, REDUCED_DIMENSIONS)
+    return Latents(ids, values, reduced, _copies(tables))
 
 
 def fill_flex_set(output, particles, latents: Latents) -> None:
     """Copy `particles` into an empty SetOfParticlesFlex and give each its latent, by id.
+
+    With symmetric copies each particle appears once for each of them.
 
     Raises:
         BadLatents: some particle has no row among the latents.
@@ -52,19 +91,47 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
     output.copyInfo(particles)
     output.setHasCTF(particles.hasCTF())
     output.getFlexInfo().setProgName(PROGRAM_NAME)  # after copyInfo, which would replace it
-    row_of_id = {number: row for row, number in enumerate(latents.ids.tolist())}
+    rows_of_id = latents.rows_of_ids()
+    first_id, n_copies = 0, 1
+    if latents.copies is not None:
+        first_id, n_copies = int(max(particles.getIdSet())), int(latents.copies.numbers.max())
     # one object for all rows, since each is written at once
     flexible = ParticleFlex(progName=PROGRAM_NAME)
     for particle in particles.iterItems():
-        row = row_of_id.get(particle.getObjId())
-        if row is None:
+        number = particle.getObjId()
+        if number not in rows_of_id:
             raise BadLatents(
-                f"Particle {particle.getObjId()} has no latent: the particles changed after the "
-                "training; press Restart."
+                f"Particle {number} has no latent: the particles changed after the training; press "
+                "Restart."
             )
-        flexible.copyInfo(particle)
-        flexible.setObjId(particle.getObjId())
-        flexible.getFlexInfo().setProgName(PROGRAM_NAME)  # the input may come from another program
-        flexible.setZFlex(latents.values[row].tolist())
-        flexible.setZRed(latents.reduced[row].tolist())
-        output.append(flexible)
+        for row in rows_of_id[number]:
+            flexible.copyInfo(particle)
+            flexible.setObjId(number)
+            flexible.getFlexInfo().setProgName(PROGRAM_NAME)  # the input may be another program's
+            flexible.setZFlex(latents.values[row].tolist())
+            flexible.setZRed(latents.reduced[row].tolist())
+            if latents.copies is not None:
+                copy = int(latents.copies.numbers[row])
+                flexible.setObjId(first_id + (number - 1) * n_copies + copy)
+                flexible.setTransform(Transform(matrix=latents.copies.matrices[row]))
+                setattr(flexible, PARTICLE_ID_ATTRIBUTE, Integer(number))
+                setattr(flexible, SYMMETRY_COPY_ATTRIBUTE, Integer(copy))
+            output.append(flexible)
+
+
+def _copies(tables: dict[str, StarTable]) -> Copies | None:
+    columns = tables["particles"].columns
+    if SYMMETRY_COPY_LABEL not in columns:
+        return None
+    pixel_size_A = float(tables["optics"].columns["rlnImagePixelSize"][0])
+    angles_deg, origins_A = _numbers(columns, ANGLE_LABELS), _numbers(columns, ORIGIN_LABELS)
+    matrices = matrices_from_poses(angles_deg, origins_A, pixel_size_A)
+    return Copies(_integers(columns[SYMMETRY_COPY_LABEL]), matrices)
+
+
+def _integers(column):
+    return column.astype(np.float64).astype(np.int64)
+
+
+def _numbers(columns, labels):
+    return np.stack([columns[label].astype(np.float64) for label in labels], axis=1)
