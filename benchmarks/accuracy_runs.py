@@ -89,7 +89,7 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
     if not (_finished(neutral) and neutral_cost.exists()):
         arguments = ["neutral", "--map", simulated / "consensus.mrc"]
         arguments += ["--model", simulated / "model.cif", "--resolution", resolution]
-        _run([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
+        run_measured([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
     if again or not (_finished(run) and run_cost.exists()):
         arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
         arguments += ["--output", run, "--resolution", resolution, *DECODERS[decoder]]
@@ -97,7 +97,7 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
             arguments += [f"--body={name}={residues}" for name, residues in chosen.bodies.items()]
         if chosen.symmetry != "C1":
             arguments += ["--symmetry", chosen.symmetry]
-        _run(arguments, run_cost, folder / f"{decoder}.log", seed)
+        run_measured(arguments, run_cost, folder / f"{decoder}.log", seed)
     costs = [Cost(**json.loads(path.read_text())) for path in (neutral_cost, run_cost)]
     figures = Figures(
         **_accuracy(chosen, folder, run),
@@ -144,7 +144,7 @@ def _beside_truth(
         done += len(moved_A)
 
 
-def _run(arguments: list[str | Path], cost: Path, log: Path, seed: int) -> None:
+def run_measured(arguments: list[str | Path], cost: Path, log: Path, seed: int) -> None:
     """One `gmmflex` command in a process of its own, with as many threads as OMP_NUM_THREADS.
 
     Raises RuntimeError with the last lines that it printed if it fails.

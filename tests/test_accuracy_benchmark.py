@@ -18,6 +18,7 @@ from benchmarks.accuracy_runs import Figures
 from benchmarks.accuracy_scores import body_errors, motion_scores, state_correlation, state_r2
 from benchmarks.accuracy_sets import SETS
 from benchmarks.accuracy_table import BEGIN, END, accuracy_table, write_section
+from benchmarks.fsc_auc import area_under, fsc_curve
 from benchmarks.igg_1d_images import BOX_PX, PIXEL_A, central_slices
 from gmmflex.engine.io.models import select_atoms
 from gmmflex.engine.model.backbone import Backbone, backbone_of, bond_deviation_A
@@ -235,3 +236,29 @@ def test_slices_of_a_volume_are_projections_of_its_atoms(random):
     for i in range(3):
         exact = project(scatterers, rotations[i], origins_A[i], BOX_PX, PIXEL_A)
         assert np.abs(found[i] - exact).max() < 1e-3 * np.abs(exact).max()
+
+
+def test_fsc_of_a_map_with_itself_and_with_noise(random):
+    first = random.normal(size=(32, 32, 32))
+    assert area_under(fsc_curve(first, 3.0 * first)) == pytest.approx(15 / 32)
+    other = random.normal(size=(32, 32, 32))
+    # All but the first trapezoid is near zero.
+    assert area_under(fsc_curve(first, other)) == pytest.approx(0.5 / 32, abs=0.06)
+    assert area_under(np.ones(64)) == pytest.approx(0.4921875)
+
+
+@pytest.mark.parametrize("box", [16, 15])
+def test_fsc_is_the_definition_written_out(box, random):
+    """Over all coefficients of the full transform, shell by shell."""
+    first, second = random.normal(size=(2, box, box, box))
+    second += first
+    one, other = np.fft.fftn(first), np.fft.fftn(second)
+    along = np.fft.fftfreq(box) * box
+    radius = np.linalg.norm(np.stack(np.meshgrid(along, along, along)), axis=0)
+    expected = [1.0]
+    for i in range(1, box // 2):
+        shell = (radius >= i - 1) & (radius < i)
+        top = (one[shell].conj() * other[shell]).sum().real
+        size = (np.abs(one[shell]) ** 2).sum() * (np.abs(other[shell]) ** 2).sum()
+        expected.append(top / np.sqrt(size))
+    np.testing.assert_allclose(fsc_curve(first, second), expected, atol=1e-9)
