@@ -67,14 +67,15 @@ def fit_screw(rotations: _Floats, shifts_A: _Floats, centre_A: _Floats) -> Screw
     axis = directions[:, 2] * np.sign(directions[np.abs(directions[:, 2]).argmax(), 2])
     turns = turns_about(axis, rotations)
     along = shifts_A @ axis
-    # A turn about an axis through p moves the centre c by (R − 1)(c − p), plus along the axis.
-    # Solved for p − c over all states; of the solutions the one nearest to the centre.
+    # A turn about an axis through p moves a centre c by (1 − R)(p − c), besides along the axis.
+    # The mean of the centres on an arc lies inside of the arc: where c is without a turn is
+    # fitted too. Of all points of the axis the fit takes the one nearest to the centre.
     about_axis = Rotation.from_rotvec(np.radians(turns)[:, None] * axis).as_matrix()
     across = shifts_A - along[:, None] * axis
-    places = np.linalg.lstsq((np.eye(3) - about_axis).reshape(-1, 3), across.ravel(), rcond=1e-6)[0]
+    unknown = np.concatenate([np.eye(3) - about_axis, np.tile(np.eye(3), (len(turns), 1, 1))], 2)
+    fitted = np.linalg.lstsq(unknown.reshape(-1, 6), across.ravel(), rcond=1e-6)[0]
+    point_A = centre_A + fitted[:3] + fitted[3:]
     slope = (turns @ along) / max(float(turns @ turns), 1e-12)
     low, high = np.percentile(turns, [5, 95])
     total = max(float(values.sum()), 1e-30)
-    return Screw(
-        axis, float(values[2] / total), centre_A + places, turns, along, float(slope * (high - low))
-    )
+    return Screw(axis, float(values[2] / total), point_A, turns, along, float(slope * (high - low)))

@@ -90,12 +90,17 @@ def _mean_score(
     return float(total) / (N_FOLDS * len(rows))
 
 
-@torch.no_grad()
 def encode(model: Model, inputs: RowStore, world: World = ALONE) -> Tensor:
     """(n, d) latents: the mean over the two folds, each encoded as in training."""
-    latents = torch.zeros(len(inputs), model.latent_dim)
+    return encode_by_fold(model, inputs, world).mean(1)
+
+
+@torch.no_grad()
+def encode_by_fold(model: Model, inputs: RowStore, world: World = ALONE) -> Tensor:
+    """(n, 2, d) latents of the two folds of each image, whose noise is independent."""
+    latents = torch.zeros(len(inputs), N_FOLDS, model.latent_dim)
     block = world.block(len(inputs))
     for rows in torch.arange(block.start, block.stop).split(_ENCODED):
         own = inputs.gather(rows).to(model.device, torch.float32)
-        latents[rows] = model.encoder(own).mean(1).cpu()
+        latents[rows] = model.encoder(own).cpu()
     return world.sum(latents)
