@@ -18,8 +18,8 @@ class Motion:
     """Motion of N Gaussians along d components, largest variance first.
 
     positions_A: (N, 3) at rest, in the frame of the map; low_A, high_A: (d, N, 3) how far from
-    there they are at the 5th and the 95th percentile of the component; share: (d,) of the
-    variance.
+    there they are in the lowest and in the highest tenth of the particles along the component;
+    share: (d,) of the variance.
     """
 
     positions_A: np.ndarray
@@ -80,13 +80,13 @@ def thinned(arrows: Arrows, count: int) -> Arrows:
 
 
 def round_magnification(arrows: Arrows) -> float:
-    """1, 2, 3, 5 … so that the longest arrow is about an eighth of the molecule."""
+    """1, 2, 3, 5 … so that the longest arrow is about a sixth of the molecule."""
     extent_A = float(np.ptp(arrows.starts_A, axis=0).max())
     longest_A = float(arrows.lengths_A.max(initial=0.0))
     if longest_A <= 0:
         return 1.0
-    wanted = extent_A / 8 / longest_A
-    return max((float(f) for f in (1, 2, 3, 5, 10, 20) if f <= wanted), default=1.0)
+    wanted = extent_A / 6 / longest_A
+    return max((float(f) for f in (1, 2, 3, 5, 10, 20, 50) if f <= wanted), default=1.0)
 
 
 def arrows_bild(arrows: Arrows, shortest_A: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,36 @@ def bending_states(path: Path, n_states: int = 7, n_atoms: int = 160) -> None:
     write_models(path, states)
 
 
-def simulated(folder: Path, particles: int = 240, optics_groups: int = 2) -> Path:
+def bending_helix(path: Path, n_states: int = 7, n_atoms: int = 60) -> None:
+    """A helix of Cα atoms with true bonds whose residues 31-60 turn by 60 degrees, mmCIF."""
+    turn_of, height = np.deg2rad(100.0) * np.arange(n_atoms), 1.5 * np.arange(n_atoms)
+    helix = np.stack([2.3 * np.cos(turn_of), 2.3 * np.sin(turn_of), height], axis=1)
+    hinge = np.array([0.0, 0.0, height[n_atoms // 2]])
+    states = []
+    for angle in np.deg2rad(np.linspace(-30.0, 30.0, n_states)):
+        turn = np.array(
+            [
+                [np.cos(angle), 0.0, np.sin(angle)],
+                [0.0, 1.0, 0.0],
+                [-np.sin(angle), 0.0, np.cos(angle)],
+            ]
+        )
+        moved = helix.copy()
+        moved[n_atoms // 2 :] = (helix[n_atoms // 2 :] - hinge) @ turn.T + hinge
+        states.append(_model(moved))
+    write_models(path, states)
+
+
+def simulated(
+    folder: Path,
+    particles: int = 240,
+    optics_groups: int = 2,
+    make_states: Callable[[Path], None] = bending_states,
+) -> Path:
     """Particles, star, consensus map, model and truth in `folder`, by the engine's simulator."""
     folder.mkdir(parents=True, exist_ok=True)
     states = folder / "states.cif"
-    bending_states(states)
+    make_states(states)
     simulate(
         SimulateSettings(
             output=folder / "simulated",

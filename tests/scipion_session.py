@@ -100,6 +100,38 @@ def run(project: Any, protocol: Any) -> Any:
     return project.getProtocol(protocol.getObjId())
 
 
+def run_forked(project: Any, protocol: Any) -> Any:
+    """As `run`, but the launched process is a copy of this one, which has Scipion imported already.
+
+    Saves five seconds a run; all else is as Scipion does it.
+    """
+    from pyworkflow import protocol as launcher
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launcher, "launch", _launch_copy)
+        project.launchProtocol(protocol, wait=True)
+    return project.getProtocol(protocol.getObjId())
+
+
+def _launch_copy(protocol: Any, wait: bool) -> None:
+    """What pw_protocol_run.py does, in a fork of this process."""
+    from pyworkflow.protocol import runProtocolMain
+    from pyworkflow.utils import LoggingConfigurator
+
+    protocol.cleanExecutionAttributes()
+    logs = [os.path.abspath(path) for path in (protocol.getStdoutLog(), protocol.getStderrLog())]
+    where = protocol.getProject().path, protocol.getDbPath(), protocol.getObjId()
+    child = os.fork()
+    if child == 0:
+        try:
+            LoggingConfigurator.setUpProtocolRunLogging(*logs)
+            runProtocolMain(*where)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    protocol.setPid(child)
+
+
 def log_of(protocol: Any) -> str:
     """Standard output and error of a run."""
     text = ""

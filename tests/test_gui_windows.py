@@ -157,7 +157,7 @@ def test_viewer_of_the_neutral_mixture(window, project, pictures):
 
 def test_viewer_of_the_analysis(window, project, pictures):
     window.tell(f"analyze {project['analysis']}")
-    _check(window, "GmmflexHeterogeneityViewer", pictures / "4_heterogeneity_viewer.png")
+    _check(window, "GmmflexAnalysisViewer", pictures / "4_heterogeneity_viewer.png")
     window.tell("show showLatents")
     _check(window, "Latent space", pictures / "4_latent_space.png")
     window.tell("show showOverview")

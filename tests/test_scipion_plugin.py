@@ -74,7 +74,7 @@ def test_scipion_finds_everything(scipion):
     module = scipion.domain.getPlugins()["gmmflex"]
     assert {"Chen2021", "Chen2023"} <= set(module._bibtex)
     viewers = scipion.domain.getViewers()
-    assert {"GmmflexHeterogeneityViewer", "GmmflexNeutralViewer"} <= set(viewers)
+    assert {"GmmflexAnalysisViewer", "GmmflexNeutralViewer"} <= set(viewers)
 
 
 def test_protocols_stand_in_the_flexibility_hub(scipion):

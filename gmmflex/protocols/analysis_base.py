@@ -49,9 +49,9 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
     def _kindFaults(self) -> list:
         return []
 
-    def _kindMethods(self) -> str:
-        """What the methods text says after 'was analysed with …'; may be empty."""
-        return ""
+    def _whatMayChange(self) -> str:
+        """What of the Gaussians is free to change, in words."""
+        raise NotImplementedError
 
     def _insertModelStep(self):
         """Where an analysis needs a fitted model, the step that brings it into the map's frame."""
@@ -164,14 +164,15 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
         if not summary:
             return ["The analysis is not finished yet."]
         output = getattr(self, AnalysisOutputs.outputParticles.name, None)
-        return summary_lines(summary, None if output is None else output.getSize(), self._varied())
+        size = None if output is None else output.getSize()
+        return summary_lines(summary, size, self._whatMayChange())
 
     def _methods(self):
         summary = self._summaryOf(self._runFolder())
         output = getattr(self, AnalysisOutputs.outputParticles.name, None)
         if not summary or output is None:
             return []
-        return [methods_text(summary, output.getSize(), self._varied(), self._kindMethods())]
+        return [methods_text(summary, output.getSize(), self._whatMayChange())]
 
     def _citations(self):
         return ["Chen2021", "Chen2023"]

@@ -6,11 +6,14 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
-def summary_lines(summary: dict, particles: int | None, varied: list[str]) -> list[str]:
-    """Lines below "Summary" in the project's window; summary: the run's summary.json."""
+def summary_lines(summary: dict, particles: int | None, what: str) -> list[str]:
+    """Lines below "Summary" in the project's window.
+
+    summary: the run's summary.json; what: may change of the Gaussians, in words.
+    """
     size = "" if particles is None else f"*{particles} particles* in "
     lines = [f"{size}a latent space of *{summary['latent_dim']} dimensions*."]
-    lines.append(f"{summary['gaussians']} Gaussians; {listed(varied)} vary.")
+    lines.append(f"{summary['gaussians']} Gaussians; free to change: {what}.")
     scores = [summary.get(name) for name in ("test_score_neutral", "test_score")]
     if None not in scores:
         lines.append(
@@ -22,11 +25,10 @@ def summary_lines(summary: dict, particles: int | None, varied: list[str]) -> li
     return lines
 
 
-def methods_text(summary: dict, particles: int, varied: list[str], kind: str) -> str:
-    """One or two sentences for a paper; kind: how the Gaussians were moved, may be empty."""
-    text = (
+def methods_text(summary: dict, particles: int, what: str) -> str:
+    """A sentence for a paper; what: might change of the Gaussians, in words."""
+    return (
         f"The heterogeneity of {particles} particles was analysed with a Gaussian mixture of "
         f"{summary['gaussians']} Gaussians and a latent space of {summary['latent_dim']} "
-        f"dimensions; {listed(varied)} of the Gaussians could vary"
+        f"dimensions; free to change were {what} [Chen2021, Chen2023]."
     )
-    return f"{text}{', ' + kind if kind else ''} [Chen2021, Chen2023]."

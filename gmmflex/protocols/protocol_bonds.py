@@ -83,5 +83,5 @@ class ProtGmmflexBonds(UsesFittedModel, VaryingAnalysis):
             faults += anchor_faults(self.anchors.get(), self.inputGaussians.get())
         return faults
 
-    def _kindMethods(self):
-        return "while the backbone geometry of the fitted model was restrained"
+    def _whatMayChange(self):
+        return f"{super()._whatMayChange()}, with the backbone of the fitted model kept"

@@ -1,6 +1,7 @@
 """Protocol "multi-decoder coordination": do the motions of several regions go together?"""
 
 import os
+from pathlib import Path
 
 from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import EnumParam, StringParam
@@ -106,7 +107,7 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
         planned = rounds(parts, self.order.get(), self.roundResolutions.get())
         if planned:
             config["rounds"] = planned
-        write_json(self._configPath(), config)
+        write_json(Path(self._configPath()), config)
 
     def _kindArguments(self):
         return ["--config", self._configPath(), *self._modelArguments()]
@@ -123,9 +124,9 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
                 faults += anchor_faults(self.anchors.get(), self.inputGaussians.get())
         return faults
 
-    def _kindMethods(self):
+    def _whatMayChange(self):
         names = [f"{part.name} ({part.kind})" for part in self._parts()]
-        return f"with a decoder of its own for each of the regions {listed(names)}"
+        return f"the regions {listed(names)}, each with a decoder of its own"
 
     def _configPath(self):
         return os.path.join(self._getExtraPath(), CONFIG_FILE)

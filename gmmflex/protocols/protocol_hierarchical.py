@@ -48,8 +48,9 @@ class ProtGmmflexHierarchical(VaryingAnalysis):
     def _kindFaults(self):
         return anchor_faults(self.anchors.get(), self.inputGaussians.get())
 
-    def _kindMethods(self):
-        return f"carried by {' and then '.join(map(str, self._anchors()))} anchors"
+    def _whatMayChange(self):
+        levels = " and then ".join(map(str, self._anchors()))
+        return f"{super()._whatMayChange()}, carried by {levels} anchors"
 
     def _anchors(self):
         return parse_levels(self.anchors.get())

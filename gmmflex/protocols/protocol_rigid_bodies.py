@@ -83,7 +83,8 @@ class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):
     def _kindFaults(self):
         return self._partFaults(1, "one body")
 
-    def _kindMethods(self):
+    def _whatMayChange(self):
         names = [part.name for part in self._parts()]
-        bodies = "a rigid body" if len(names) == 1 else "rigid bodies"
-        return f"moving {listed(names)} as {bodies}"
+        if len(names) == 1:
+            return f"the place of {names[0]} as a rigid body"
+        return f"the places of {listed(names)} as rigid bodies"

@@ -1,6 +1,7 @@
 """Analyses whose form says which properties of the Gaussians may change, and where."""
 
 from gmmflex.protocols.analysis_base import AnalysisProtocol
+from gmmflex.protocols.analysis_texts import listed
 from gmmflex.protocols.scipion_maps import MaskObject
 from gmmflex.protocols.shared_form import (
     define_latent_dimension,
@@ -34,6 +35,9 @@ class VaryingAnalysis(AnalysisProtocol):
             "widths": self.varyWidths.get(),
         }
         return [name for name, is_chosen in chosen.items() if is_chosen]
+
+    def _whatMayChange(self):
+        return f"their {listed(self._varied())}"
 
     def _kindSettings(self):
         return {"smoothing": self.smoothing.get()}

@@ -1,14 +1,14 @@
 """Viewers of gmmflex."""
 
-from gmmflex.viewers.viewer_heterogeneity import (
-    GmmflexHeterogeneityViewer,
+from gmmflex.viewers.viewer_analysis import (
+    GmmflexAnalysisViewer,
     GmmflexParticlesViewer,
 )
 from gmmflex.viewers.viewer_neutral import GmmflexGaussianModelViewer, GmmflexNeutralViewer
 
 __all__ = [
     "GmmflexGaussianModelViewer",
-    "GmmflexHeterogeneityViewer",
+    "GmmflexAnalysisViewer",
     "GmmflexNeutralViewer",
     "GmmflexParticlesViewer",
 ]

@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 
 from gmmflex.motion import COLOURS, Arrows, round_magnification, thinned
 from gmmflex.principal_axes import principal_axes
-from gmmflex.viewers.plots import BLUE, GREY, ORANGE, _quiet
+from gmmflex.viewers.plots import BLUE, ORANGE, quiet
 
 MOST_ARROWS = 450
 MOST_POINTS = 4000
@@ -21,29 +21,29 @@ def draw_arrows(figure, positions_A: np.ndarray, arrows: Arrows, title: str) -> 
     shown = thinned(arrows, MOST_ARROWS)
     lengths_A = shown.lengths_A
     drawn = shown.magnified(factor)
-    axes = figure.add_subplot(projection="3d")
-    turn = _standing(positions_A)
+    axes = figure.add_axes((0.0, 0.0, 0.88, 0.92), projection="3d")
+    turn = _facing(positions_A, arrows.vectors_A)
     centre_A = positions_A.mean(axis=0)
     points = (positions_A - centre_A) @ turn.T
     every = max(1, len(points) // MOST_POINTS)
-    axes.scatter(*points[::every].T, s=9, color=GREY, alpha=0.35, linewidths=0)
+    axes.scatter(*points[::every].T, s=70, color="#8fa3b8", alpha=0.3, linewidths=0)
     scale = Normalize(0, max(float(lengths_A.max(initial=0.0)), 1e-3))
     colours = COLOURS(scale(lengths_A))
     starts, vectors = (drawn.starts_A - centre_A) @ turn.T, drawn.vectors_A @ turn.T
     for start, vector, colour in zip(starts, vectors, colours, strict=True):
-        axes.quiver(*start, *vector, color=colour, linewidth=1.5, arrow_length_ratio=0.32)
-    reach = np.abs(np.concatenate([points, starts, starts + vectors])).max() * 0.8
+        axes.quiver(*start, *vector, color=colour, linewidth=1.8, arrow_length_ratio=0.38)
+    reach = np.abs(np.concatenate([points, starts, starts + vectors])).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
-    axes.set_box_aspect((1, 1, 1), zoom=1.25)
+    axes.set_box_aspect((1, 1, 1), zoom=1.6)
     axes.view_init(elev=12, azim=-90)
     axes.set_axis_off()
-    note = "true length" if factor == 1 else f"drawn {factor:g} times as long"
+    note = "at true length" if factor == 1 else f"drawn {factor:g} times as long"
     figure.suptitle(f"{title}\narrows {note}; drag to turn", fontsize=11)
     _scale_bar(axes, reach)
-    bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=axes, shrink=0.6, pad=0.0)
+    beside = figure.add_axes((0.88, 0.25, 0.022, 0.5))
+    bar = figure.colorbar(ScalarMappable(scale, COLOURS), cax=beside)
     bar.set_label("Way of a Gaussian (Å)")
     bar.outline.set_visible(False)
-    figure.subplots_adjust(left=0.0, right=0.92, bottom=0.0, top=0.9)
 
 
 def draw_lengths(figure, values_A: np.ndarray, what: str, title: str) -> None:
@@ -54,32 +54,41 @@ def draw_lengths(figure, values_A: np.ndarray, what: str, title: str) -> None:
     for percent, name in ((50, "median"), (95, "95th percentile")):
         value = float(np.percentile(values_A, percent))
         axes.axvline(value, color=ORANGE, lw=1.2, ls="--" if percent == 50 else ":")
+        left_of_it = value > 0.6 * values_A.max()
         axes.annotate(
             f"{name} {value:.2f} Å",
             (value, 0.97 if percent == 50 else 0.89),
             xycoords=("data", "axes fraction"),
-            xytext=(5, 0),
+            xytext=(-5 if left_of_it else 5, 0),
             textcoords="offset points",
             color=ORANGE,
             fontsize=9,
+            ha="right" if left_of_it else "left",
             va="top",
         )
     axes.set_xlabel(f"How far a {what} moves (Å)")
     axes.set_ylabel(f"Number of {what}s")
     axes.set_title(title, fontsize=11)
     axes.set_xlim(left=0)
-    _quiet(axes)
+    quiet(axes)
 
 
-def _standing(positions_A):
-    """Rotation (3, 3) that lays the longest axis of the molecule upright, the shortest in view."""
+def _facing(positions_A, vectors_A):
+    """Rotation (3, 3) that stands the molecule upright, with as much motion as can be in view.
+
+    The longest axis becomes z; along y, where one looks, lies what moves least of the rest.
+    """
     axes, _ = principal_axes(positions_A)
-    turn = np.stack([axes[1], axes[2], axes[0]])
-    return turn if np.linalg.det(turn) > 0 else turn * [[1], [-1], [1]]
+    upright = axes[0]
+    across = vectors_A - np.outer(vectors_A @ upright, upright)
+    _, directions = np.linalg.eigh(across.T @ across + 1e9 * np.outer(upright, upright))
+    along = directions[:, 0]
+    turn = np.stack([np.cross(along, upright), along, upright])
+    return turn
 
 
 def _scale_bar(axes, reach_A):
     length_A = max(value for value in (1, 2, 5, 10, 20, 50, 100, 200) if value <= max(reach_A, 1))
-    left, low = -reach_A * 0.95, -reach_A
+    left, low = -reach_A * 0.98, -reach_A
     axes.plot([left, left + length_A], [0, 0], [low, low], color="black", lw=2)
     axes.text(left, 0, low + reach_A * 0.04, f"{length_A:g} Å", fontsize=9)

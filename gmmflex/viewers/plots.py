@@ -62,7 +62,7 @@ def draw_latent_space(figure, x: Axis, y: Axis, title: str) -> None:
     axes.set_ylabel(y.label)
     axes.set_title(f"{title}\n{len(x.values):,} particles", fontsize=11)
     axes.margins(0.05)
-    _quiet(axes)
+    quiet(axes)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.85, pad=0.02)
     bar.set_label("Density of particles (1 = highest)")
     bar.outline.set_visible(False)
@@ -113,7 +113,7 @@ def draw_latent_overview(figure, axes_to_show: list[Axis], title: str) -> None:
             axes.tick_params(labelsize=7)
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.yaxis.set_major_locator(MaxNLocator(4))
-            _quiet(axes)
+            quiet(axes)
     figure.suptitle(title, fontsize=12)
 
 
@@ -142,13 +142,13 @@ def draw_training(figure, metrics: dict[str, np.ndarray]) -> None:
     top.set_ylabel("Agreement with the images\n(weighted FRC, higher is better)")
     top.set_title("Training", fontsize=11)
     top.legend(title="Particles", frameon=False)
-    _quiet(top)
+    quiet(top)
     if has_rate:
         rates = metrics["learning_rate"]
         bottom.step(epochs, rates, where="post", color=GREY, marker=marker, ms=3)
         bottom.set_yscale("log")
         bottom.set_ylabel("Learning rate")
-        _quiet(bottom)
+        quiet(bottom)
     if len(starts) > 1:
         for number, start in enumerate(starts, start=1):
             top.axvline(epochs[start], color=GREY, lw=0.8, ls=":")
@@ -222,14 +222,15 @@ def draw_fsc(figure, table: dict[str, np.ndarray], resolution_A: float | None) -
     axes.set_ylabel("Fourier shell correlation")
     axes.set_title("Neutral mixture against the map", fontsize=11)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(0.02, 0.4))
-    _quiet(axes)
+    quiet(axes)
 
 
 def _as_resolution(frequency, _position):
     return "∞" if frequency <= 1e-6 else f"{1 / frequency:.1f}"
 
 
-def _quiet(axes):
+def quiet(axes):
+    """Axes without a frame, on a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.18)
     axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""Analyze Results of "heterogeneity analysis", and latent plots of any particles it made."""
+"""Analyze Results of every analysis, and latent plots of any particles that one made."""
 
 import os
 
@@ -7,10 +7,31 @@ from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.protocol.params import EnumParam, IntParam, LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, Viewer
 
-from gmmflex.constants import LATENTS_ARRAY_FILE, METRICS_FILE, PROGRAM_NAME, SUMMARY_FILE
+from gmmflex.constants import (
+    BODY_MOTIONS_FILE,
+    COORDINATION_FILE,
+    LATENTS_ARRAY_FILE,
+    METRICS_FILE,
+    PROGRAM_NAME,
+    SUMMARY_FILE,
+)
 from gmmflex.latent_database import read_latents_of_set
-from gmmflex.protocols import ProtGmmflexHeterogeneity
+from gmmflex.protocols import (
+    ProtGmmflexBonds,
+    ProtGmmflexCoordination,
+    ProtGmmflexHeterogeneity,
+    ProtGmmflexHierarchical,
+    ProtGmmflexRigidBodies,
+)
+from gmmflex.viewers.body_views import bodies_view, body_table_view
+from gmmflex.viewers.coordination_views import coordination_view
 from gmmflex.viewers.figure_view import figure_view
+from gmmflex.viewers.motion_views import (
+    arrows_in_chimerax,
+    arrows_view,
+    lengths_view,
+    motion_of,
+)
 from gmmflex.viewers.plots import (
     draw_latent_overview,
     draw_latent_space,
@@ -36,17 +57,31 @@ def latent_view(latents, principal: bool, x: int, y: int):
     return view
 
 
-class GmmflexHeterogeneityViewer(ProtocolViewer):
-    """Look at a latent space: where the particles lie, and how the training went."""
+class GmmflexAnalysisViewer(ProtocolViewer):
+    """Look at an analysis: the latent space, what moves in it, and how the training went."""
 
     _label = "heterogeneity analysis"
-    _targets = [ProtGmmflexHeterogeneity]
+    _targets = [
+        ProtGmmflexHeterogeneity,
+        ProtGmmflexHierarchical,
+        ProtGmmflexRigidBodies,
+        ProtGmmflexBonds,
+        ProtGmmflexCoordination,
+    ]
     _environments = [DESKTOP_TKINTER]
 
     def _defineParams(self, form):
+        form.addSection(label="Results")
+        self._defineLatentSpace(form.addGroup("Latent space"))
+        self._defineMotion(form.addGroup("Motion"))
+        if self._has(BODY_MOTIONS_FILE):
+            self._defineBodies(form.addGroup("Rigid bodies"))
+        if self._has(COORDINATION_FILE):
+            self._defineCoordination(form.addGroup("Coordination"))
+        self._defineRun(form.addGroup("Run"))
+
+    def _defineLatentSpace(self, group):
         dimensions = self.protocol.latentDimension.get()
-        form.addSection(label="Latent space")
-        group = form.addGroup("Latent space")
         group.addParam(
             "coordinates",
             EnumParam,
@@ -74,7 +109,65 @@ class GmmflexHeterogeneityViewer(ProtocolViewer):
             label="All pairs of axes",
             help="Every pair of the first five axes, with the distribution along each.",
         )
-        group = form.addGroup("Run")
+
+    def _defineMotion(self, group):
+        dimensions = self.protocol.latentDimension.get()
+        group.addParam(
+            "component",
+            IntParam,
+            default=1,
+            label="Principal component",
+            help=f"A number from 1 to {dimensions}; along 1 the particles spread most.",
+        )
+        group.addParam(
+            "showArrows",
+            LabelParam,
+            important=True,
+            label="Motion as arrows",
+            help="How each Gaussian moves from one end of the component to the other (means of the "
+            "particles in the lowest and in the highest tenth). The picture can be turned.",
+        )
+        group.addParam(
+            "showArrowsChimeraX",
+            LabelParam,
+            label="The arrows in ChimeraX",
+            help="The same arrows at their true length over the map. Arrows shorter than 0.3 Å are "
+            "left out.",
+        )
+        group.addParam(
+            "showLengths",
+            LabelParam,
+            label="How far Gaussians move",
+            help="Histogram of the lengths of the arrows.",
+        )
+
+    def _defineBodies(self, group):
+        group.addParam(
+            "showBodies",
+            LabelParam,
+            important=True,
+            label="Angles and shifts of each body",
+            help="How the turn of each body about its main axis, and the shift of its centre, are "
+            "spread over the particles; both from its mean pose.",
+        )
+        group.addParam(
+            "showBodyTable",
+            LabelParam,
+            label="Table of bodies",
+            help="Axis, range of angles and shifts, and how precise they are, for each body.",
+        )
+
+    def _defineCoordination(self, group):
+        group.addParam(
+            "showCoordination",
+            LabelParam,
+            important=True,
+            label="Do the regions move together?",
+            help="Correlation of the motions of every two regions over all particles, compared "
+            "with what chance would give.",
+        )
+
+    def _defineRun(self, group):
         group.addParam(
             "showTraining",
             LabelParam,
@@ -100,16 +193,23 @@ class GmmflexHeterogeneityViewer(ProtocolViewer):
             "showTraining": self._showTraining,
             "showSummary": self._showSummary,
             "showParticles": self._showParticles,
+            "showArrows": self._showArrows,
+            "showArrowsChimeraX": self._showArrowsChimeraX,
+            "showLengths": self._showLengths,
+            "showBodies": self._showBodies,
+            "showBodyTable": self._showBodyTable,
+            "showCoordination": self._showCoordination,
         }
 
     def _validate(self):
-        folder = self.protocol.getRunFolder()
-        if not os.path.exists(os.path.join(folder, METRICS_FILE)):
+        if not self._has(METRICS_FILE):
             return ["The training has not finished its first epoch yet."]
         dimensions = self.protocol.latentDimension.get()
         for axis in (self.xAxis.get(), self.yAxis.get()):
             if axis is None or not 1 <= axis <= dimensions:
                 return [f"Axis {axis} does not exist: give two numbers from 1 to {dimensions}."]
+        if not 1 <= (self.component.get() or 0) <= dimensions:
+            return [f"Give a principal component from 1 to {dimensions}."]
         return []
 
     def _showLatents(self, _name=None):
@@ -134,7 +234,7 @@ class GmmflexHeterogeneityViewer(ProtocolViewer):
         return [view]
 
     def _showSummary(self, _name=None):
-        if not os.path.exists(self._file(SUMMARY_FILE)):
+        if not self._has(SUMMARY_FILE):
             return [self._notYet()]
         summary = read_json_file(self._file(SUMMARY_FILE))
         return [SummaryView("Heterogeneity analysis", summary, self.getTkRoot())]
@@ -145,13 +245,48 @@ class GmmflexHeterogeneityViewer(ProtocolViewer):
             return [self._notYet()]
         return [MDView(output, self.protocol, self.getProject().port)]
 
+    def _showArrows(self, _name=None):
+        motion = motion_of(self.protocol.getRunFolder())
+        return [self._notYet() if motion is None else arrows_view(motion, self.component.get())]
+
+    def _showLengths(self, _name=None):
+        motion = motion_of(self.protocol.getRunFolder())
+        return [self._notYet() if motion is None else lengths_view(motion, self.component.get())]
+
+    def _showArrowsChimeraX(self, _name=None):
+        motion = motion_of(self.protocol.getRunFolder())
+        if motion is None:
+            return [self._notYet()]
+        return [
+            arrows_in_chimerax(
+                motion,
+                self.component.get(),
+                self.protocol._getExtraPath(),
+                self.protocol.getNeutralFile(),
+                self.protocol.inputGaussians.get().getMapFileName(),
+                self.getTkRoot(),
+            )
+        ]
+
+    def _showBodies(self, _name=None):
+        return [bodies_view(self.protocol.getRunFolder())]
+
+    def _showBodyTable(self, _name=None):
+        return [body_table_view(self.protocol.getRunFolder(), self.getTkRoot())]
+
+    def _showCoordination(self, _name=None):
+        return [coordination_view(self.protocol.getRunFolder())]
+
     def _latents(self):
-        if not os.path.exists(self._file(LATENTS_ARRAY_FILE)):
+        if not self._has(LATENTS_ARRAY_FILE):
             return None
         return read_latents_array(self.protocol.getRunFolder())
 
     def _notYet(self):
         return self.infoMessage("This is written when the training has finished.", "Not yet")
+
+    def _has(self, name):
+        return os.path.exists(self._file(name))
 
     def _file(self, name):
         return os.path.join(self.protocol.getRunFolder(), name)

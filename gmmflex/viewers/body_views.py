@@ -1,0 +1,74 @@
+"""Windows about rigid bodies: angles, shifts, and a table."""
+
+import os
+
+import numpy as np
+
+from gmmflex.constants import BODY_MOTIONS_FILE, SUMMARY_FILE
+from gmmflex.viewers.figure_view import figure_view
+from gmmflex.viewers.plots import BLUE, ORANGE, quiet
+from gmmflex.viewers.run_files import read_json_file
+from gmmflex.viewers.summary_view import SummaryView
+
+MOST_BODIES = 6
+TURN, SHIFT = "turn_deg", "from_mean_shift_A"
+
+
+def read_body_motions(path: str, names: list[str], column: str) -> np.ndarray:
+    """(bodies, particles) of one column of body_motions.csv, which holds body after body."""
+    with open(path, encoding="utf-8") as stream:
+        header = stream.readline().strip().split(",")
+    values = np.loadtxt(path, delimiter=",", skiprows=1, usecols=header.index(column), ndmin=1)
+    return values.reshape(len(names), -1)
+
+
+def bodies_view(run_folder: str):
+    """Histograms of turn and shift, a row for each body."""
+    bodies = _bodies(run_folder)[:MOST_BODIES]
+    path = os.path.join(run_folder, BODY_MOTIONS_FILE)
+    names = [body["name"] for body in _bodies(run_folder)]
+    turns_deg = read_body_motions(path, names, TURN)
+    shifts_A = read_body_motions(path, names, SHIFT)
+    view = figure_view("Angles and shifts of bodies", (9.4, 1.2 + 2.6 * len(bodies)))
+    draw_bodies(view.getFigure(), bodies, turns_deg, shifts_A)
+    return view
+
+
+def draw_bodies(figure, bodies: list[dict], turns_deg: np.ndarray, shifts_A: np.ndarray) -> None:
+    """bodies: entries of summary.json; turns_deg, shifts_A: (bodies, particles)."""
+    panels = figure.subplots(len(bodies), 2, squeeze=False)
+    columns = list(zip(panels.T, (turns_deg, shifts_A), strict=True))
+    for row, body in enumerate(bodies):
+        for column, (axes, values) in enumerate(columns):
+            colour, unit = ((BLUE, "°"), (ORANGE, " Å"))[column]
+            axes[row].hist(values[row], bins=60, color=colour, alpha=0.85)
+            low, high = np.percentile(values[row], [5, 95])
+            axes[row].axvspan(low, high, color="black", alpha=0.06, lw=0)
+            axes[row].set_title(
+                f"{body['name']}: 90 % between {low:.1f}{unit} and {high:.1f}{unit}",
+                fontsize=10,
+                loc="left",
+            )
+            axes[row].set_ylabel("Particles" if column == 0 else "")
+            quiet(axes[row])
+    panels[-1, 0].set_xlabel("Turn about the main axis (°)")
+    panels[-1, 1].set_xlabel("Shift of the centre (Å)")
+    figure.suptitle(f"{turns_deg.shape[1]:,} particles, from the mean pose of each body", y=0.99)
+    figure.subplots_adjust(
+        left=0.09, right=0.97, top=1 - 0.75 / figure.get_figheight(), hspace=0.45, wspace=0.2
+    )
+    figure.subplots_adjust(bottom=0.6 / figure.get_figheight())
+
+
+def body_table_view(run_folder: str, tk_root=None):
+    """Everything that the run says of each body."""
+    rows = {body["name"]: _without_name(body) for body in _bodies(run_folder)}
+    return SummaryView("Rigid bodies", rows, tk_root)
+
+
+def _bodies(run_folder):
+    return read_json_file(os.path.join(run_folder, SUMMARY_FILE))["bodies"]
+
+
+def _without_name(body):
+    return {name: value for name, value in body.items() if name != "name"}
