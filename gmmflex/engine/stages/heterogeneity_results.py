@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import finish_run, replacing
-from gmmflex.engine.stages.evaluation import encode, neutral_loss
+from gmmflex.engine.stages.evaluation import encode_by_fold, neutral_loss
 from gmmflex.engine.stages.heterogeneity_output import draw_training, write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.motion_reports import report_motions
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.preparation import Prepared, resolution_of
 from gmmflex.engine.stages.progress import Log, Stopwatch
@@ -32,7 +33,8 @@ def write_results(
     log: Log,
 ) -> None:
     """Encode all particles, every process its block; then the leader writes, summary.json last."""
-    latents = encode(prepared.model, prepared.inputs, prepared.world).numpy().astype(np.float32)
+    by_fold = encode_by_fold(prepared.model, prepared.inputs, prepared.world)
+    latents = by_fold.mean(1).numpy().astype(np.float32)
     score_neutral = -neutral_loss(
         prepared.model.neutral,
         prepared.data,
@@ -49,7 +51,10 @@ def write_results(
     operators = prepared.data.operators.numpy().astype(np.float64)
     write_latents(settings.output, particles, latents, operators)
     draw_training(settings.output / "training.png", progress.history, score_neutral)
-    summary = _summary(settings, prepared, progress, latents, score_neutral)
+    summary = {
+        **_summary(settings, prepared, progress, latents, score_neutral),
+        **report_motions(settings.output, prepared, neutral.centre_A, by_fold),
+    }
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(
         f"finished after {summary['epochs']} epochs: held-out score {score_neutral:.4f} -> "

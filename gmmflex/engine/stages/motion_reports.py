@@ -1,0 +1,49 @@
+"""What a finished analysis says about its motions: bodies' angles and shifts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gmmflex.engine.stages.body_motion_files import report_body_motions
+from gmmflex.engine.stages.decoders import Region
+from gmmflex.engine.stages.preparation import Prepared
+
+
+def report_motions(
+    output: Path, prepared: Prepared, centre_A: NDArray[np.float64], by_fold: Tensor
+) -> dict[str, Any]:
+    """Write the tables and pictures that the run's decoders call for; entries for summary.json.
+
+    centre_A: (3,) box centre in the frame of the files; by_fold: (n, 2, d) latents of the two
+    halves of each image.
+    """
+    entries: dict[str, Any] = {}
+    names, membership = bodies_of(prepared.regions)
+    if names:
+        entries["bodies"] = report_body_motions(
+            output, prepared.model, centre_A, by_fold, names, membership
+        )
+    return entries
+
+
+def bodies_of(regions: dict[str, Region]) -> tuple[tuple[str, ...], Tensor]:
+    """Names and (K, N) memberships of the bodies of all decoders.
+
+    A name that several decoders use is preceded by that of its decoder.
+    """
+    rigid = {name: region for name, region in regions.items() if region.bodies}
+    plain = [body for region in rigid.values() for body in region.bodies]
+    names = tuple(
+        body if plain.count(body) == 1 else f"{name}.{body}"
+        for name, region in rigid.items()
+        for body in region.bodies
+    )
+    if not rigid:
+        return (), torch.zeros(0)
+    return names, torch.cat([region.values.cpu() for region in rigid.values()])
