@@ -81,7 +81,7 @@ def decoded_body_motions(
     parts: list[list[tuple[_Floats, ...]]] = [[] for _ in names]
     at_once = max(1, int(_NUMBERS_AT_ONCE / (3 * model.neutral.n_gaussians)))
     for some in latents.split(at_once):
-        offsets = _offsets_A(model, some)
+        offsets = moved_A(model, some)
         for body, own in enumerate(chosen):
             found = superpose(points[body], points[body] + _numbers(offsets[:, own]))
             parts[body].append((found.rotations, found.shifts_A, found.residuals_A))
@@ -167,7 +167,7 @@ def _rms(values: _Floats) -> float:
 
 
 @torch.no_grad()
-def _offsets_A(model: Model, latents: Tensor) -> Tensor:
+def moved_A(model: Model, latents: Tensor) -> Tensor:
     """(B, N, 3) decoded offsets of the positions; zero if positions are held."""
     offsets = model.decoder(latents.to(model.device, torch.float32)).positions_A
     if offsets is None:

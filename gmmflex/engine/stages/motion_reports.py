@@ -1,4 +1,4 @@
-"""What a finished analysis says about its motions: bodies' angles and shifts."""
+"""What a finished analysis says about its motions: those of Gaussians and of bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.stages.body_motion_files import report_body_motions
+from gmmflex.engine.stages.body_motions import moved_A
 from gmmflex.engine.stages.decoders import Region
+from gmmflex.engine.stages.motion_file import write_motion
 from gmmflex.engine.stages.preparation import Prepared
 
 
@@ -23,6 +25,15 @@ def report_motions(
     centre_A: (3,) box centre in the frame of the files; by_fold: (n, 2, d) latents of the two
     halves of each image.
     """
+    model = prepared.model
+
+    def decode(latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        return moved_A(model, torch.as_tensor(latents)).cpu().numpy()
+
+    positions_A = model.neutral.positions_A.cpu().numpy().astype(np.float64) + centre_A
+    latents = by_fold.mean(1).cpu().numpy().astype(np.float32)
+    write_motion(output / "motion.npz", decode, latents, positions_A)
+
     entries: dict[str, Any] = {}
     names, membership = bodies_of(prepared.regions)
     if names:
