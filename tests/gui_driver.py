@@ -5,8 +5,10 @@
 Each line that is appended to COMMANDS_FILE does what a click does: `form ID` opens the form of a
 run, `new CLASS` that of a new one, `tab N` turns to a page of the newest form, `close` closes the
 newest window, `select ID` selects a run, `tree NAME` another tree of protocols, `analyze ID`
-presses Analyze Results, `show PARAMETER` the eye beside a line of the viewer opened last, `quit`
-ends. Errors of Tk and of commands go to standard error.
+presses Analyze Results, `show PARAMETER` the eye beside a line of the viewer opened last,
+`wizard PARAMETER` the wand beside a line of the newest form; in the window of chains that it opens,
+`drag ROW FIRST LAST` chooses residues on a bar, `name NAME` adds them as a part, `accept` presses
+OK; `save` saves the newest form, `quit` ends. Errors of Tk and of commands go to standard error.
 """
 
 import sys
@@ -17,7 +19,10 @@ from tkinter import ttk
 import pwem
 import pyworkflow
 from pyworkflow.gui.project import ProjectWindow
+from pyworkflow.gui.project.viewprotocols import FormWindow
 from pyworkflow.viewer import ProtocolViewer
+
+from gmmflex.wizards.parts_dialog import PartsDialog
 
 POLL_MS = 200
 
@@ -30,6 +35,7 @@ class Driver:
         self.commands = commands
         self.done = 0
         self.viewers = []
+        self.forms = []
 
     def poll(self):
         lines = self.commands.read_text().splitlines()
@@ -61,8 +67,41 @@ class Driver:
             view._analyzeResults(project.getProtocol(int(argument)), None)
         elif command == "show":
             self.viewers[-1]._visualizeParam(argument)
+        elif command == "wizard":
+            form = self.forms[-1]
+            form.wizards[argument]().show(form)
+        elif command == "drag":
+            drag(self.dialog().bars, *map(int, argument.split()))
+        elif command == "name":
+            dialog = self.dialog()
+            dialog.name.set(argument)
+            dialog.add()
+        elif command == "accept":
+            self.dialog().accept()
+        elif command == "save":
+            self.forms[-1].save()
         elif command == "quit":
             self.window.root.destroy()
+
+
+    def dialog(self):
+        return next(w for w in descendants(self.window.root) if isinstance(w, PartsDialog))
+
+
+def drag(bars, row, first, last):
+    """Press, move and release the mouse on the bar of a chain."""
+    y = int(bars.y_of(row))
+    xs = [int(bars.x_of(row, residue)) for residue in (first, (first + last) // 2, last)]
+    bars.canvas.event_generate("<Button-1>", x=xs[0], y=y)
+    for x in xs[1:]:
+        bars.canvas.event_generate("<B1-Motion>", x=x, y=y)
+    bars.canvas.event_generate("<ButtonRelease-1>", x=xs[-1], y=y)
+
+
+def descendants(widget) -> list:
+    """Every widget below this one."""
+    own = widget.winfo_children()
+    return own + [found for child in own for found in descendants(child)]
 
 
 def notebooks(widget) -> list:
@@ -82,6 +121,13 @@ def main(project_folder: str, commands: str) -> None:
         return opened(viewer, *arguments, **keywords)
 
     ProtocolViewer.visualize = remember
+    made = FormWindow.__init__
+
+    def remember_form(form, *arguments, **keywords):
+        driver.forms.append(form)
+        made(form, *arguments, **keywords)
+
+    FormWindow.__init__ = remember_form
     window.root.after(POLL_MS, driver.poll)
     window.show()
 

@@ -39,8 +39,7 @@ class ProtGmmflexBonds(UsesFittedModel, VaryingAnalysis):
         define_fitted_model(form, "The bonds and angles of its backbone are kept.")
         define_original_file(form)
         define_start(form)
-        group = form.addGroup("How Gaussians move")
-        group.addParam(
+        form.addParam(
             "decoder",
             EnumParam,
             choices=["each by itself", "carried by anchors"],
@@ -50,7 +49,7 @@ class ProtGmmflexBonds(UsesFittedModel, VaryingAnalysis):
             help="*each by itself*: as in 'heterogeneity analysis'.\n*carried by anchors*: as in "
             "'hierarchical analysis', smoother, and better for large mixtures.",
         )
-        define_anchors(group, condition=f"decoder == {DECODER_HIERARCHICAL}")
+        define_anchors(form, condition=f"decoder == {DECODER_HIERARCHICAL}")
         self._defineWhatMayChange(form)
         form.addSection(label="Training")
         define_resolution(form)

@@ -61,7 +61,7 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
             "*hierarchical* (carried by anchors) or *rigid* (the region turns and shifts as one "
             f"body).\n\nWHERE is one of\n{HOW_TO_WRITE}",
         )
-        define_anchors(form)
+        define_anchors(form, label="Anchors of hierarchical regions")
         form.addParam(
             "order",
             EnumParam,

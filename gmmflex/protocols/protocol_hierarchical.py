@@ -31,7 +31,7 @@ class ProtGmmflexHierarchical(VaryingAnalysis):
         define_particles(form)
         define_original_file(form)
         define_start(form)
-        define_anchors(form.addGroup("Anchors"))
+        define_anchors(form)
         self._defineWhatMayChange(form)
         form.addSection(label="Training")
         define_resolution(form)

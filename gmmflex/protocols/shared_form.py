@@ -243,14 +243,14 @@ def define_learning(form):
     )
 
 
-def define_anchors(group, condition="True"):
+def define_anchors(group, label="Anchors (coarse to fine)", condition="True"):
     """How many anchors carry the Gaussians."""
     group.addParam(
         "anchors",
         StringParam,
         default="32",
         condition=condition,
-        label="Anchors (coarse to fine)",
+        label=label,
         help="How many anchors are spread over the molecule, or over the part inside the mask. "
         "Gaussians follow the anchors around them, so fewer anchors mean smoother, larger motions. "
         "32 suits domains of most molecules. Several numbers, such as '32, 128', make several "
