@@ -29,8 +29,11 @@ def mixture_script(mixture_file: str, map_file: str) -> str:
     )
 
 
-def trajectory_script(morph_file: str, map_file: str) -> str:
-    """Commands that show the models of one file as a movie with a slider, over a map."""
+def trajectory_script(morph_file: str, attributes_file: str, map_file: str) -> str:
+    """Commands that show the models of one file as a movie with a slider, over a map.
+
+    attributes_file: .defattr with the displacement of each residue of model #2.
+    """
     return "\n".join(
         [
             *_map_in_the_background(map_file, 80),
@@ -39,8 +42,8 @@ def trajectory_script(morph_file: str, map_file: str) -> str:
             "show #2 cartoons",
             "show #2 & ligand atoms",
             "style #2 & ligand stick",
-            "color #2 bychain",
-            "color #2 & ligand byhetero",
+            f'open "{os.path.abspath(attributes_file)}"',
+            "color byattribute r:displacement #2 palette #4575b4:#fee090:#d73027",
             "view",
             "coordset slider #2",
             "",

@@ -24,6 +24,7 @@ from gmmflex.constants import (
     NEUTRAL_MAP_FILE,
     SUMMARY_FILE,
 )
+from gmmflex.displacement_table import chimerax_attributes, read_displacements
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.finished_analysis import finished_run_folder
@@ -33,6 +34,7 @@ from gmmflex.protocols.engine_job import RunsEngine
 from gmmflex.protocols.fitted_model import MODEL_FILE, write_placed
 from gmmflex.protocols.step_keys import as_text, input_key
 
+TRAJECTORY_SCRIPT = "trajectory.cxc"
 ALONG_COMPONENT, GROUPS_OF_PARTICLES = range(2)
 
 
@@ -147,8 +149,12 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
     def createOutputStep(self, settings):
         morph = os.path.join(self.getRunFolder(), MORPH_FILE)
-        script = Path(self._getExtraPath("trajectory.cxc"))
-        script.write_text(trajectory_script(morph, self._mixtureMap()), encoding="utf-8")
+        attributes = Path(self._getExtraPath("displacement.defattr"))
+        table = read_displacements(self.getDisplacementsFile())
+        attributes.write_text(chimerax_attributes(table, "#2"), encoding="utf-8")
+        script = Path(self._getExtraPath(TRAJECTORY_SCRIPT))
+        text = trajectory_script(morph, str(attributes), self._mixtureMap())
+        script.write_text(text, encoding="utf-8")
         trajectory = AtomStruct(filename=morph)
         trajectory._chimeraScript = String(str(script))  # what Scipion's ChimeraX viewer opens
 
@@ -213,6 +219,10 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
         """The engine's run folder, relative to the project."""
         return self._getExtraPath("morph")
 
+    def getTrajectoryScript(self):
+        """ChimeraX commands that show the models as a movie."""
+        return self._getExtraPath(TRAJECTORY_SCRIPT)
+
     def getDisplacementsFile(self):
         """Table of how far each residue moves."""
         return os.path.join(self.getRunFolder(), DISPLACEMENTS_FILE)
@@ -262,4 +272,12 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
 def morph_lines(summary: dict) -> list[str]:
     """What the engine's summary.json says about a morph."""
-    return []
+    moved = summary["displacement"]
+    lines = [
+        f"Atoms move by *{moved['rms_A']:.2f} Å* RMS from the fitted model, at most by "
+        f"{moved['maximum_A']:.2f} Å."
+    ]
+    bonds = summary["bonds"]["covalent"]
+    if bonds["bonds"]:
+        lines.append(f"Covalent bonds change their lengths by {bonds['change_rms_A']:.3f} Å RMS.")
+    return lines
