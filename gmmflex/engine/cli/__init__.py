@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gmmflex import __version__
-from gmmflex.engine.cli import files, heterogeneity, neutral, simulate
+from gmmflex.engine.cli import files, heterogeneity, morph, neutral, simulate
 from gmmflex.engine.io.errors import UserError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ for _command in (
     files.info,
     neutral.neutral,
     heterogeneity.heterogeneity,
+    morph.morph,
     simulate.simulate,
     files.convert,
 ):

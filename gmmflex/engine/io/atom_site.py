@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import gemmi
@@ -72,20 +72,23 @@ def atom_site_columns(
     ]
 
 
-def write_atom_site(path: Path, models: Sequence[list[list[str]]]) -> None:
+def write_atom_site(path: Path, models: Iterable[list[list[str]]]) -> None:
     """Write models (from `atom_site_columns`) as one mmCIF block; atom ids run through."""
+    write_atomically(path, _lines(path, models))
+
+
+def _lines(path: Path, models: Iterable[list[list[str]]]) -> Iterator[str]:
     name = "".join(c if c.isalnum() or c in "_-" else "_" for c in path.name.split(".")[0])
-    lines = [f"data_{name or 'model'}", f"_entry.id {name or 'model'}", "#", "loop_"]
-    lines += [f"_atom_site.{label}" for label in _LABELS]
+    yield f"data_{name or 'model'}\n_entry.id {name or 'model'}\n#\nloop_\n"
+    yield from (f"_atom_site.{label}\n" for label in _LABELS)
     next_id = 1
     for columns in models:
         count = len(columns[0])
         ids = [str(number) for number in range(next_id, next_id + count)]
         next_id += count
         filled = [columns[0], ids, *columns[2:]]
-        lines += [" ".join(row) for row in zip(*filled, strict=True)]
-    lines.append("#")
-    write_atomically(path, "\n".join(lines) + "\n")
+        yield "\n".join(" ".join(row) for row in zip(*filled, strict=True)) + "\n"
+    yield "#\n"
 
 
 def _decimal(value: float) -> str:

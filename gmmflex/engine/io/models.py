@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import gemmi
@@ -44,15 +45,19 @@ def read_states(path: str | Path) -> list[AtomicModel]:
     return [_from_gemmi(model, path) for model in _read_structure(path)]
 
 
-def write_models(path_cif: str | Path, models: Sequence[AtomicModel]) -> None:
-    """Write models 1, 2, … of one mmCIF file, coordinates with 4 decimals, atomically."""
-    if not models:
-        raise ValueError("write_models needs at least one model")
-    blocks = [
+def write_models(path_cif: str | Path, models: Iterable[AtomicModel]) -> None:
+    """Write models 1, 2, … of one mmCIF file, coordinates with 4 decimals, atomically.
+
+    Models are taken one by one, so that thousands of them need no more memory than one.
+    """
+    blocks = (
         atom_site_columns(**vars(model), model_number=number)
         for number, model in enumerate(models, start=1)
-    ]
-    write_atom_site(Path(path_cif), blocks)
+    )
+    first = next(blocks, None)
+    if first is None:
+        raise ValueError("write_models needs at least one model")
+    write_atom_site(Path(path_cif), chain([first], blocks))
 
 
 def _is_cif(path: Path) -> bool:

@@ -86,8 +86,9 @@ def morph_alpha_carbons(
 
 
 def _carrier(results: RunResults, reference: Reference, places_A: NDArray[np.float64]) -> Carrier:
-    """How places follow the mixture at rest, in the frame of the files."""
-    gaussians_A = results.model.neutral.positions_A.cpu().numpy() + results.centre_A
+    """How places of the model follow the mixture in the state the model is in."""
+    at_rest_A = results.model.neutral.positions_A.cpu().numpy() + results.centre_A
+    gaussians_A = at_rest_A + reference.offsets_A
     count = min(len(results.latents), _EXAMPLES)
     rows = np.random.default_rng(0).choice(len(results.latents), count, replace=False)
     examples_A = decoded_offsets_A(results, results.latents[rows]) - reference.offsets_A

@@ -97,12 +97,13 @@ def _probe(results: RunResults, model: AtomicModel) -> tuple[OverlapProbe, NDArr
     atoms_A = heavy.coordinates_A - results.centre_A
     gaussians_A = neutral.positions_A.cpu().numpy().astype(np.float64)
     near_A = max(_NEAR_A, 2 * median_spacing_A(gaussians_A))
-    covered = float((cKDTree(gaussians_A).query(atoms_A)[0] < near_A).mean())
-    if covered < _LEAST_COVERED:
+    covered = cKDTree(gaussians_A).query(atoms_A)[0] < near_A
+    if covered.mean() < _LEAST_COVERED:
         raise UserError(
-            f"only {100 * covered:.0f} % of the model's atoms lie at the run's mixture: fit the "
+            f"only {100 * covered.mean():.0f} % of the model's atoms lie at the run's mixture: fit the "
             "model into the map that the neutral mixture was made from"
         )
+    heavy, atoms_A = heavy.subset(covered), atoms_A[covered]
     near = cKDTree(atoms_A).query(gaussians_A)[0] < near_A
     weights = atoms_as_gaussians(heavy, atoms_A, 1.0).amplitudes.numpy().astype(np.float64)
     sigma_A = float(neutral.sigmas_A.median())

@@ -1,0 +1,88 @@
+"""The latents that a model is morphed to: those of a file, or a path along a component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.stages.heterogeneity_output import principal_components
+
+# The path ends here: beyond are the few particles that the encoder read worst.
+_PERCENTILES = (5.0, 95.0)
+# So many particles nearest to a place on the component are looked at, fewer where that would
+# reach the next place, and the part of them that lies closest together is averaged.
+_NEAR = 100
+_SHARE_AVERAGED = 0.2
+
+
+def latents_of_file(path: Path, latent_dim: int) -> NDArray[np.float32]:
+    """(B, d) latents of a .npy file; one latent may also be stored as (d,).
+
+    Raises UserError if it is no such file, has another shape or holds NaN or infinity.
+    """
+    if not path.is_file():
+        raise UserError(f"--latents {path} does not exist: check the path")
+    try:
+        latents = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as fault:
+        raise UserError(
+            f"--latents {path} is no .npy file of numbers: write one with numpy.save"
+        ) from fault
+    if not isinstance(latents, np.ndarray) or latents.dtype.kind not in "fiu":
+        raise UserError(f"--latents {path} holds no array of numbers: write one with numpy.save")
+    rows = latents[None] if latents.ndim == 1 else latents
+    if rows.ndim != 2 or rows.shape[1] != latent_dim or len(rows) == 0:
+        raise UserError(
+            f"--latents {path} has shape {latents.shape} but the run has {latent_dim} latent "
+            f"dimensions: give an array of shape (number of models, {latent_dim})"
+        )
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"--latents {path} holds values that are not finite in row {bad[0] + 1}: remove it"
+        )
+    return np.asarray(rows, dtype=np.float32)
+
+
+def latents_along_component(
+    latents: NDArray[np.float32], component: int, frames: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(frames, d) latents along a principal component (from 1), and their places on it.
+
+    Places are spaced evenly from the 5th to the 95th percentile of the particles. Each latent is
+    the mean of the particles that lie closest together among those nearest to the place. A point
+    on the axis itself would do wrong where the particles lie on a curve: there it falls between
+    them, where the decoder never saw an image. The mean of all that are near would do so where
+    the particles part into two branches.
+
+    Raises UserError if there is no such component.
+    """
+    n, latent_dim = latents.shape
+    if component > latent_dim:
+        raise UserError(
+            f"--component {component} is more than the {latent_dim} latent dimensions of the run: "
+            f"give 1 to {latent_dim}"
+        )
+    values = principal_components(latents)[:, component - 1].astype(np.float64)
+    low, high = np.percentile(values, _PERCENTILES)
+    places = np.linspace(low, high, frames) if frames > 1 else np.array([np.median(values)])
+    near = max(1, min(_NEAR, n // (2 * frames)))
+    averaged = max(1, round(_SHARE_AVERAGED * near))
+    order = np.argsort(values, kind="stable")
+    chosen = []
+    for place in places:
+        middle = int(np.searchsorted(values[order], place))
+        first = min(max(0, middle - near // 2), n - near)
+        chosen.append(_densest_mean(latents[order[first : first + near]], averaged))
+    return np.array(chosen, dtype=np.float32), places
+
+
+def _densest_mean(points: NDArray[np.float32], count: int) -> NDArray[np.float64]:
+    """The mean of `count` points around the one whose neighbours are nearest."""
+    squared = ((points[:, None] - points[None]).astype(np.float64) ** 2).sum(axis=-1)
+    nearest = np.argsort(squared, axis=1, kind="stable")[:, :count]
+    reach = np.take_along_axis(squared, nearest[:, -1:], axis=1)[:, 0]
+    return np.asarray(points[nearest[reach.argmin()]].mean(axis=0), dtype=np.float64)
