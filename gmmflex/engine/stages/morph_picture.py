@@ -95,7 +95,7 @@ def _draw_together(
     middles, names = [], []
     for number, (name, rows) in enumerate(chains):
         x = start + np.arange(len(rows))
-        _draw_lines(panel, x, residues.rms_A[rows], residues.maximum_A[rows])
+        _draw_lines(panel, x, residues.rms_A[rows], residues.maximum_A[rows], thin=True)
         if number % 2:
             panel.axvspan(start, start + len(rows), color="0.95", lw=0, zorder=0)
         middles.append(start + 0.5 * len(rows))
@@ -113,10 +113,11 @@ def _draw_lines(
     x: NDArray[np.float64],
     rms_A: NDArray[np.float64],
     maximum_A: NDArray[np.float64],
+    thin: bool = False,
 ) -> None:
     panel.fill_between(x, 0, rms_A, color=_LIGHT, alpha=0.55, lw=0)
-    panel.plot(x, rms_A, color=_BLUE, lw=1.5, label="RMS over the states")
-    panel.plot(x, maximum_A, color=_GREY, lw=0.8, label="largest of an atom")
+    panel.plot(x, rms_A, color=_BLUE, lw=0.8 if thin else 1.5, label="RMS over the states")
+    panel.plot(x, maximum_A, color=_GREY, lw=0.4 if thin else 0.8, label="largest of an atom")
     panel.spines[["top", "right"]].set_visible(False)
 
 
@@ -138,7 +139,10 @@ def _legend(panel: Axes) -> None:
 def _draw_histogram(panel: Axes, residues: Table) -> None:
     rms_A = residues.rms_A
     median_A = float(np.median(rms_A))
-    panel.hist(rms_A, bins=min(60, max(10, len(rms_A) // 5)), color=_LIGHT, ec="white", lw=0.4)
+    bins = min(60, max(10, len(rms_A) // 5))
+    counts, _, _ = panel.hist(rms_A, bins=bins, color=_LIGHT, ec="white", lw=0.4)
+    # Room for the words above the bars.
+    panel.set_ylim(0, 1.12 * float(np.max(counts)))
     panel.axvline(median_A, color=_BLUE, lw=1.5)
     panel.text(
         median_A,

@@ -100,8 +100,8 @@ def _probe(results: RunResults, model: AtomicModel) -> tuple[OverlapProbe, NDArr
     covered = cKDTree(gaussians_A).query(atoms_A)[0] < near_A
     if covered.mean() < _LEAST_COVERED:
         raise UserError(
-            f"only {100 * covered.mean():.0f} % of the model's atoms lie at the run's mixture: fit the "
-            "model into the map that the neutral mixture was made from"
+            f"only {100 * covered.mean():.0f} % of the model's atoms lie at the run's mixture: fit "
+            "the model into the map that the neutral mixture was made from"
         )
     heavy, atoms_A = heavy.subset(covered), atoms_A[covered]
     near = cKDTree(atoms_A).query(gaussians_A)[0] < near_A
