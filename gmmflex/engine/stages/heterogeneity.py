@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
-
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.io.run_folder import RunState, begin_run, run_state
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
-from gmmflex.engine.stages.decoders import regions_of, varied_anywhere
+from gmmflex.engine.stages.decoders import varied_anywhere
+from gmmflex.engine.stages.heterogeneity_inputs import Inputs, read_inputs
 from gmmflex.engine.stages.heterogeneity_results import write_results
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.neutral_input import read_neutral
 from gmmflex.engine.stages.particle_data import read_particle_data
-from gmmflex.engine.stages.preparation import coefficients_of, prepare, resolution_of
+from gmmflex.engine.stages.preparation import prepare, resolution_of
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.room import room_for
 from gmmflex.engine.stages.rounds import train_in_rounds
 from gmmflex.engine.stages.row_store import Storage
-from gmmflex.engine.stages.symmetry_expansion import expansion_of
 from gmmflex.engine.stages.world import World, joined
-
-# With fewer there is no held-out set to speak of.
-_FEWEST = 20
 
 
 def run_heterogeneity(
@@ -53,31 +46,16 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
     random = set_seed(settings.seed)
     with world.together():
         device = choose_device(settings.device, world)
-        particles = read_particles(
-            settings.particles, passthrough=settings.passthrough, image_root=settings.image_root
-        )
-        if len(particles) < _FEWEST:
-            raise UserError(
-                f"{settings.particles} holds {len(particles)} particles, which say nothing about "
-                f"motion: give at least {_FEWEST}, better thousands"
-            )
-        neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
-        expansion = expansion_of(settings, particles, neutral)
-        regions = regions_of(settings, neutral, expansion.unit)
-        where = coefficients_of(settings, particles, neutral, device)
-        # The first images are read before anything is written: most faults show there.
-        particles.read_images(np.arange(min(len(particles), 16)))
+        given = read_inputs(settings, device)
 
     folder_was_there = settings.output.exists()
     with world.together():
         if state is RunState.NEW and world.is_leader:
-            files = (settings.particles, settings.passthrough, neutral.path, settings.mask)
-            inputs = [path for path in files if path is not None]
             begin_run(
                 settings.output,
                 "heterogeneity",
                 config,
-                inputs,
+                given.files(settings),
                 overwrite,
                 {
                     "seed": settings.seed,
@@ -88,32 +66,41 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
             )
         if world.is_leader:
             (settings.output / "checkpoint").mkdir(exist_ok=True)
-    several = f", {world.size} processes" if world.size > 1 else ""
-    log(
-        f"{len(particles)} particles of {particles.box_px} px, {particles.pixel_size_A:.3f} A; "
-        f"{neutral.mixture.n_gaussians} Gaussians, {int(varied_anywhere(regions).sum())} may vary; "
-        f"resolution {resolution_of(where):.1f} A; {device}, {threads} threads{several}"
-    )
-    if expansion.n_copies > 1:
-        log(
-            f"{expansion.n_copies} copies of each particle by {settings.symmetry}; {expansion.told}"
-        )
+    _say_what_is_there(given, settings, f"{device}, {threads} threads", world, log)
+    n_gaussians = given.neutral.mixture.n_gaussians
     storage = Storage(settings.output / "checkpoint", settings.memory_limit_GB, world)
     try:
-        data = read_particle_data(particles, where, storage, log)
-        data = data.in_symmetric_poses(expansion.operators)
-        room = room_for(neutral.mixture.n_gaussians, where, settings.batch_size, say, world)
-        prepared = prepare(settings, data, neutral, regions, random, storage, room, log)
+        data = read_particle_data(given.particles, given.where, storage, log)
+        data = data.in_symmetric_poses(given.expansion.operators)
+        room = room_for(n_gaussians, given.where, settings.batch_size, say, world)
+        prepared = prepare(settings, data, given.neutral, given.regions, random, storage, room, log)
     except UserError:
         if state is RunState.NEW and world.is_leader:
             shutil.rmtree(settings.output)
             if folder_was_there:
                 settings.output.mkdir()
         raise
-    progress = train_in_rounds(settings, prepared, log)
-    write_results(settings, particles, prepared, progress, neutral, watch, log)
+    progress = train_in_rounds(settings, prepared, log, given.earlier)
+    write_results(settings, given.particles, prepared, progress, given.neutral, watch, log)
     for rows in (data.images, prepared.inputs):
         rows.remove()
+
+
+def _say_what_is_there(
+    given: Inputs, settings: HeterogeneitySettings, machine: str, world: World, log: Log
+) -> None:
+    particles, expansion = given.particles, given.expansion
+    several = f", {world.size} processes" if world.size > 1 else ""
+    varying = int(varied_anywhere(given.regions).sum())
+    log(
+        f"{len(particles)} particles of {particles.box_px} px, {particles.pixel_size_A:.3f} A; "
+        f"{given.neutral.mixture.n_gaussians} Gaussians, {varying} may vary; "
+        f"resolution {resolution_of(given.where):.1f} A; {machine}{several}"
+    )
+    if expansion.n_copies > 1:
+        log(
+            f"{expansion.n_copies} copies of each particle by {settings.symmetry}; {expansion.told}"
+        )
 
 
 def _silent(_: str) -> None:

@@ -84,7 +84,7 @@ def start_encoder(
         if world.is_leader:
             layout = first_layout(linear, latent_dim)
         layout = world.copy_from_leader(layout)
-        _pretrain(encoder, inputs, rows, layout, learnt, model.device)
+        learn_layout(encoder, inputs, rows, layout, learnt, model.device)
     # Each has done the same, but on GPUs not to the last digit.
     for weights in encoder.state_dict().values():
         world.copy_from_leader(weights)
@@ -113,7 +113,7 @@ def first_layout(linear: LinearLatents, latent_dim: int) -> Tensor:
     return torch.as_tensor(everywhere, dtype=torch.float32)
 
 
-def _pretrain(
+def learn_layout(
     encoder: Encoder,
     inputs: RowStore,
     rows: Tensor,

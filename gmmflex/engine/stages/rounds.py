@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,30 +13,42 @@ from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
 from gmmflex.engine.stages.checkpoint import load_checkpoint, restore, save_checkpoint
 from gmmflex.engine.stages.decoder_settings import RoundSettings
+from gmmflex.engine.stages.earlier_run import EarlierRun, take_over_decoders
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.network_start import start_encoder
+from gmmflex.engine.stages.network_start import learn_layout, start_encoder
 from gmmflex.engine.stages.preparation import Prepared
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.training import Epoch, Progress, train, write_metrics
 
 
-def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Log) -> Progress:
-    """One round after the other; each goes on from the weights of the last."""
+def train_in_rounds(
+    settings: HeterogeneitySettings,
+    prepared: Prepared,
+    log: Log,
+    earlier: EarlierRun | None = None,
+) -> Progress:
+    """One round after the other; each goes on from the weights of the last.
+
+    earlier: a finished run to start from; without one the latent space is laid out anew.
+    """
     model, folder, world = prepared.model, settings.output / "checkpoint", prepared.world
     rounds = settings.round_list
     with world.together():
         checkpoint = load_checkpoint(folder)
     if checkpoint is None:
-        start_encoder(
-            model,
-            prepared.data,
-            prepared.inputs,
-            prepared.varies,
-            prepared.train_rows,
-            prepared.room,
-            log,
-            world,
-        )
+        if earlier is None:
+            start_encoder(
+                model,
+                prepared.data,
+                prepared.inputs,
+                prepared.varies,
+                prepared.train_rows,
+                prepared.room,
+                log,
+                world,
+            )
+        else:
+            _start_from(earlier, prepared, log)
     progress: Progress | None = None
     for number, this in enumerate(rounds):
         if checkpoint is not None and number < checkpoint.round:
@@ -45,11 +58,11 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
         set_up_round(model.decoder, rounds, number)
         optimiser = model.optimiser(settings.learning_rate, first_round=number == 0)
         start = None
-        earlier = () if progress is None else (*progress.earlier, *progress.history)
+        lines = () if progress is None else all_epochs(progress)
         if checkpoint is not None and number == checkpoint.round:
             with world.together():
                 restore(checkpoint, folder, model, optimiser)
-            start, earlier = checkpoint.progress, checkpoint.progress.earlier
+            start, lines = checkpoint.progress, checkpoint.progress.earlier
             log(f"going on after epoch {len(start.history) - 1}")
         weights = prepared.weights
         if this.resolution_A is not None:
@@ -74,7 +87,7 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
             ),
             optimiser,
             start,
-            earlier,
+            lines,
             save,
             log,
             prepared.room,
@@ -82,6 +95,22 @@ def train_in_rounds(settings: HeterogeneitySettings, prepared: Prepared, log: Lo
         )
     assert progress is not None
     return progress
+
+
+def _start_from(earlier: EarlierRun, prepared: Prepared, log: Log) -> None:
+    """Encode the particles as the earlier run did, as far as they were in it."""
+    model = prepared.model
+    take_over_decoders(model.decoder, model.neutral, earlier, log)
+    rows, layout = earlier.layout(model.latent_dim)
+    learnt = np.flatnonzero(np.isin(rows, prepared.train_rows.numpy()))
+    learn_layout(
+        model.encoder,
+        prepared.inputs,
+        torch.as_tensor(rows),
+        layout,
+        torch.as_tensor(learnt),
+        model.device,
+    )
 
 
 def all_epochs(progress: Progress) -> tuple[Epoch, ...]:
