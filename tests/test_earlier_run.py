@@ -1,4 +1,4 @@
-"""Starting from a finished run: its latents and decoders, for the same particles or some of them."""
+"""Starting from a finished run: its latents and decoders, for the same particles or fewer."""
 
 import json
 
