@@ -8,6 +8,7 @@ counted from 0, is about the unit that operator c takes the reference unit to.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,11 +95,12 @@ def asymmetric_unit(
 
 def _refuse_expanded(particles: Particles, symmetry: str) -> None:
     """Raises UserError if some image is in the file more than once: expansion would repeat it."""
-    names, counts = np.unique(particles.image_names.astype(str), return_counts=True)
-    if len(names) < len(particles):
+    names = particles.image_names.tolist()
+    if len(set(names)) < len(names):
+        name, times = Counter(names).most_common(1)[0]
         raise UserError(
-            f"{particles.source} names {names[counts.argmax()]} {counts.max()} times, as expanded "
-            f"sets do: give the particles before expansion, or leave out --symmetry {symmetry}"
+            f"{particles.source} names {name} {times} times, as expanded sets do: give the particles "
+            f"before expansion, or leave out --symmetry {symmetry}"
         )
 
 
