@@ -99,8 +99,8 @@ def _refuse_expanded(particles: Particles, symmetry: str) -> None:
     if len(set(names)) < len(names):
         name, times = Counter(names).most_common(1)[0]
         raise UserError(
-            f"{particles.source} names {name} {times} times, as expanded sets do: give the particles "
-            f"before expansion, or leave out --symmetry {symmetry}"
+            f"{particles.source} names {name} {times} times, as expanded sets do: give the "
+            f"particles before expansion, or leave out --symmetry {symmetry}"
         )
 
 
