@@ -8,7 +8,7 @@ from gmmflex.constants import BODY_MOTIONS_FILE, SUMMARY_FILE
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.plots import BLUE, ORANGE, quiet
 from gmmflex.viewers.run_files import read_json_file
-from gmmflex.viewers.summary_view import SummaryView
+from gmmflex.viewers.table_view import TableView
 
 MOST_BODIES = 6
 TURN, SHIFT = "turn_deg", "from_mean_shift_A"
@@ -41,19 +41,19 @@ def draw_bodies(figure, bodies: list[dict], turns_deg: np.ndarray, shifts_A: np.
     for row, body in enumerate(bodies):
         for column, (axes, values) in enumerate(columns):
             colour, unit = ((BLUE, "°"), (ORANGE, " Å"))[column]
-            axes[row].hist(values[row], bins=60, color=colour, alpha=0.85)
+            bins = int(np.clip(np.sqrt(len(values[row])), 15, 60))
+            axes[row].hist(values[row], bins=bins, color=colour, alpha=0.9)
             low, high = np.percentile(values[row], [5, 95])
-            axes[row].axvspan(low, high, color="black", alpha=0.06, lw=0)
-            axes[row].set_title(
-                f"{body['name']}: 90 % between {low:.1f}{unit} and {high:.1f}{unit}",
-                fontsize=10,
-                loc="left",
-            )
+            axes[row].axvspan(low, high, color="#eef1f4", lw=0, zorder=0)
+            between = f"{low:.1f}{unit} and {high:.1f}{unit}".replace("-", "−")
+            axes[row].set_title(f"{body['name']}: 90 % between {between}", fontsize=10, loc="left")
             axes[row].set_ylabel("Particles" if column == 0 else "")
             quiet(axes[row])
     panels[-1, 0].set_xlabel("Turn about the main axis (°)")
     panels[-1, 1].set_xlabel("Shift of the centre (Å)")
-    figure.suptitle(f"{turns_deg.shape[1]:,} particles, from the mean pose of each body", y=0.99)
+    figure.suptitle(
+        f"{turns_deg.shape[1]:,} particles, from the mean pose of each body", fontsize=11
+    )
     figure.subplots_adjust(
         left=0.09, right=0.97, top=1 - 0.75 / figure.get_figheight(), hspace=0.45, wspace=0.2
     )
@@ -61,14 +61,46 @@ def draw_bodies(figure, bodies: list[dict], turns_deg: np.ndarray, shifts_A: np.
 
 
 def body_table_view(run_folder: str, tk_root=None):
-    """Everything that the run says of each body."""
-    rows = {body["name"]: _without_name(body) for body in _bodies(run_folder)}
-    return SummaryView("Rigid bodies", rows, tk_root)
+    """A column for each body with what people ask for; summary.json holds the rest."""
+    bodies = _bodies(run_folder)
+    headings = ["", *(body["name"] for body in bodies)]
+    return TableView("Rigid bodies", headings, body_rows(bodies), tk_root, other_px=190)
+
+
+def body_rows(bodies: list[dict]) -> list[tuple[str, ...]]:
+    """Label and a text for each body; bodies: entries of summary.json."""
+    return [(label, *(text(body) for body in bodies)) for label, text in _ROWS]
+
+
+def _range(unit, name):
+    """The 5th and 95th percentile of an entry."""
+
+    def text(body):
+        entry = body[name]
+        low, high = entry if isinstance(entry, list) else (entry["from"], entry["to"])
+        return f"{low:.1f} to {high:.1f}{unit}".replace("-", "−")
+
+    return text
+
+
+_ROWS = (
+    ("Gaussians", lambda body: f"{body['gaussians']}"),
+    ("Centre (Å)", lambda body: _triple(body["centre_A"], 1)),
+    ("Main axis of turning", lambda body: _triple(body["axis"], 2)),
+    ("Share of turning about it", lambda body: f"{100 * body['axis_share']:.0f} %"),
+    ("Turn about it, 90 % of particles", _range("°", "turn_range_deg")),
+    ("Whole angle from the mean pose, 90 %", _range("°", "from_mean_angle_deg")),
+    ("Shift from the mean pose, 90 %", _range(" Å", "from_mean_shift_A")),
+    ("Way of its Gaussians, RMS", lambda body: f"{body['displacement_rms_A']:.2f} Å"),
+    ("Precision of an angle", lambda body: f"± {body['precision_angle_deg']:.1f}°"),
+    ("Precision of a shift", lambda body: f"± {body['precision_shift_A']:.2f} Å"),
+    ("Motion that is not rigid, median", lambda body: f"{body['not_rigid_A']:.2f} Å"),
+)
+
+
+def _triple(values, digits):
+    return ", ".join(f"{value:.{digits}f}" for value in values).replace("-", "−")
 
 
 def _bodies(run_folder):
     return read_json_file(os.path.join(run_folder, SUMMARY_FILE))["bodies"]
-
-
-def _without_name(body):
-    return {name: value for name, value in body.items() if name != "name"}

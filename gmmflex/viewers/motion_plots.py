@@ -30,9 +30,10 @@ def draw_arrows(figure, positions_A: np.ndarray, arrows: Arrows, title: str) -> 
     scale = Normalize(0, max(float(lengths_A.max(initial=0.0)), 1e-3))
     colours = COLOURS(scale(lengths_A))
     starts, vectors = (drawn.starts_A - centre_A) @ turn.T, drawn.vectors_A @ turn.T
-    for start, vector, colour in zip(starts, vectors, colours, strict=True):
-        axes.quiver(*start, *vector, color=colour, linewidth=1.8, arrow_length_ratio=0.38)
     reach = np.abs(np.concatenate([points, starts, starts + vectors])).max()
+    heads = np.minimum(0.38, 0.05 * reach / np.maximum(drawn.lengths_A, 1e-6))
+    for start, vector, colour, head in zip(starts, vectors, colours, heads, strict=True):
+        axes.quiver(*start, *vector, color=colour, linewidth=1.8, arrow_length_ratio=head)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
     axes.set_box_aspect((1, 1, 1), zoom=1.6)
     axes.view_init(elev=12, azim=-90)

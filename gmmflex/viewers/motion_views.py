@@ -21,7 +21,8 @@ def motion_of(run_folder: str) -> Motion | None:
 
 def component_title(motion: Motion, component: int) -> str:
     """Which component this is, and how much of the variance it holds."""
-    return f"Principal component {component} ({motion.share[component - 1]:.0%} of the variance)"
+    share = 100 * motion.share[component - 1]
+    return f"Principal component {component} ({share:.0f} % of the variance)"
 
 
 def arrows_view(motion: Motion, component: int):

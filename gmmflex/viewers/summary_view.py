@@ -1,11 +1,7 @@
 """What a run says about itself, as a table in a small window."""
 
-import tkinter as tk
-from tkinter import ttk
+from gmmflex.viewers.table_view import TableView
 
-from pyworkflow.viewer import View
-
-ROW_HEIGHT_PX = 24
 UNITS = {"_A": " (Å)", "_px": " (px)", "_kv": " (kV)", "_deg": " (°)", "_A2": " (Å²)"}
 
 
@@ -20,37 +16,11 @@ def summary_rows(summary: dict) -> list[tuple[str, str]]:
     return rows
 
 
-class SummaryView(View):
+class SummaryView(TableView):
     """A window with one row per figure."""
 
     def __init__(self, title: str, summary: dict, tk_root=None):
-        self._title = title
-        self._rows = summary_rows(summary)
-        self._root = tk_root
-
-    def show(self):
-        window = tk.Toplevel(self._root)
-        window.title(self._title)
-        style = ttk.Style(window)
-        style.configure("Gmmflex.Treeview", rowheight=ROW_HEIGHT_PX)
-        table = ttk.Treeview(
-            window,
-            columns=("value",),
-            height=min(len(self._rows), 22),
-            style="Gmmflex.Treeview",
-        )
-        table.heading("#0", text="Quantity", anchor="w")
-        table.heading("value", text="Value", anchor="w")
-        table.column("#0", width=300)
-        table.column("value", width=380)
-        table.tag_configure("even", background="#f2f5f8")
-        for number, (label, value) in enumerate(self._rows):
-            tags = ("even",) if number % 2 == 0 else ()
-            table.insert("", "end", text=label, values=(value,), tags=tags)
-        bar = ttk.Scrollbar(window, orient="vertical", command=table.yview)
-        table.configure(yscrollcommand=bar.set)
-        table.pack(side="left", fill="both", expand=True, padx=(10, 0), pady=10)
-        bar.pack(side="right", fill="y", padx=(0, 10), pady=10)
+        super().__init__(title, ["Quantity", "Value"], summary_rows(summary), tk_root)
 
 
 def _label(name: str) -> str:

@@ -60,7 +60,7 @@ def latent_view(latents, principal: bool, x: int, y: int):
 class GmmflexAnalysisViewer(ProtocolViewer):
     """Look at an analysis: the latent space, what moves in it, and how the training went."""
 
-    _label = "heterogeneity analysis"
+    _label = "results of the analysis"
     _targets = [
         ProtGmmflexHeterogeneity,
         ProtGmmflexHierarchical,
