@@ -141,7 +141,7 @@ def test_copies_of_a_particle_are_held_out_together(
     class Enough(Exception):
         pass
 
-    def stop(_settings: Any, prepared: Any, _log: Any) -> None:
+    def stop(_settings: Any, prepared: Any, *_: Any) -> None:
         held.append(prepared)
         raise Enough
 
