@@ -25,7 +25,10 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "hierarchical": ("--decoder", "hierarchical"),
     "rigid": ("--decoder", "rigid"),
     "bonds": ("--decoder", "hierarchical", "--bonds", "model"),
+    # A rigid decoder for each body, by a configuration file: is their motion coordinated?
+    "two rigid": (),
 }
+_WITH_BODIES = ("rigid", "two rigid")
 _MEASURED = """
 import atexit, json, resource, sys, time
 from pathlib import Path
@@ -65,6 +68,8 @@ class Figures:
     bond_deviation_A: float
     body_angle_deg: float | None
     body_shift_A: float | None
+    coordination: float | None
+    coordination_p: float | None
     neutral_s: float
     analysis_s: float
     peak_MB: float
@@ -72,7 +77,9 @@ class Figures:
 
 def possible(chosen: AccuracySet, decoder: str) -> bool:
     """Whether a set can be analysed in this way: rigid bodies have to be named."""
-    return decoder != "rigid" or bool(chosen.bodies)
+    if decoder == "two rigid":
+        return chosen.course == "plane"
+    return decoder not in _WITH_BODIES or bool(chosen.bodies)
 
 
 def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again: bool) -> Figures:
@@ -80,27 +87,39 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
 
     again: run it although its figures are there.
     """
-    kept = folder / f"{decoder}.json"
+    kept = folder / f"{_stem(decoder)}.json"
     if kept.exists() and not again:
-        return Figures(**json.loads(kept.read_text(encoding="utf-8")))
-    simulated, neutral, run = folder / "simulated", folder / "neutral", folder / decoder
-    neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{decoder}_cost.json"
+        values = json.loads(kept.read_text(encoding="utf-8"))
+        # Kept by an earlier version with other figures: scored anew, the run is still there.
+        if set(values) == set(Figures.__dataclass_fields__):
+            return Figures(**values)
+    simulated, neutral, run = folder / "simulated", folder / "neutral", folder / _stem(decoder)
+    neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{_stem(decoder)}_cost.json"
     resolution = f"{chosen.resolution_A:g}"
     if not (_finished(neutral) and neutral_cost.exists()):
         arguments = ["neutral", "--map", simulated / "consensus.mrc"]
         arguments += ["--model", simulated / "model.cif", "--resolution", resolution]
+        if chosen.gaussians is not None:
+            arguments += ["--gaussians", str(chosen.gaussians)]
         run_measured([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
     if again or not (_finished(run) and run_cost.exists()):
         arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
         arguments += ["--output", run, "--resolution", resolution, *DECODERS[decoder]]
+        bodies = {name: f"{name}={residues}" for name, residues in chosen.bodies.items()}
         if decoder == "rigid":
-            arguments += [f"--body={name}={residues}" for name, residues in chosen.bodies.items()]
+            arguments += [f"--body={body}" for body in bodies.values()]
+        if decoder == "two rigid":
+            each = [{"name": n, "kind": "rigid", "bodies": [body]} for n, body in bodies.items()]
+            config = folder / "two_rigid_config.json"
+            config.write_text(json.dumps({"decoders": each}), encoding="utf-8")
+            arguments += ["--config", config]
         if chosen.symmetry != "C1":
             arguments += ["--symmetry", chosen.symmetry]
-        run_measured(arguments, run_cost, folder / f"{decoder}.log", seed)
+        run_measured(arguments, run_cost, folder / f"{_stem(decoder)}.log", seed)
     costs = [Cost(**json.loads(path.read_text())) for path in (neutral_cost, run_cost)]
     figures = Figures(
         **_accuracy(chosen, folder, run),
+        **_coordination(run),
         neutral_s=costs[0].seconds,
         analysis_s=costs[1].seconds,
         peak_MB=costs[1].peak_MB,
@@ -108,6 +127,10 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
     with replacing(kept) as temporary:
         temporary.write_text(json.dumps(asdict(figures), indent=1), encoding="utf-8")
     return figures
+
+
+def _stem(decoder: str) -> str:
+    return decoder.replace(" ", "_")
 
 
 def _finished(run: Path) -> bool:
@@ -132,6 +155,16 @@ def _accuracy(chosen: AccuracySet, folder: Path, run: Path) -> dict[str, float |
         "correlation": state_correlation(latents, parameters, chosen.course),
         "knn_r2": state_r2(latents, parameters, chosen.course),
         **asdict(scores),
+    }
+
+
+def _coordination(run: Path) -> dict[str, float | None]:
+    """What the run itself says of its first two decoders."""
+    pairs = json.loads((run / "summary.json").read_text(encoding="utf-8")).get("coordination")
+    first = pairs[0] if pairs else {}
+    return {
+        "coordination": first.get("correlation"),
+        "coordination_p": first.get("p_value"),
     }
 
 

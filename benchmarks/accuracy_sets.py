@@ -40,6 +40,7 @@ class AccuracySet:
     course: what the states form: ordered on a line, around a circle, over two parameters, or one.
     bodies: residues of the parts that move, by name; all else is the rest that they move against.
     resolution_A: of the neutral mixture and of the analysis.
+    gaussians: how many, or None for one at each Cα.
     """
 
     title: str
@@ -50,9 +51,10 @@ class AccuracySet:
     sources: tuple[str, ...] = ()
     states: Callable[[Path], States] | None = None
     bodies: dict[str, str] = field(default_factory=dict)
-    particles: int = 6000
+    particles: int = 3000
     snr: float = 0.1
     symmetry: str = "C1"
+    gaussians: int | None = None
 
     def missing(self, data: Path | None) -> str | None:
         """Why this set cannot be made, or None."""
@@ -74,6 +76,7 @@ _ADK = AccuracySet(
     box_px=64,
     pixel_size_A=2.0,
     resolution_A=8.0,
+    particles=6000,
     bodies={"NMP": "4AKE:30-67", "LID": "4AKE:118-160"},
 )
 _AMPA = AccuracySet(
@@ -83,6 +86,7 @@ _AMPA = AccuracySet(
     pixel_size_A=4.0,
     resolution_A=10.0,
     sources=("models/3kg2.pdb.gz",),
+    gaussians=600,
     states=ampa_tilt,
     bodies={"NTD": NTD_LAYER},
 )
@@ -132,6 +136,7 @@ SETS: dict[str, AccuracySet] = {
         pixel_size_A=3.5,
         resolution_A=9.0,
         sources=("models/1igt.pdb",),
+        gaussians=600,
         states=antibody,
         bodies={"Fab": FAB},
     ),
@@ -142,6 +147,7 @@ SETS: dict[str, AccuracySet] = {
         pixel_size_A=3.0,
         resolution_A=8.0,
         sources=("models/apoferritin_ca_apo_sym.pdb",),
+        gaussians=800,
         states=apoferritin,
     ),
 }

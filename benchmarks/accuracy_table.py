@@ -14,12 +14,17 @@ BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 
 @dataclass(frozen=True)
 class _Column:
-    """field: of Figures; digits after the point; worst: None for figures that have no worse."""
+    """field: of Figures; digits after the point.
+
+    larger_is_better: None for figures of which none is worse; all_seeds: show the least and the
+    largest instead of median and worst.
+    """
 
     title: str
     field: str
     digits: int
     larger_is_better: bool | None
+    all_seeds: bool = False
 
 
 _COLUMNS = (
@@ -32,6 +37,8 @@ _COLUMNS = (
     _Column("Cα–Cα, Å", "bond_deviation_A", 3, False),
     _Column("body, °", "body_angle_deg", 1, False),
     _Column("body, Å", "body_shift_A", 2, False),
+    _Column("coordination", "coordination", 2, None, all_seeds=True),
+    _Column("p", "coordination_p", 4, None, all_seeds=True),
     _Column("neutral, s", "neutral_s", 0, False),
     _Column("analysis, s", "analysis_s", 0, False),
     _Column("peak, MB", "peak_MB", 0, False),
@@ -75,6 +82,8 @@ def _cell(column: _Column, rows: list[Figures]) -> str:
     if any(value is None for value in values):
         return "–"
     middle = f"{statistics.median(values):.{column.digits}f}"
+    if column.all_seeds and len(values) > 1:
+        return f"{min(values):.{column.digits}f} to {max(values):.{column.digits}f}"
     if column.larger_is_better is None or len(values) == 1:
         return middle
     worst = min(values) if column.larger_is_better else max(values)

@@ -163,7 +163,7 @@ def test_correlation_and_r2_of_each_course(random):
 
 
 def _figures(rmsd, gain):
-    return Figures(0.9, 0.8, rmsd, 2.0, 3.0, gain, 0.1, None, None, 10.0, 20.0, 500.0)
+    return Figures(0.9, 0.8, rmsd, 2.0, 3.0, gain, 0.1, None, None, None, None, 10.0, 20.0, 500.0)
 
 
 def test_table_has_the_median_and_the_worst(tmp_path):
