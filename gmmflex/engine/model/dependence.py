@@ -124,7 +124,7 @@ def _statistic(a: _Floats, b: _Floats) -> tuple[float, float]:
     sums = a[:, 0].T @ b[:, 1] + a[:, 1].T @ b[:, 0]
     # The squares of each particle's a₀b₁ + a₁b₀, term by term: three products of matrices.
     squares = np.square(a[:, 0]).T @ np.square(b[:, 1]) + np.square(a[:, 1]).T @ np.square(b[:, 0])
-    squares += 2.0 * a.prod(axis=1).T @ b.prod(axis=1)
+    squares += 2.0 * (a[:, 0] * a[:, 1]).T @ (b[:, 0] * b[:, 1])
     largest = np.abs(sums / np.sqrt(np.maximum(squares, 1e-300))).max()
     return float(largest), float(sums[0, 0] / 2)
 

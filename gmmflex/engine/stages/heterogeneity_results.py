@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import finish_run, replacing
+from gmmflex.engine.stages.bonds import TARGET_A
 from gmmflex.engine.stages.evaluation import encode_by_fold, neutral_loss
 from gmmflex.engine.stages.heterogeneity_output import draw_training, write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
@@ -53,7 +54,7 @@ def write_results(
     draw_training(settings.output / "training.png", progress.history, score_neutral)
     summary = {
         **_summary(settings, prepared, progress, latents, score_neutral),
-        **report_motions(settings.output, prepared, neutral.centre_A, by_fold),
+        **report_motions(settings.output, prepared, neutral.centre_A, by_fold, settings.seed, log),
     }
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(
@@ -95,7 +96,19 @@ def _summary(
 ) -> dict[str, Any]:
     where = prepared.data.where
     rings = range(where.first_ring, where.last_ring + 1)
+    bonds = {}
+    if prepared.bonds is not None:
+        best = min(progress.history, key=lambda line: line.test_loss)
+        bonds = {
+            "bonds": {
+                "terms": len(prepared.bonds.backbone.pairs),
+                "deviation_A": best.bond_deviation_A,
+                "weight": best.bond_weight,
+                "target_A": TARGET_A,
+            }
+        }
     return {
+        **bonds,
         "particles": prepared.data.n_particles,
         "symmetry": settings.symmetry,
         "copies": prepared.data.n_copies,

@@ -12,13 +12,20 @@ from torch import Tensor
 
 from gmmflex.engine.stages.body_motion_files import report_body_motions
 from gmmflex.engine.stages.body_motions import moved_A
+from gmmflex.engine.stages.coordination import coordination, report_coordination
 from gmmflex.engine.stages.decoders import Region
 from gmmflex.engine.stages.motion_file import write_motion
 from gmmflex.engine.stages.preparation import Prepared
+from gmmflex.engine.stages.progress import Log
 
 
 def report_motions(
-    output: Path, prepared: Prepared, centre_A: NDArray[np.float64], by_fold: Tensor
+    output: Path,
+    prepared: Prepared,
+    centre_A: NDArray[np.float64],
+    by_fold: Tensor,
+    seed: int,
+    log: Log,
 ) -> dict[str, Any]:
     """Write the tables and pictures that the run's decoders call for; entries for summary.json.
 
@@ -40,6 +47,11 @@ def report_motions(
         entries["bodies"] = report_body_motions(
             output, prepared.model, centre_A, by_fold, names, membership
         )
+    if len(prepared.regions) > 1:
+        pairs = coordination(
+            prepared.model, prepared.data, by_fold.mean(1), prepared.room, seed, log
+        )
+        entries["coordination"] = report_coordination(output, pairs)
     return entries
 
 
