@@ -64,11 +64,24 @@ def test_angles_of_the_copies_are_relions() -> None:
         assert (found[row].inv() * expected).magnitude() < 1e-7
 
 
-def test_each_subunits_motion_is_found_in_its_own_copies(trimer: Any, analysed: Any) -> None:
-    latents = np.load(analysed / "latents.npy", allow_pickle=False)
+def _correlations(trimer: Any, run_folder: Any) -> np.ndarray:
+    """(copies, subunits) |Spearman| of the first principal component with each arm's level."""
+    latents = np.load(run_folder / "latents.npy", allow_pickle=False)
     centred = latents - latents.mean(0)
     first = (centred @ np.linalg.svd(centred, full_matrices=False)[2][0]).reshape(PARTICLES, 3)
-    found = np.array([[abs(spearmanr(c, level)[0]) for level in levels(trimer).T] for c in first.T])
+    return np.array([[abs(spearmanr(c, level)[0]) for level in levels(trimer).T] for c in first.T])
+
+
+@pytest.mark.parametrize("decoder", ["free", "hierarchical", "rigid"])
+def test_each_subunits_motion_is_found_in_its_own_copies(
+    trimer: Any, analysed: Any, decoder: str
+) -> None:
+    folder = analysed
+    if decoder != "free":
+        kind = {"anchors": (8,)} if decoder == "hierarchical" else {"bodies": ("arm=A:41-60",)}
+        model = trimer / "set" / "model.cif"
+        folder = run(trimer, trimer / decoder, model=model, decoder=decoder, **kind)
+    found = _correlations(trimer, folder)
     print(found.round(3))
     own = np.eye(3, dtype=bool)
     assert found[own].min() > 0.8
