@@ -114,6 +114,7 @@ def preparation_of(
             data,
             Neutral(nowhere, mixture, np.zeros(3), None),
             {"free": Region(torch.ones(case.n_gaussians))},
+            None,
             np.random.default_rng(1),
             Storage(nowhere, memory_limit_GB=64.0),
             Room(case.batch, silent),
@@ -144,6 +145,7 @@ def one_epoch(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
             data,
             prepared.weights,
             settings.latent_noise,
+            None,
             prepared.room,
             prepared.world,
         )

@@ -57,7 +57,7 @@ def _epoch(particles, inputs, world: World = ALONE, room: Room | None = None):
     room = Room(BATCH, print) if room is None else room
     results = []
     for lesson in lessons_of_epoch(model, data, inputs, rows, BATCH, world):
-        total = gradient_of_batch(model, lesson, data, even_weights(data), 0.1, room, world)
+        total = gradient_of_batch(model, lesson, data, even_weights(data), 0.1, None, room, world)
         gradients = [weights.grad.clone() for weights in model.parameters()]
         results.append((total, torch.cat([g.flatten() for g in gradients])))
     assert len(results) == 2
@@ -139,6 +139,7 @@ def test_training_ends_with_the_same_weights_when_memory_runs_out(
             torch.arange(40, N),
             torch.arange(40),
             TrainingSettings(epochs=2, batch_size=BATCH),
+            None,
             model.optimiser(1e-3, first_round=True),
             None,
             (),

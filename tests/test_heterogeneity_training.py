@@ -24,6 +24,7 @@ def _gain(inputs, seen):
         rows[32:],
         rows[:32],
         TrainingSettings(epochs=8, batch_size=16, learning_rate=3e-3),
+        None,
         model.optimiser(3e-3, first_round=True),
         None,
         (),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class NeighbourAverage:
-    """A sparse (N, N) matrix and its transposed, both by compressed rows.
+    """A sparse (M, N) matrix of averages and its transposed, both by compressed rows.
 
     So stored, a product on the CPU is about ten times as fast as by coordinates, torch's other
     form, and its gradient is as fast as the product.
@@ -23,7 +23,7 @@ class NeighbourAverage:
 
     @staticmethod
     def from_coordinates(matrix: Tensor) -> NeighbourAverage:
-        """matrix: sparse (N, N) by coordinates, such as `smoothing_matrix` gives."""
+        """matrix: sparse (M, N) by coordinates, such as `smoothing_matrix` gives."""
         with warnings.catch_warnings():
             # torch calls compressed rows a beta feature; the product is all that is used here.
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
@@ -32,9 +32,9 @@ class NeighbourAverage:
             )
 
     def of(self, values: Tensor) -> Tensor:
-        """(N, …) → (N, …) matrix @ values; the gradient reaches the values alone."""
+        """(N, …) → (M, …) matrix @ values; the gradient reaches the values alone."""
         product: Tensor = _Product.apply(self.matrix, self.transposed, values.flatten(1))  # type: ignore[no-untyped-call]
-        return product.reshape(values.shape)
+        return product.reshape(-1, *values.shape[1:])
 
 
 class _Product(torch.autograd.Function):

@@ -7,17 +7,20 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.nets.rest_correction import RestCorrection
 
 
 class CombinedDecoder(nn.Module):
     """Sums of the offsets of its parts; a part that is not active yet adds nothing.
 
     parts: name → decoder. A run always holds one of these, also with a single part.
+    at_rest: what is added for every particle alike, or None.
     """
 
-    def __init__(self, parts: dict[str, nn.Module]) -> None:
+    def __init__(self, parts: dict[str, nn.Module], at_rest: RestCorrection | None = None) -> None:
         super().__init__()
         self.parts = nn.ModuleDict(parts)
+        self.at_rest = at_rest
         self._active = set(parts)
 
     def activate(self, names: Iterable[str]) -> None:
@@ -32,7 +35,7 @@ class CombinedDecoder(nn.Module):
         total = Offsets()
         for offsets in self.each(latents).values():
             total = _sum(total, offsets)
-        return total
+        return total if self.at_rest is None else _sum(total, self.at_rest(latents))
 
 
 def _sum(first: Offsets, second: Offsets) -> Offsets:

@@ -42,6 +42,7 @@ def save_checkpoint(
                 "best": progress.best,
                 "learning_rate": progress.learning_rate,
                 "drops": progress.drops,
+                "bond_weight": progress.bond_weight,
                 "weights": model.state(),
                 "optimiser": optimiser.state_dict(),
                 "random_state": torch.get_rng_state(),
@@ -63,6 +64,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             state["learning_rate"],
             state["drops"],
             tuple(Epoch(**line) for line in state["earlier"]),
+            state["bond_weight"],
         )
         return Checkpoint(
             state["round"], progress, state["weights"], state["optimiser"], state["random_state"]

@@ -15,6 +15,7 @@ from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.nets.build import DecoderDescription, build_decoder
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
+from gmmflex.engine.nets.rest_correction import RestCorrection
 from gmmflex.engine.stages.bodies import gaussians_at, memberships
 from gmmflex.engine.stages.decoder_settings import DecoderSettings
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
@@ -120,17 +121,21 @@ def build_decoders(
     regions: dict[str, Region],
     latent_dim: int,
     neutral: GaussianMixture,
+    refine_neutral: bool,
 ) -> CombinedDecoder:
-    """All decoders of a run with fresh weights, on the mixture's device."""
+    """All decoders of a run with fresh weights, on the mixture's device.
+
+    refine_neutral: amplitudes and widths at rest are learnt beside them.
+    """
     device = neutral.positions_A.device
-    return CombinedDecoder(
-        {
-            description.name: build_decoder(
-                description, regions[description.name].values.to(device), latent_dim, neutral
-            )
-            for description in descriptions
-        }
-    ).to(device)
+    parts = {
+        description.name: build_decoder(
+            description, regions[description.name].values.to(device), latent_dim, neutral
+        )
+        for description in descriptions
+    }
+    at_rest = RestCorrection(varied_anywhere(regions)) if refine_neutral else None
+    return CombinedDecoder(parts, at_rest).to(device)
 
 
 def varied_anywhere(regions: dict[str, Region]) -> Tensor:

@@ -73,7 +73,17 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
         data = read_particle_data(given.particles, given.where, storage, log)
         data = data.in_symmetric_poses(given.expansion.operators)
         room = room_for(n_gaussians, given.where, settings.batch_size, say, world)
-        prepared = prepare(settings, data, given.neutral, given.regions, random, storage, room, log)
+        prepared = prepare(
+            settings,
+            data,
+            given.neutral,
+            given.regions,
+            given.bonds,
+            random,
+            storage,
+            room,
+            log,
+        )
     except UserError:
         if state is RunState.NEW and world.is_leader:
             shutil.rmtree(settings.output)

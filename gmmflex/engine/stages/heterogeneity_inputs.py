@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.models import read_model
 from gmmflex.engine.io.particles import Particles, read_particles
+from gmmflex.engine.model.bond_terms import BondTerms, bond_terms
 from gmmflex.engine.model.scoring import Coefficients
-from gmmflex.engine.stages.decoders import Region, regions_of
+from gmmflex.engine.stages.decoders import Region, fitted_model, regions_of
 from gmmflex.engine.stages.earlier_run import EarlierRun, read_earlier_run
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral, read_neutral
@@ -20,11 +22,14 @@ from gmmflex.engine.stages.symmetry_expansion import Expansion, expansion_of
 
 # With fewer there is no held-out set to speak of.
 _FEWEST = 20
+# --bonds takes it in place of a file: the model that --model or the neutral mixture names.
+_MODEL_WORD = "model"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Particles, mixture and what is to be done with them. earlier: a run to start from."""
+    """Particles, mixture and what is to be done with them. earlier: a run to start from;
+    bonds: of the fitted model whose backbone is kept."""
 
     particles: Particles
     neutral: Neutral
@@ -32,11 +37,13 @@ class Inputs:
     regions: dict[str, Region]
     where: Coefficients
     earlier: EarlierRun | None
+    bonds: BondTerms | None
 
     def files(self, settings: HeterogeneitySettings) -> list[Path]:
         """The files that run.json keeps size and checksum of."""
         files = (settings.particles, settings.passthrough, self.neutral.path, settings.mask)
-        return [path for path in (*files, settings.model, settings.bonds) if path is not None]
+        models = (settings.model, bonds_file(settings))
+        return [path for path in (*files, *models) if path is not None]
 
 
 def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs:
@@ -58,7 +65,37 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     where = coefficients_of(settings, particles, neutral, device)
     earlier = _earlier(settings, particles, expansion)
     particles.read_images(np.arange(min(len(particles), 16)))
-    return Inputs(particles, neutral, expansion, regions, where, earlier)
+    bonds = _bonds(settings, neutral, device)
+    return Inputs(particles, neutral, expansion, regions, where, earlier, bonds)
+
+
+def bonds_file(settings: HeterogeneitySettings) -> Path | None:
+    """The file that --bonds names; None without one, and for the word "model"."""
+    if settings.bonds is None or str(settings.bonds) == _MODEL_WORD:
+        return None
+    return settings.bonds
+
+
+def _bonds(
+    settings: HeterogeneitySettings, neutral: Neutral, device: torch.device
+) -> BondTerms | None:
+    if settings.bonds is None:
+        return None
+    if "positions" not in settings.varied:
+        raise UserError("--bonds keep a backbone that moves: let --vary include positions")
+    path = bonds_file(settings)
+    model = fitted_model(settings.model, neutral) if path is None else read_model(path)
+    if model is None:
+        raise UserError(
+            f"--bonds model: {neutral.path} was built without a model: give the fitted model's file"
+        )
+    centre_A = torch.as_tensor(neutral.centre_A)
+    try:
+        return bond_terms(model, centre_A, neutral.mixture.positions_A.to(device))
+    except ValueError as fault:
+        raise UserError(
+            f"--bonds {settings.bonds}: {fault}: give a model with complete chains"
+        ) from fault
 
 
 def _earlier(

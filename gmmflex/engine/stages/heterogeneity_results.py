@@ -68,6 +68,7 @@ def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral:
     architecture = {
         "decoders": [item.model_dump(mode="json") for item in prepared.descriptions],
         "latent_dim": settings.latent_dim,
+        "refine_neutral": settings.refine_neutral,
         "gaussians": model.neutral.n_gaussians,
         "encoder_inputs": prepared.inputs.shape[-1],
     }

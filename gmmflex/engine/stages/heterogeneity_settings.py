@@ -45,6 +45,9 @@ class HeterogeneitySettings(BaseModel):
     first_resolution_A: float | None = Field(None, gt=1.0, le=200.0)
     coarsest_A: float = Field(60.0, gt=10.0, description="Rings coarser than this are not used.")
     vary: Vary = ("positions",)
+    refine_neutral: bool = Field(
+        True, description="Amplitudes and widths at rest are learnt, alike for all particles."
+    )
     mask: Path | None = Field(None, description="Only Gaussians inside this map may vary.")
     smoothing_A: float | None = Field(
         None, ge=0.0, description="Neighbours within about this move alike; 0.75 × resolution."

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.model.bond_terms import BondTerms
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
 from gmmflex.engine.nets.build import DecoderDescription
@@ -55,6 +56,7 @@ class Prepared:
     train_rows: Tensor
     test_rows: Tensor
     training: TrainingSettings
+    bonds: BondTerms | None
     room: Room
     world: World
 
@@ -90,6 +92,7 @@ def prepare(
     data: ParticleData,
     neutral: Neutral,
     regions: dict[str, Region],
+    bonds: BondTerms | None,
     random: np.random.Generator,
     storage: Storage,
     room: Room,
@@ -97,8 +100,9 @@ def prepare(
 ) -> Prepared:
     """Contrast, ring weights and encoder inputs of the particles; networks before training.
 
-    regions: what each decoder may change. The processes of `storage.world` share the work and
-    end with the same result. Raises UserError if particles and mixture do not belong together.
+    regions: what each decoder may change; bonds: of a backbone that is kept. The processes of
+    `storage.world` share the work and end with the same result. Raises UserError if particles
+    and mixture do not belong together.
     """
     device, world = torch.device(data.where.grid.device), storage.world
     mixture, varies = neutral.mixture.to(device), varied_anywhere(regions).to(device)
@@ -128,7 +132,9 @@ def prepare(
     )
     descriptions = describe_decoders(settings, regions, resolution_of(data.where))
     encoder = Encoder(inputs.shape[-1], settings.latent_dim).to(device)
-    decoder = build_decoders(descriptions, regions, settings.latent_dim, mixture)
+    decoder = build_decoders(
+        descriptions, regions, settings.latent_dim, mixture, settings.refine_neutral
+    )
     model = Model(encoder, decoder, mixture)
     training = TrainingSettings(
         epochs=settings.epochs,
@@ -150,6 +156,7 @@ def prepare(
         train_rows,
         test_rows,
         training,
+        bonds,
         room,
         world,
     )

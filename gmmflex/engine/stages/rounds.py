@@ -85,6 +85,7 @@ def train_in_rounds(
                 round=number + 1,
                 epochs=this.epochs or prepared.training.epochs,
             ),
+            prepared.bonds,
             optimiser,
             start,
             lines,

@@ -70,7 +70,9 @@ def read_run(folder: Path) -> RunResults:
             for item in descriptions
         }
         encoder = Encoder(about["encoder_inputs"], about["latent_dim"])
-        decoder = build_decoders(descriptions, regions, about["latent_dim"], neutral)
+        decoder = build_decoders(
+            descriptions, regions, about["latent_dim"], neutral, about["refine_neutral"]
+        )
         model = Model(encoder, decoder, neutral)
         model.load(state)
         latents = np.load(latents_path, allow_pickle=False)

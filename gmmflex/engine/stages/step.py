@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gmmflex.engine.model.offsets import apply_offsets
 from gmmflex.engine.model.scoring import N_FOLDS
+from gmmflex.engine.stages.bonds import Bonds
 from gmmflex.engine.stages.particle_data import ParticleData
 from gmmflex.engine.stages.portion import HostPortion, load_portion
 from gmmflex.engine.stages.prefetch import prefetched
@@ -64,12 +65,14 @@ def gradient_of_batch(
     data: ParticleData,
     weights: Tensor,
     latent_noise: float,
+    bonds: Bonds | None,
     room: Room,
     world: World,
 ) -> Tensor:
     """Leave the gradient of the batch's mean loss in the weights, the same in every process.
 
-    weights: (n_rings,). Returns the sum of the losses of this process's particles, on the device.
+    weights: (n_rings,); bonds: what a deformed backbone costs on top. Returns the sum of the
+    losses of this process's particles, without that, on the device.
     """
 
     def own_part(at_once: int) -> Tensor:
@@ -80,10 +83,14 @@ def gradient_of_batch(
             particles, fold = piece.to(model.device), lesson.fold[part]
             latents = model.encoder(_of_fold(particles.inputs, fold))
             noisy = latents + latent_noise * lesson.noise[part]
-            mixtures = apply_offsets(model.neutral, model.decoder(noisy))
+            offsets = model.decoder(noisy)
+            mixtures = apply_offsets(model.neutral, offsets)
             scores = compare(mixtures, particles.batch, data).by_fold() @ weights
             losses = -_of_fold(scores, 1 - fold)
-            ((losses.sum() + _latent_penalty(latents).sum()) / lesson.n_batch).backward()
+            extra = _latent_penalty(latents)
+            if bonds is not None:
+                extra = extra + bonds.loss(offsets)
+            ((losses + extra).sum() / lesson.n_batch).backward()
             total += losses.detach().sum()
         return total
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.model.bond_terms import BondTerms
+from gmmflex.engine.stages.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
 from gmmflex.engine.stages.evaluation import held_out_loss
 from gmmflex.engine.stages.particle_data import ParticleData
 from gmmflex.engine.stages.progress import Log, Stopwatch
@@ -45,6 +47,8 @@ class Epoch:
     """One line of metrics.csv. Losses are minus the weighted FRC on the fold not encoded.
 
     They compare within a round only: each round weighs the rings of its own resolution.
+    bond_deviation_A, bond_weight: RMS of the carried model's Cα–Cα distances after the epoch and
+    the weight of the bonds during it, if a backbone is kept.
     """
 
     round: int
@@ -53,6 +57,8 @@ class Epoch:
     test_loss: float
     learning_rate: float
     seconds: float
+    bond_deviation_A: float | None = None
+    bond_weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Progress:
     learning_rate: float
     drops: int
     earlier: tuple[Epoch, ...] = ()
+    bond_weight: float = FIRST_WEIGHT
 
     @property
     def best_test_loss(self) -> float:
@@ -84,6 +91,7 @@ def train(
     train_rows: Tensor,
     test_rows: Tensor,
     settings: TrainingSettings,
+    bonds: BondTerms | None,
     optimiser: torch.optim.Optimizer,
     start: Progress | None,
     earlier: tuple[Epoch, ...],
@@ -97,6 +105,7 @@ def train(
     inputs: (n, 2, D) encoder gradients of each fold; weights: (n_rings,). In every step each
     particle is encoded from one fold, chosen at random, and scored on the other, so that there
     is nothing to win by reproducing noise, and the held-out score says when to stop.
+    bonds: of a fitted model whose backbone is kept; their weight follows from what they deviate.
     earlier: lines of the rounds before this one, kept with the progress.
     All processes take the same steps, each with its share of every batch: how many there are, and
     how many particles there is room for at a time, changes no more than the order of sums.
@@ -104,7 +113,15 @@ def train(
     if start is None:
         first = held_out_loss(model, data, inputs, weights, test_rows, room, world)
         first_line = Epoch(settings.round, 0, first, first, settings.learning_rate, 0.0)
-        start = Progress((first_line,), model.state(), settings.learning_rate, 0, earlier)
+        bond_weight = earlier[-1].bond_weight if earlier else None
+        start = Progress(
+            (first_line,),
+            model.state(),
+            settings.learning_rate,
+            0,
+            earlier,
+            FIRST_WEIGHT if bond_weight is None else bond_weight,
+        )
     progress = start
     step = (len(start.history) - 1) * math.ceil(len(train_rows) / settings.batch_size)
     watch = Stopwatch(start.history[-1].seconds)
@@ -113,6 +130,7 @@ def train(
         epoch = len(progress.history)
         # Stays on the device until the epoch ends: to read it is to wait for the device.
         total = torch.zeros((), dtype=torch.float64, device=model.device)
+        weighted = None if bonds is None else Bonds(bonds, progress.bond_weight)
         lessons = lessons_of_epoch(model, data, inputs, train_rows, settings.batch_size, world)
         for lesson in lessons:
             step += 1
@@ -123,7 +141,7 @@ def train(
                     * min(1.0, step / settings.warm_up_steps)
                 )
             total += gradient_of_batch(
-                model, lesson, data, weights, settings.latent_noise, room, world
+                model, lesson, data, weights, settings.latent_noise, weighted, room, world
             )
             optimiser.step()
 
@@ -132,6 +150,10 @@ def train(
         line = Epoch(
             settings.round, epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s
         )
+        if bonds is not None:
+            deviation_A = bond_deviation_A(model, inputs, test_rows, bonds, world)
+            line = replace(line, bond_deviation_A=deviation_A, bond_weight=progress.bond_weight)
+            progress = replace(progress, bond_weight=next_weight(progress.bond_weight, deviation_A))
         progress = _judge(progress, line, model, settings)
         save(progress, optimiser)
         log(
