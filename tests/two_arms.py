@@ -109,9 +109,21 @@ class _Slide(torch.nn.Module):
         return Offsets(moves)
 
 
+class _FromWrongRest(CombinedDecoder):
+    """The right arm at rest lies 5 Å too far up: this is put right for all particles alike."""
+
+    def forward(self, latents: torch.Tensor) -> Offsets:
+        moves = super().forward(latents).positions_A
+        put_right = torch.zeros(200, 3)
+        put_right[RIGHT, 1] = -5.0
+        return Offsets(moves + put_right)
+
+
 def model_of_arms() -> Model:
     """The exact mixture with a decoder for each arm; latents are the two slides in Å."""
     sigma_A = 0.225 * 2 * PIXEL_A
-    neutral = GaussianMixture.from_arrays(_positions_A(), np.ones(200), np.full(200, sigma_A))
-    decoder = CombinedDecoder({"left": _Slide(LEFT, 0, 0), "right": _Slide(RIGHT, 2, 1)})
+    at_rest_A = _positions_A()
+    at_rest_A[RIGHT, 1] += 5.0
+    neutral = GaussianMixture.from_arrays(at_rest_A, np.ones(200), np.full(200, sigma_A))
+    decoder = _FromWrongRest({"left": _Slide(LEFT, 0, 0), "right": _Slide(RIGHT, 2, 1)})
     return Model(Encoder(4, 2), decoder, neutral)

@@ -53,12 +53,12 @@ def states_of_decoders(
     assert isinstance(model.decoder, CombinedDecoder)
     rows = torch.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).long()
     sample = latents[rows].to(model.device, torch.float32)
-    decoded = model.decoder.each(sample)
-    means = {name: _mean(offsets) for name, offsets in decoded.items()}
-    everything = apply_offsets(model.neutral, _sum(list(means.values())))
+    # All that is decoded, also what is the same for all particles.
+    mean = _mean(model.decoder(sample))
+    everything = apply_offsets(model.neutral, mean)
     found = []
-    for name, offsets in decoded.items():
-        others = _sum([mean for other, mean in means.items() if other != name])
+    for name, offsets in model.decoder.each(sample).items():
+        others = _sum(mean, _mean(offsets), -1.0)
         states = _states(name, model.neutral, offsets, others, everything, seed)
         if states is not None:
             found.append(states)
@@ -87,7 +87,7 @@ def _states(
         return None
     labels = KMeans(n_states, n_init=3, random_state=seed).fit_predict(scores)
     centres = [_mean(_rows(offsets, torch.as_tensor(labels == s))) for s in range(n_states)]
-    states = [apply_offsets(neutral, _sum([centre, others])) for centre in centres]
+    states = [apply_offsets(neutral, _sum(others, centre, 1.0)) for centre in centres]
     along = np.array([scores[labels == s, 0].mean() for s in range(n_states)])
     return DecoderStates(
         name,
@@ -117,11 +117,15 @@ def _rows(offsets: Offsets, chosen: Tensor) -> Offsets:
     return Offsets(*(None if x is None else x[chosen.to(x.device)] for x in _fields(offsets)))
 
 
-def _sum(several: list[Offsets]) -> Offsets:
-    columns = zip(*(_fields(offsets) for offsets in several), strict=True)
-    present = ([x for x in column if x is not None] for column in columns)
-    totals = [torch.stack(column).sum(0) if column else None for column in present]
-    return Offsets(*totals) if several else Offsets()
+def _sum(first: Offsets, second: Offsets, factor: float) -> Offsets:
+    """first + factor · second."""
+
+    def added(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+        if one is None or other is None:
+            return one if other is None else factor * other
+        return one + factor * other
+
+    return Offsets(*(map(added, _fields(first), _fields(second))))
 
 
 def _fields(offsets: Offsets) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
