@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks.accuracy_runs import DECODERS, Figures, figures_of, possible
 from benchmarks.accuracy_sets import SETS, data_folder, simulated
 from benchmarks.accuracy_table import accuracy_table, write_section
+from gmmflex.engine.io.errors import UserError
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
@@ -49,7 +50,7 @@ def main() -> None:
                     continue
                 try:
                     figures = figures_of(SETS[name], decoder, folder, seed, options.again)
-                except RuntimeError as fault:
+                except (RuntimeError, UserError) as fault:
                     not_run[f"{name}, {decoder}, seed {seed}"] = str(fault)
                     print(f"{name}, {decoder}, seed {seed}: {fault}", flush=True)
                     continue
