@@ -63,7 +63,7 @@ def test_weight_follows_the_deviation():
     assert next_weight(0.01, 1.5 * TARGET_A) == pytest.approx(0.015)
     assert next_weight(0.01, 100.0) == pytest.approx(0.02)
     assert next_weight(0.01, 0.0) == pytest.approx(0.005)
-    assert 0 < next_weight(1e-4, 0.0) and next_weight(10.0, 1.0) <= 10.0
+    assert next_weight(1e-4, 0.0) > 0 and next_weight(10.0, 1.0) <= 10.0
 
 
 @pytest.fixture(scope="module")

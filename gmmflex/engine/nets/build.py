@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from gmmflex.engine.model.anchors import anchors_among, transition_weights
+from gmmflex.engine.model.anchors import anchors_among, spacing_A, transition_weights
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbourhood import smoothing_matrix
 from gmmflex.engine.nets.free_decoder import FreeDecoder
@@ -62,7 +62,10 @@ def _hierarchical(
         anchors_among(positions_A, region, count, description.seed) for count in description.anchors
     ]
     transitions = [transition_weights(positions_A, region, anchors) for anchors in levels]
-    return HierarchicalDecoder(latent_dim, transitions, description.vary)
+    reach_A = [spacing_A(anchors) for anchors in levels]
+    return HierarchicalDecoder(
+        latent_dim, positions_A, levels, reach_A, transitions, description.vary
+    )
 
 
 def _rigid(

@@ -12,7 +12,8 @@ Parameter = Literal["positions", "amplitudes", "widths"]
 _COLUMNS: dict[str, int] = {"positions": 3, "amplitudes": 1, "widths": 1}
 # One unit of a network's output in Å, and as a relative change of amplitude or width: about
 # the size of what is looked for, so that one learning rate suits all three.
-_SCALE: dict[str, float] = {"positions": 5.0, "amplitudes": 1.0, "widths": 0.2}
+MOTION_SCALE_A = 5.0
+_SCALE: dict[str, float] = {"positions": MOTION_SCALE_A, "amplitudes": 1.0, "widths": 0.2}
 
 
 def n_columns(parameters: tuple[Parameter, ...]) -> int:
