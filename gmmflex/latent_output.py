@@ -1,9 +1,9 @@
 """Latents of the engine onto Scipion's flexible particles, joined by id.
 
 Where the engine worked on symmetric copies of each particle, the output has an item for each copy:
-its pose brings the copy of the asymmetric unit to the place of the unit that varied. Its id is new,
-and no particle's of the input, so that nobody takes one for the other; the particle's id and the
-number of the copy (from 1) are attributes.
+its pose brings the copy of the asymmetric unit to the place of the unit that varied. Its id is the
+one that the engine gave it, no particle's of the input, so that nobody takes one for the other; the
+particle's id and the number of the copy (from 1) are attributes.
 """
 
 import re
@@ -17,6 +17,7 @@ from gmmflex.constants import (
     IMAGE_ID_LABEL,
     LATENT_LABEL,
     PARTICLE_ID_ATTRIBUTE,
+    PARTICLE_ID_LABEL,
     PROGRAM_NAME,
     SYMMETRY_COPY_ATTRIBUTE,
     SYMMETRY_COPY_LABEL,
@@ -30,15 +31,17 @@ REDUCED_DIMENSIONS = 3
 
 @dataclass(frozen=True)
 class Copies:
-    """Of each row: numbers (n,), which symmetric copy from 1 on; matrices: (n, 4, 4) its pose."""
+    """Of each row: ids (n,) of its own; numbers (n,), which symmetric copy from 1 on; matrices:
+    (n, 4, 4) its pose."""
 
+    ids: np.ndarray
     numbers: np.ndarray
     matrices: np.ndarray
 
 
 @dataclass(frozen=True)
 class Latents:
-    """ids: (n,) Scipion's ids; values: (n, d) latents; reduced: (n, 3) principal components.
+    """ids: (n,) of the particles; values: (n, d) latents; reduced: (n, 3) principal components.
 
     copies: None if each id has one row.
     """
@@ -74,10 +77,11 @@ def latents_by_id(tables: dict[str, StarTable], source: str) -> Latents:
     if not labels:
         raise BadLatents(f"{source} lacks the columns _{LATENT_LABEL}1...: run the training again.")
     labels.sort(key=lambda label: int(label[len(LATENT_LABEL) :]))
-    ids = _integers(columns[IMAGE_ID_LABEL])
+    copies = _copies(tables) if SYMMETRY_COPY_LABEL in columns else None
+    ids = _integers(columns[IMAGE_ID_LABEL if copies is None else PARTICLE_ID_LABEL])
     values = _numbers(columns, labels)
     reduced = principal_components(values, REDUCED_DIMENSIONS)
-    return Latents(ids, values, reduced, _copies(tables))
+    return Latents(ids, values, reduced, copies)
 
 
 def fill_flex_set(output, particles, latents: Latents) -> None:
@@ -92,9 +96,6 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
     output.setHasCTF(particles.hasCTF())
     output.getFlexInfo().setProgName(PROGRAM_NAME)  # after copyInfo, which would replace it
     rows_of_id = latents.rows_of_ids()
-    first_id, n_copies = 0, 1
-    if latents.copies is not None:
-        first_id, n_copies = int(max(particles.getIdSet())), int(latents.copies.numbers.max())
     # one object for all rows, since each is written at once
     flexible = ParticleFlex(progName=PROGRAM_NAME)
     for particle in particles.iterItems():
@@ -111,22 +112,21 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
             flexible.setZFlex(latents.values[row].tolist())
             flexible.setZRed(latents.reduced[row].tolist())
             if latents.copies is not None:
-                copy = int(latents.copies.numbers[row])
-                flexible.setObjId(first_id + (number - 1) * n_copies + copy)
-                flexible.setTransform(Transform(matrix=latents.copies.matrices[row]))
+                copy = latents.copies
+                flexible.setObjId(int(copy.ids[row]))
+                flexible.setTransform(Transform(matrix=copy.matrices[row]))
                 setattr(flexible, PARTICLE_ID_ATTRIBUTE, Integer(number))
-                setattr(flexible, SYMMETRY_COPY_ATTRIBUTE, Integer(copy))
+                setattr(flexible, SYMMETRY_COPY_ATTRIBUTE, Integer(int(copy.numbers[row])))
             output.append(flexible)
 
 
-def _copies(tables: dict[str, StarTable]) -> Copies | None:
+def _copies(tables: dict[str, StarTable]) -> Copies:
     columns = tables["particles"].columns
-    if SYMMETRY_COPY_LABEL not in columns:
-        return None
     pixel_size_A = float(tables["optics"].columns["rlnImagePixelSize"][0])
     angles_deg, origins_A = _numbers(columns, ANGLE_LABELS), _numbers(columns, ORIGIN_LABELS)
     matrices = matrices_from_poses(angles_deg, origins_A, pixel_size_A)
-    return Copies(_integers(columns[SYMMETRY_COPY_LABEL]), matrices)
+    numbers = _integers(columns[SYMMETRY_COPY_LABEL])
+    return Copies(_integers(columns[IMAGE_ID_LABEL]), numbers, matrices)
 
 
 def _integers(column):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipion_samples import PIXEL_SIZE_A, particle_set, simulated
@@ -58,7 +62,7 @@ def test_an_item_for_each_copy(expanded):
     found = []
     for item in output.iterItems(orderBy="id"):
         found.append((item._gmmflexParticleId.get(), item._gmmflexSymmetryCopy.get()))
-        assert item.getObjId() not in ids
+        assert item.getObjId() == 11 + (found[-1][0] - 1) * ORDER + found[-1][1]
         row = (len(found) - 1) // ORDER * ORDER + found[-1][1] - 1
         assert item.getZFlex() == pytest.approx(latents[row].astype(float), abs=1e-6)
         assert item.getFlexInfo().getProgName() == "GMMFlex"
@@ -87,6 +91,24 @@ def test_poses_are_those_of_the_copies(expanded):
             min((t.inv() * Rotation.from_rotvec(v)).magnitude() for t in turns) for v in two_fold
         ]
         assert max(distance) < 1e-5
+
+
+def test_relions_reader_sees_the_same_copies(expanded, tmp_path):
+    """latents.star, read as RELION's expanded particles by scipion-em-relion."""
+    _, output, _, given = expanded
+    script, star = Path(__file__).with_name("relion_converter.py"), given.source.parent
+    # apart, because the reader leaves files open
+    done = subprocess.run(
+        [sys.executable, script, star / "latents.star", tmp_path / "out.star", tmp_path / "m.npz"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    theirs = np.load(tmp_path / "m.npz", allow_pickle=False)
+    ours = np.array([p.getTransform().getMatrix() for p in output.iterItems(orderBy="id")])
+    np.testing.assert_allclose(theirs["matrices"], ours, atol=2e-4)
+    assert len(set(theirs["locations"])) == len(given)
 
 
 def test_the_output_can_be_exported_again(expanded):

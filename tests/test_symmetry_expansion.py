@@ -55,7 +55,7 @@ def test_angles_of_the_copies_are_relions() -> None:
     """A g, as relion_particle_symmetry_expand writes it, with scipy's angles."""
     random = Rotation.random(20, random_state=1)
     operators = symmetry_operators("O")
-    columns = columns_of_copies(random.as_matrix(), operators)
+    columns = columns_of_copies(random.as_matrix(), operators, None)
     angles = np.stack([columns[f"rlnAngle{axis}"] for axis in ("Rot", "Tilt", "Psi")], axis=1)
     found = Rotation.from_euler("ZYZ", angles, degrees=True).inv()
     assert columns["gmmflexSymmetryCopy"].tolist() == [*range(1, 25)] * 20

@@ -44,7 +44,7 @@ def write_latents(
             replacing=LATENT_LABEL,
         )
         rows = particles.subset(np.repeat(np.arange(n), n_copies))
-        columns = columns_of_copies(particles.rotations, operators)
+        columns = columns_of_copies(particles.rotations, operators, particles.image_ids)
     columns.update((f"{LATENT_LABEL}{i + 1}", latents[:, i]) for i in range(latents.shape[1]))
     write_particles_star(output / "latents.star", rows, columns, replacing=LATENT_LABEL)
     projected = principal_components(latents)

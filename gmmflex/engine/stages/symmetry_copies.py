@@ -10,21 +10,35 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.poses import relion_angles_from_rotations
 
 COPY_LABEL = "gmmflexSymmetryCopy"
+PARTICLE_ID_LABEL = "gmmflexParticleId"
 ANGLE_LABELS = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 
 
 def columns_of_copies(
-    rotations: NDArray[np.float64], operators: NDArray[np.float64]
+    rotations: NDArray[np.float64],
+    operators: NDArray[np.float64],
+    image_ids: NDArray[np.int64] | None,
 ) -> dict[str, NDArray[np.generic]]:
     """Columns of the expanded table: RELION's angles of A g and the copy's number, from 1.
 
-    rotations: (n, 3, 3) A; operators: (S, 3, 3) g, the identity first. (n·S,) values, the copies
-    of a particle side by side, which is the order of relion_particle_symmetry_expand.
+    rotations: (n, 3, 3) A; operators: (S, 3, 3) g, the identity first; image_ids: (n,) rlnImageId
+    of the particles, if they have one. Then every copy gets an id that no particle and no other
+    copy has, since programs take rlnImageId as the name of a row, and the particle's goes into
+    gmmflexParticleId. Values are (n·S,), the copies of a particle side by side, which is the order
+    of relion_particle_symmetry_expand.
     """
     poses = (rotations[:, None] @ operators[None]).reshape(-1, 3, 3)
     angles = relion_angles_from_rotations(poses)
     numbers = np.tile(np.arange(1, len(operators) + 1), len(rotations))
-    return {**dict(zip(ANGLE_LABELS, angles.T, strict=True)), COPY_LABEL: numbers}
+    columns: dict[str, NDArray[np.generic]] = {
+        **dict(zip(ANGLE_LABELS, angles.T, strict=True)),
+        COPY_LABEL: numbers,
+    }
+    if image_ids is not None:
+        repeated = np.repeat(image_ids, len(operators))
+        columns["rlnImageId"] = image_ids.max() + (repeated - 1) * len(operators) + numbers
+        columns[PARTICLE_ID_LABEL] = repeated
+    return columns
 
 
 def join_copies(
@@ -34,7 +48,7 @@ def join_copies(
 ) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
     """Rows of an expanded table joined back: one row for each particle.
 
-    identities: (m,) which particle a row belongs to (rlnImageName or rlnImageId); copies: (m,)
+    identities: (m,) which particle a row is of (rlnImageName or gmmflexParticleId); copies: (m,)
     gmmflexSymmetryCopy, from 1; latents: (m, d). Rows may be in any order and some may be missing.
     Returns the particles (n,) in the order in which they first appear, and (n, S, d) latents, NaN
     where a copy is missing; S is the largest copy number. Raises ValueError for a copy that is
