@@ -22,6 +22,9 @@ def neutral(
     from_: Annotated[
         Atoms, typer.Option("--from", help="Which atoms of the model carry Gaussians.")
     ] = Atoms.ca,
+    bonds: Annotated[
+        bool, typer.Option("--bonds", help="Keep bonds and angles of the model's backbone.")
+    ] = False,
     box: Annotated[int | None, typer.Option(help="Box in px, for a model without a map.")] = None,
     pixel_size: Annotated[
         float | None, typer.Option(help="Pixel size in Å, for a model without a map.")
@@ -43,6 +46,7 @@ def neutral(
         resolution_A=resolution,
         gaussians=gaussians,
         atoms=from_.value,
+        bonds=bonds,
         box_px=box,
         pixel_size_A=pixel_size,
         seed=seed,

@@ -15,8 +15,10 @@ from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.mixture_file import write_mixture
 from gmmflex.engine.io.models import AtomicModel, read_model
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
+from gmmflex.engine.model.backbone import backbone_of
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.stages.neutral_bonds import BondTerm
 from gmmflex.engine.stages.neutral_comparison import compare
 from gmmflex.engine.stages.neutral_ladder import Ladder, climb_from_map, climb_from_model
 from gmmflex.engine.stages.neutral_pictures import draw_neutral
@@ -44,6 +46,7 @@ class NeutralSettings(BaseModel):
     resolution_A: float = Field(8.0, gt=1.0, le=100.0)
     gaussians: int | None = Field(None, ge=4, le=200_000)
     atoms: Literal["ca", "all"] = "ca"
+    bonds: bool = Field(False, description="Keep bonds and angles of the model's backbone.")
     box_px: int | None = Field(None, ge=8, description="Box of the particles, without a map.")
     pixel_size_A: float | None = Field(None, gt=0.0)
     seed: int = Field(1, ge=0)
@@ -63,6 +66,8 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
     set_threads(settings.threads)
     set_seed(settings.seed)
     model = None if settings.model is None else _chosen_atoms(settings.model, settings.atoms)
+    if settings.bonds:
+        _check_bonds(model, settings)
     target = _target(settings, model)
     watch = Stopwatch()
     inputs = [p for p in (settings.map, settings.model) if p is not None]
@@ -80,8 +85,8 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
         f"target: {target.density.box_px} px of {target.density.pixel_size_A:.3f} A, mask "
         f"{target.mask_source} ({100 * float(target.mask.mean()):.1f} % of the box)"
     )
-    ladder = _build(settings, target, model, device, log)
-    _write(settings, target, ladder, model, watch.elapsed_s, log)
+    ladder, bonds = _build(settings, target, model, device, log)
+    _write(settings, target, ladder, bonds, model, watch.elapsed_s, log)
 
 
 def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
@@ -95,6 +100,16 @@ def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
     if len(chosen) < _LEAST_ATOMS:
         raise UserError(f"{path} holds only {len(chosen)} {kind}: {remedy}")
     return model.subset(chosen)
+
+
+def _check_bonds(model: AtomicModel | None, settings: NeutralSettings) -> None:
+    if model is None:
+        raise UserError("--bonds keeps the bonds of a fitted model: give it with --model")
+    if not len(backbone_of(model).pairs):
+        raise UserError(
+            f"{settings.model} has no two residues that follow each other, so there are no bonds: "
+            "leave out --bonds"
+        )
 
 
 def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
@@ -138,15 +153,18 @@ def _build(
     model: AtomicModel | None,
     device: torch.device,
     log: Log,
-) -> Ladder:
+) -> tuple[Ladder, BondTerm | None]:
+    """The mixture, and what its bonds cost if they are kept."""
     resolution, wanted = settings.resolution_A, settings.gaussians
     if model is None:
-        return climb_from_map(target, resolution, wanted, settings.seed, device, log)
+        return climb_from_map(target, resolution, wanted, settings.seed, device, log), None
     atoms = atoms_as_gaussians(model, model.coordinates_A - target.centre_A, resolution)
     if wanted is not None and wanted < atoms.n_gaussians:
         atoms = _fewer(atoms, wanted, settings.seed)
         log(f"{len(model)} atoms are gathered into {wanted} Gaussians")
-    return climb_from_model(target, atoms, resolution, wanted, settings.seed, device, log)
+    bonds = BondTerm(model, atoms, target.centre_A, device) if settings.bonds else None
+    ladder = climb_from_model(target, atoms, resolution, wanted, settings.seed, device, log, bonds)
+    return ladder, bonds
 
 
 def _fewer(atoms: GaussianMixture, wanted: int, seed: int) -> GaussianMixture:
@@ -163,6 +181,7 @@ def _write(
     settings: NeutralSettings,
     target: Target,
     ladder: Ladder,
+    bonds: BondTerm | None,
     model: AtomicModel | None,
     seconds: float,
     log: Log,
@@ -215,6 +234,7 @@ def _write(
             }
             for rung in ladder.rungs
         ],
+        "bonds": None if bonds is None else bonds.summary(mixture),
         "seconds": seconds,
     }
     draw_neutral(output / "neutral.png", target, rendered, mixture, whole, plain, settings)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.model.density import ShellGrid, fourier_of_map, shell_grid
-from gmmflex.engine.model.fit import Fit, FitSettings, fit_to_map
+from gmmflex.engine.model.fit import Fit, FitSettings, Penalty, fit_to_map
 from gmmflex.engine.model.mixture import GaussianMixture, concatenate
 from gmmflex.engine.model.seeding import (
     density_threshold,
@@ -88,9 +88,11 @@ def climb_from_model(
     seed: int,
     device: torch.device,
     log: Log,
+    bonds: Penalty | None = None,
 ) -> Ladder:
     """Keep a Gaussian on every atom and seed further ones where the map shows more.
 
+    bonds: what the model's Gaussians, the first, are to keep of its geometry.
     Chen, Toader & Lederman 2023, "Building GMMs from molecular models".
     """
     density = target.density
@@ -98,8 +100,12 @@ def climb_from_model(
     n_atoms = atoms.n_gaussians
     settings = FitSettings(steps=60)
     tether = torch.full((n_atoms,), 0.02 / _TETHER_A**2, device=device)
-    fitted = fit_to_map(atoms.to(device), transform, grid, settings, tether).mixture
+    start = atoms.to(device)
+    fitted = fit_to_map(start, transform, grid, settings, tether, bonds).mixture
     residual = residual_density(target, fitted.to("cpu"), resolution_A)
+    if bonds is not None:
+        # Begun again at the model, the next fit tethers to the model and not to this one's end.
+        fitted = GaussianMixture(start.positions_A, fitted.amplitudes, fitted.sigmas_A)
     threshold = density_threshold(density.data)
     open_voxels = residual > 0.5 * threshold
     open_volume = float(open_voxels.sum()) * density.pixel_size_A**3
@@ -119,7 +125,7 @@ def climb_from_model(
         seeds = seed_on_density(residual, density.pixel_size_A, n_more, least, seed)
         fitted = concatenate([fitted, seeds.to(device)])
     return _climb(
-        fitted, n_atoms, target, [resolution_A], open_volume, n_gaussians, seed, device, log
+        fitted, n_atoms, target, [resolution_A], open_volume, n_gaussians, seed, device, log, bonds
     )
 
 
@@ -133,6 +139,7 @@ def _climb(
     seed: int,
     device: torch.device,
     log: Log,
+    bonds: Penalty | None = None,
 ) -> Ladder:
     generator = torch.Generator().manual_seed(seed)
     mixture = mixture.to(device)
@@ -143,7 +150,7 @@ def _climb(
         grid, transform = _grid_and_transform(target, resolution, device)
         if n_gaussians is not None and last:
             mixture = _grow_to(mixture, n_of_model, n_gaussians, generator)
-        fit = _fit(mixture, n_of_model, transform, grid, 120 if last else 60)
+        fit = _fit(mixture, n_of_model, transform, grid, 120 if last else 60, bonds)
         for _ in range(_MAX_GROWTHS):
             reached = float(fit.fsc.min())
             limit = n_gaussians if n_gaussians is not None else _most(volume_A3, resolution)
@@ -157,7 +164,7 @@ def _climb(
                 f"resolution {resolution:.1f} A  {fit.mixture.n_gaussians} Gaussians reach FSC "
                 f"{reached:.3f} at worst: trying {grown.n_gaussians}"
             )
-            fit = _fit(grown, n_of_model, transform, grid, 100 if last else 60)
+            fit = _fit(grown, n_of_model, transform, grid, 100 if last else 60, bonds)
             gain = float(fit.fsc.min()) - reached
             if float(fit.fsc.mean()) >= FSC_GOAL and gain < _WORTHWHILE_GAIN:
                 break
@@ -172,11 +179,16 @@ def _climb(
 
 
 def _fit(
-    mixture: GaussianMixture, n_of_model: int, transform: Tensor, grid: ShellGrid, steps: int
+    mixture: GaussianMixture,
+    n_of_model: int,
+    transform: Tensor,
+    grid: ShellGrid,
+    steps: int,
+    bonds: Penalty | None,
 ) -> Fit:
     tether = torch.zeros(mixture.n_gaussians, device=mixture.positions_A.device)
     tether[:n_of_model] = 0.02 / _TETHER_A**2
-    return fit_to_map(mixture, transform, grid, FitSettings(steps=steps), tether)
+    return fit_to_map(mixture, transform, grid, FitSettings(steps=steps), tether, bonds)
 
 
 def _grow_to(
