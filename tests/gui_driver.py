@@ -8,7 +8,8 @@ newest window, `select ID` selects a run, `tree NAME` another tree of protocols,
 presses Analyze Results, `show PARAMETER` the eye beside a line of the viewer opened last,
 `wizard PARAMETER` the wand beside a line of the newest form; in the window of chains that it opens,
 `drag ROW FIRST LAST` chooses residues on a bar, `name NAME` adds them as a part, `accept` presses
-OK; `save` saves the newest form, `quit` ends. Errors of Tk and of commands go to standard error.
+OK; `report PARAMETER` prints what a line of the newest form holds, `quit` ends. Errors of Tk and of
+commands go to standard error.
 """
 
 import sys
@@ -78,11 +79,11 @@ class Driver:
             dialog.add()
         elif command == "accept":
             self.dialog().accept()
-        elif command == "save":
-            self.forms[-1].save()
+        elif command == "report":
+            value = self.forms[-1].widgetDict[argument].get()
+            print(f"{argument}: {value}".replace("\n", " | "), flush=True)
         elif command == "quit":
             self.window.root.destroy()
-
 
     def dialog(self):
         return next(w for w in descendants(self.window.root) if isinstance(w, PartsDialog))

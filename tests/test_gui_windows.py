@@ -5,16 +5,14 @@ Pictures are saved in the folder that GMMFLEX_SCREENSHOTS names, else in build/s
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from gui_window import picture_folder, project_window
 from scipion_samples import PIXEL_SIZE_A, simulated
 from scipion_session import imported, maker, point_to, run, scipion
-from virtual_display import missing_programs, screenshot, virtual_display, wait_for_window
+from virtual_display import missing_programs, wait_for_window
 
 __all__ = ["scipion"]  # a fixture
 
@@ -24,14 +22,10 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_programs()), reason=f"needs {', '.join(missing_programs())}"),
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
 
 @pytest.fixture(scope="module")
 def pictures() -> Path:
-    folder = Path(os.environ.get("GMMFLEX_SCREENSHOTS", REPOSITORY / "build" / "screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return picture_folder()
 
 
 @pytest.fixture(scope="module")
@@ -66,63 +60,17 @@ def project(scipion, tmp_path_factory):
     }
 
 
-class Window:
-    """The running project window."""
-
-    def __init__(self, environment, commands, process, log):
-        self.environment = environment
-        self.commands = commands
-        self.process = process
-        self.log = log
-
-    def tell(self, line: str) -> None:
-        with self.commands.open("a") as stream:
-            stream.write(line + "\n")
-
-    def picture(self, title: str, path: Path, whole_screen: bool = False) -> float:
-        number = wait_for_window(self.environment, title)
-        return screenshot(self.environment, "root" if whole_screen else number, path)
-
-
 @pytest.fixture(scope="module")
 def window(project, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gui")
-    commands, log = folder / "commands.txt", folder / "window.log"
-    commands.touch()
-    with virtual_display() as environment, log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                str(REPOSITORY / "tests" / "gui_driver.py"),
-                project["folder"],
-                str(commands),
-            ],
-            env=environment,
-            cwd=project["folder"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        shown = Window(environment, commands, process, log)
-        try:
-            wait_for_window(environment, "Bending")
-            yield shown
-            shown.tell("quit")
-            time.sleep(1)
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _check(window, title, path, whole_screen=False):
-    assert window.picture(title, path, whole_screen) > 8, f"{path} is blank"
-    assert "Traceback" not in window.log.read_text(errors="replace"), window.log.read_text()[-3000:]
+    with project_window(project["folder"], "Bending", tmp_path_factory.mktemp("gui")) as shown:
+        yield shown
 
 
 def test_project_window(window, project, pictures):
     window.tell("tree Flexibility Hub")
     window.tell(f"select {project['analysis']}")
     time.sleep(2)
-    _check(window, "Bending", pictures / "1_project.png", whole_screen=True)
+    window.check("Bending", pictures / "1_project.png", whole_screen=True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +83,7 @@ def test_project_window(window, project, pictures):
 )
 def test_new_form(window, pictures, name, class_name):
     window.tell(f"new {class_name}")
-    _check(window, class_name, pictures / f"2_form_{name}.png")
+    window.check(class_name, pictures / f"2_form_{name}.png")
     window.tell("close")
     time.sleep(1)
 
@@ -143,29 +91,29 @@ def test_new_form(window, pictures, name, class_name):
 def test_form_of_a_finished_run(window, project, pictures):
     window.tell(f"form {project['analysis']}")
     window.tell("tab 1")
-    _check(window, "ProtGmmflexHeterogeneity", pictures / "2_form_training.png")
+    window.check("ProtGmmflexHeterogeneity", pictures / "2_form_training.png")
 
 
 def test_viewer_of_the_neutral_mixture(window, project, pictures):
     window.tell(f"analyze {project['neutral']}")
-    _check(window, "GmmflexNeutralViewer", pictures / "3_neutral_viewer.png")
+    window.check("GmmflexNeutralViewer", pictures / "3_neutral_viewer.png")
     window.tell("show showFsc")
-    _check(window, "FSC of the neutral mixture", pictures / "3_neutral_fsc.png")
+    window.check("FSC of the neutral mixture", pictures / "3_neutral_fsc.png")
     window.tell("show showSummary")
-    _check(window, "Neutral mixture", pictures / "3_neutral_summary.png")
+    window.check("Neutral mixture", pictures / "3_neutral_summary.png")
 
 
 def test_viewer_of_the_analysis(window, project, pictures):
     window.tell(f"analyze {project['analysis']}")
-    _check(window, "GmmflexAnalysisViewer", pictures / "4_heterogeneity_viewer.png")
+    window.check("GmmflexAnalysisViewer", pictures / "4_heterogeneity_viewer.png")
     window.tell("show showLatents")
-    _check(window, "Latent space", pictures / "4_latent_space.png")
+    window.check("Latent space", pictures / "4_latent_space.png")
     window.tell("show showOverview")
-    _check(window, "all pairs of axes", pictures / "4_latent_overview.png")
+    window.check("all pairs of axes", pictures / "4_latent_overview.png")
     window.tell("show showTraining")
-    _check(window, "Training curves", pictures / "4_training.png")
+    window.check("Training curves", pictures / "4_training.png")
     window.tell("show showSummary")
-    _check(window, "Heterogeneity analysis", pictures / "4_summary.png")
+    window.check("Heterogeneity analysis", pictures / "4_summary.png")
 
 
 def test_chimerax_message_says_where_the_script_lies(window, project, pictures):
@@ -176,4 +124,4 @@ def test_chimerax_message_says_where_the_script_lies(window, project, pictures):
     window.tell(f"analyze {project['neutral']}")
     wait_for_window(window.environment, "GmmflexNeutralViewer")
     window.tell("show showChimeraX")
-    _check(window, "ChimeraX not found", pictures / "5_no_chimerax.png")
+    window.check("ChimeraX not found", pictures / "5_no_chimerax.png")

@@ -83,7 +83,9 @@ def screenshot(environment: dict[str, str], window: str, path: Path) -> float:
     previous = None
     for _ in range(25):
         time.sleep(0.4)
-        subprocess.run(["import", "-window", window, str(path)], env=environment, check=True)
+        subprocess.run(
+            ["import", "-window", window, str(path)], env=environment, check=True, timeout=30
+        )
         picture = Image.open(path).convert("RGB")
         if (
             previous is not None

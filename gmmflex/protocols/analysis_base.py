@@ -137,7 +137,7 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
         faults += self._processErrors()
         faults += checks.original_file_faults(self.originalFile.get())
         faults += checks.symmetry_faults(self.symmetry.get())
-        faults += checks.start_faults(self.startFrom.get())
+        faults += checks.start_faults(self.startFrom.get(), self._symmetry())
         return faults + self._kindFaults()
 
     def _warnings(self):
@@ -163,16 +163,14 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
         summary = self._summaryOf(self._runFolder())
         if not summary:
             return ["The analysis is not finished yet."]
-        output = getattr(self, AnalysisOutputs.outputParticles.name, None)
-        size = None if output is None else output.getSize()
-        return summary_lines(summary, size, self._whatMayChange())
+        return summary_lines(summary, self._whatMayChange())
 
     def _methods(self):
         summary = self._summaryOf(self._runFolder())
         output = getattr(self, AnalysisOutputs.outputParticles.name, None)
         if not summary or output is None:
             return []
-        return [methods_text(summary, output.getSize(), self._whatMayChange())]
+        return [methods_text(summary, self._whatMayChange())]
 
     def _citations(self):
         return ["Chen2021", "Chen2023"]

@@ -1,18 +1,19 @@
 """What an analysis says about itself when it has finished."""
 
+import math
+
 
 def listed(names: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
-def summary_lines(summary: dict, particles: int | None, what: str) -> list[str]:
+def summary_lines(summary: dict, what: str) -> list[str]:
     """Lines below "Summary" in the project's window.
 
     summary: the run's summary.json; what: may change of the Gaussians, in words.
     """
-    size = "" if particles is None else f"*{particles} particles* in "
-    lines = [f"{size}a latent space of *{summary['latent_dim']} dimensions*."]
+    lines = [f"*{_counted(summary)}* in a latent space of *{summary['latent_dim']} dimensions*."]
     lines.append(f"{summary['gaussians']} Gaussians; free to change: {what}.")
     scores = [summary.get(name) for name in ("test_score_neutral", "test_score")]
     if None not in scores:
@@ -20,15 +21,45 @@ def summary_lines(summary: dict, particles: int | None, what: str) -> list[str]:
             "Agreement with images held out (weighted FRC): "
             f"{scores[0]:.3f} for the mixture at rest, *{scores[1]:.3f}* after training."
         )
+    lines += [_body_line(body) for body in summary.get("bodies", ())]
+    lines += [_coordination_line(pair) for pair in summary.get("coordination", ())]
     if summary.get("epochs"):
         lines.append(f"{summary['epochs']} epochs in {summary.get('seconds', 0):.0f} s.")
     return lines
 
 
-def methods_text(summary: dict, particles: int, what: str) -> str:
+def methods_text(summary: dict, what: str) -> str:
     """A sentence for a paper; what: might change of the Gaussians, in words."""
     return (
-        f"The heterogeneity of {particles} particles was analysed with a Gaussian mixture of "
+        f"The heterogeneity of {_counted(summary)} was analysed with a Gaussian mixture of "
         f"{summary['gaussians']} Gaussians and a latent space of {summary['latent_dim']} "
         f"dimensions; free to change were {what} [Chen2021, Chen2023]."
     )
+
+
+def _body_line(body):
+    low, high = body["turn_range_deg"]
+    turn = f"{low:.1f} to {high:.1f}°".replace("-", "−")
+    precision, way = body["precision_angle_deg"], body["displacement_rms_A"]
+    return (
+        f"Body *{body['name']}*: 90 % of particles turn by {turn} about its main axis (each ± "
+        f"{precision:.1f}°); its Gaussians move by *{way:.1f} Å* RMS."
+    )
+
+
+def _coordination_line(pair):
+    between = f"Regions {pair['first']} and {pair['second']}"
+    correlation = pair["correlation"]
+    if correlation is None or math.isnan(correlation):
+        return f"{between}: no motion above noise."
+    return (
+        f"{between}: correlation *{correlation:.2f}* ± {pair['standard_error']:.2f}, "
+        f"p = {pair['p_value']:.2g}."
+    )
+
+
+def _counted(summary):
+    particles, copies = summary["particles"], summary.get("copies", 1)
+    if copies == 1:
+        return f"{particles} particles"
+    return f"{particles * copies} symmetric copies ({summary['symmetry']}) of {particles} particles"

@@ -24,7 +24,7 @@ from gmmflex.protocols import (
     ProtGmmflexRigidBodies,
 )
 from gmmflex.viewers.body_views import bodies_view, body_table_view
-from gmmflex.viewers.coordination_views import coordination_view
+from gmmflex.viewers.coordination_views import coordination_view, picture_view
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.motion_views import (
     arrows_in_chimerax,
@@ -166,6 +166,13 @@ class GmmflexAnalysisViewer(ProtocolViewer):
             help="Correlation of the motions of every two regions over all particles, compared "
             "with what chance would give.",
         )
+        group.addParam(
+            "showCoordinationPicture",
+            LabelParam,
+            label="Both motions, particle by particle",
+            help="How far each particle is along the motions of two regions, and the correlations "
+            "that particles give whose motions were exchanged.",
+        )
 
     def _defineRun(self, group):
         group.addParam(
@@ -199,6 +206,7 @@ class GmmflexAnalysisViewer(ProtocolViewer):
             "showBodies": self._showBodies,
             "showBodyTable": self._showBodyTable,
             "showCoordination": self._showCoordination,
+            "showCoordinationPicture": self._showCoordinationPicture,
         }
 
     def _validate(self):
@@ -276,6 +284,9 @@ class GmmflexAnalysisViewer(ProtocolViewer):
 
     def _showCoordination(self, _name=None):
         return [coordination_view(self.protocol.getRunFolder())]
+
+    def _showCoordinationPicture(self, _name=None):
+        return [picture_view(self.protocol.getRunFolder())]
 
     def _latents(self):
         if not self._has(LATENTS_ARRAY_FILE):
