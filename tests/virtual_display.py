@@ -79,6 +79,9 @@ def screenshot(environment: dict[str, str], window: str, path: Path) -> float:
     from PIL import Image, ImageChops, ImageStat
 
     if window != "root":
+        # wherever it was put, into the screen and to the front
+        place = ["wmctrl", "-i", "-r", window, "-e", "0,40,40,-1,-1"]
+        subprocess.run(place, env=environment, check=True)
         subprocess.run(["wmctrl", "-i", "-a", window], env=environment, check=True)
     previous = None
     for _ in range(25):

@@ -51,7 +51,8 @@ def draw_lengths(figure, values_A: np.ndarray, what: str, title: str) -> None:
     """Histogram of how far something moves, with median and 95th percentile."""
     axes = figure.add_subplot()
     bins = int(np.clip(np.sqrt(len(values_A)) * 1.5, 12, 60))
-    axes.hist(values_A, bins=bins, color=BLUE, alpha=0.85)
+    reach_A = max(float(values_A.max()), 1e-3)
+    axes.hist(values_A, bins=bins, range=(0, reach_A), color=BLUE, alpha=0.85)
     for percent, name in ((50, "median"), (95, "95th percentile")):
         value = float(np.percentile(values_A, percent))
         axes.axvline(value, color=ORANGE, lw=1.2, ls="--" if percent == 50 else ":")
