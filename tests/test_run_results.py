@@ -11,6 +11,7 @@ from sliding_domain import BOX, N_LARGE, N_SMALL, PIXEL_A, run, settings, simula
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.stages import heterogeneity
+from gmmflex.engine.stages.latent_readout import read_out
 from gmmflex.engine.stages.run_results import read_run
 
 N_GAUSSIANS = N_LARGE + N_SMALL
@@ -31,7 +32,8 @@ def trained(moving, tmp_path_factory):
         with torch.no_grad():
             seen["offsets"] = prepared.model.decoder(torch.ones(1, 2))
             inputs = prepared.inputs.gather(torch.arange(len(prepared.inputs)))
-            seen["latents"] = prepared.model.encoder(inputs.float()).mean(1)
+            halves = prepared.model.encoder(inputs.float())
+            seen["latents"] = read_out(halves, options.latent_noise).latents
         write(options, particles, prepared, *rest)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -13,8 +13,8 @@ from gmmflex.engine.stages.row_store import RowStore
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.world import World
 
-# Cα–Cα distances of a protein differ by less between its conformations; half of what may remain.
-TARGET_A = 0.05
+# RMS of Cα–Cα distances that may remain: 0.1 Å is what coordinates in a map of 3 Å are good for.
+TARGET_A = 0.09
 # In units of the weighted FRC per Å²: 0.1 Å of deviation then costs a ten-thousandth.
 FIRST_WEIGHT = 0.01
 _WEIGHTS = (1e-4, 10.0)

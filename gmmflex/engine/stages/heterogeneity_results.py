@@ -16,6 +16,7 @@ from gmmflex.engine.stages.bonds import TARGET_A
 from gmmflex.engine.stages.evaluation import encode_by_fold, neutral_loss
 from gmmflex.engine.stages.heterogeneity_output import draw_training, write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.latent_readout import read_out
 from gmmflex.engine.stages.motion_reports import report_motions
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.preparation import Prepared, resolution_of
@@ -34,8 +35,9 @@ def write_results(
     log: Log,
 ) -> None:
     """Encode all particles, every process its block; then the leader writes, summary.json last."""
-    by_fold = encode_by_fold(prepared.model, prepared.inputs, prepared.world)
-    latents = by_fold.mean(1).numpy().astype(np.float32)
+    halves = encode_by_fold(prepared.model, prepared.inputs, prepared.world)
+    readout = read_out(halves, settings.latent_noise)
+    latents = readout.latents.numpy().astype(np.float32)
     score_neutral = -neutral_loss(
         prepared.model.neutral,
         prepared.data,
@@ -54,7 +56,11 @@ def write_results(
     draw_training(settings.output / "training.png", progress.history, score_neutral)
     summary = {
         **_summary(settings, prepared, progress, latents, score_neutral),
-        **report_motions(settings.output, prepared, neutral.centre_A, by_fold, settings.seed, log),
+        "latent_reliability": readout.reliability,
+        "latent_stretch": readout.factor,
+        **report_motions(
+            settings.output, prepared, neutral.centre_A, readout.by_fold, settings.seed, log
+        ),
     }
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(
