@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 # An anchor's influence falls to exp(−½) at this share of the anchors' mean spacing: motion is
-# smooth from anchor to anchor and rigid around each (docs/decisions/009).
+# smooth from anchor to anchor and rigid around each (docs/decisions/011).
 _WIDTH_SHARE = 0.6
 # Less than this is no influence.
 _LEAST_WEIGHT = 1e-3

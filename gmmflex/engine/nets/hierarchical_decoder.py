@@ -20,7 +20,7 @@ class HierarchicalDecoder(nn.Module):
 
     Each Gaussian moves as a mixture of its anchors would carry it along. Chen, Toader & Lederman
     2023, "Hierarchical GMM", with two differences: anchors turn as well as shift, because what
-    moves in molecules are domains (docs/decisions/009 has the figures), and weights follow the
+    moves in molecules are domains (docs/decisions/011 has the figures), and weights follow the
     distance in spacings of the anchors. The transition weights are fixed at first, so that only
     large, smooth motions can be found, and learnt later (`learn_weights`), so that each Gaussian
     finds out with which anchors it goes. With several levels all of them add up.
