@@ -91,6 +91,7 @@ class Driver:
 
 def drag(bars, row, first, last):
     """Press, move and release the mouse on the bar of a chain."""
+    bars.canvas.update()  # a window that is not drawn yet takes no events
     y = int(bars.y_of(row))
     xs = [int(bars.x_of(row, residue)) for residue in (first, (first + last) // 2, last)]
     bars.canvas.event_generate("<Button-1>", x=xs[0], y=y)

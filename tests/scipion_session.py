@@ -169,10 +169,10 @@ def imported(
     project: Any, new: Callable[..., Any], data: Path, pixel_size_A: float
 ) -> tuple[Any, Any]:
     """The finished imports of a simulated set's star file and of its consensus map."""
-    particles = run(
+    particles = run_forked(
         project, new("ProtGmmflexImportParticles", particlesFile=str(data / "particles.star"))
     )
-    volume = run(
+    volume = run_forked(
         project,
         new(
             "ProtImportVolumes",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from gui_window import picture_folder, project_window
-from scipion_samples import PIXEL_SIZE_A, simulated
-from scipion_session import imported, maker, point_to, run, scipion
+from scipion_analyses import started
+from scipion_session import point_to, scipion
 from virtual_display import missing_programs, wait_for_window
 
 __all__ = ["scipion"]  # a fixture
@@ -31,32 +31,23 @@ def pictures() -> Path:
 @pytest.fixture(scope="module")
 def project(scipion, tmp_path_factory):
     """A finished project: its folder and the ids of its runs."""
-    data = simulated(tmp_path_factory.mktemp("data"), particles=400)
-    project = scipion.project("Bending")
-
-    new = maker(scipion, project)
-    particles, volume = imported(project, new, data, PIXEL_SIZE_A)
-    neutral = new(
-        "ProtGmmflexNeutral",
-        resolution=16.0,
-        numberOfGaussians=40,
-        numberOfThreads=1,
-        useGpu=False,
-    )
-    point_to(neutral, "inputVolume", volume, "outputVolume")
-    neutral = run(project, neutral)
-    analysis = new(
-        "ProtGmmflexHeterogeneity", latentDimension=3, epochs=12, numberOfThreads=1, useGpu=False
-    )
-    point_to(analysis, "inputParticles", particles, "outputParticles")
-    point_to(analysis, "inputGaussians", neutral, "outputGaussians")
-    analysis = run(project, analysis)
-    for protocol in (particles, volume, neutral, analysis):
-        assert protocol.isFinished(), protocol.getErrorMessage()
+    st = started(scipion, tmp_path_factory.mktemp("data"), "Bending", particles=300)
+    analysis = st.run(st.analysis("ProtGmmflexHeterogeneity", latentDimension=3, epochs=10))
+    regions = "lower=rigid A:1-30\nupper=rigid A:31-60"
+    coordination = st.run(st.analysis("ProtGmmflexCoordination", regions=regions, epochs=5))
+    morph = st.new("ProtGmmflexMorph", frames=6, numberOfThreads=1)
+    point_to(morph, "inputAnalysis", analysis, "outputParticles")
+    point_to(morph, "inputModel", st.model, "outputPdb")
+    morph = st.run(morph)
+    bodies = st.analysis("ProtGmmflexRigidBodies")
+    st.project.saveProtocol(bodies)
     return {
-        "folder": project.getPath(),
-        "neutral": neutral.getObjId(),
+        "folder": st.project.getPath(),
+        "neutral": st.neutral.getObjId(),
         "analysis": analysis.getObjId(),
+        "coordination": coordination.getObjId(),
+        "morph": morph.getObjId(),
+        "bodies": bodies.getObjId(),
     }
 
 
@@ -74,15 +65,20 @@ def test_project_window(window, project, pictures):
 
 
 @pytest.mark.parametrize(
-    ("name", "class_name"),
+    ("name", "class_name", "tab"),
     [
-        ("import", "ProtGmmflexImportParticles"),
-        ("neutral", "ProtGmmflexNeutral"),
-        ("heterogeneity", "ProtGmmflexHeterogeneity"),
+        ("import", "ProtGmmflexImportParticles", 0),
+        ("neutral", "ProtGmmflexNeutral", 0),
+        ("heterogeneity", "ProtGmmflexHeterogeneity", 0),
+        ("hierarchical", "ProtGmmflexHierarchical", 0),
+        ("bodies", "ProtGmmflexRigidBodies", 1),
+        ("bonds", "ProtGmmflexBonds", 0),
+        ("coordination", "ProtGmmflexCoordination", 1),
+        ("morph", "ProtGmmflexMorph", 0),
     ],
 )
-def test_new_form(window, pictures, name, class_name):
-    window.tell(f"new {class_name}")
+def test_new_form(window, pictures, name, class_name, tab):
+    window.tell(f"new {class_name}", f"tab {tab}")
     window.check(class_name, pictures / f"2_form_{name}.png")
     window.tell("close")
     time.sleep(1)
@@ -114,6 +110,41 @@ def test_viewer_of_the_analysis(window, project, pictures):
     window.check("Training curves", pictures / "4_training.png")
     window.tell("show showSummary")
     window.check("Heterogeneity analysis", pictures / "4_summary.png")
+
+
+def test_bodies_are_chosen_on_the_chains(window, project, pictures):
+    window.tell(f"form {project['bodies']}", "tab 1", "wizard bodies")
+    wait_for_window(window.environment, "Choose parts of the molecule")
+    window.tell("drag 0 3 28", "name lower", "drag 0 33 57", "name upper", "drag 0 40 50")
+    window.check("Choose parts of the molecule", pictures / "6_choose_bodies.png")
+    window.tell("accept", "report bodies")
+    window.check("ProtGmmflexRigidBodies", pictures / "6_form_with_bodies.png")
+    assert "bodies: lower=A:3-28 | upper=A:33-57" in window.log.read_text()
+    window.tell("close")
+
+
+def test_viewer_shows_motion_bodies_and_coordination(window, project, pictures):
+    window.tell(f"analyze {project['coordination']}")
+    window.check("GmmflexAnalysisViewer", pictures / "7_viewer.png")
+    for parameter, title, name in (
+        ("showArrows", "Motion as arrows", "arrows"),
+        ("showLengths", "How far Gaussians move", "lengths"),
+        ("showBodies", "Angles and shifts of bodies", "bodies"),
+        ("showBodyTable", "Rigid bodies", "body_table"),
+        ("showCoordination", "Coordination of regions", "coordination"),
+        ("showCoordinationPicture", "Motions of the regions", "coordination_motions"),
+    ):
+        window.tell(f"show {parameter}")
+        window.check(title, pictures / f"7_{name}.png")
+
+
+def test_viewer_of_the_morph(window, project, pictures):
+    window.tell(f"analyze {project['morph']}")
+    window.check("GmmflexMorphViewer", pictures / "8_viewer.png")
+    window.tell("show showResidues")
+    window.check("Displacement along the chains", pictures / "8_along_chains.png")
+    window.tell("show showHistogram")
+    window.check("Histogram of displacements", pictures / "8_histogram.png")
 
 
 def test_chimerax_message_says_where_the_script_lies(window, project, pictures):

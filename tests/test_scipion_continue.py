@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from scipion_samples import PIXEL_SIZE_A, simulated
-from scipion_session import imported, maker, point_to, run, scipion, steps_run
+from scipion_session import imported, maker, point_to, run_forked, scipion, steps_run
 
 __all__ = ["scipion"]  # a fixture
 
@@ -33,11 +33,11 @@ def runs(scipion, tmp_path_factory):
     cheap = {"numberOfThreads": 1, "useGpu": False}
     neutral = new("ProtGmmflexNeutral", resolution=20.0, numberOfGaussians=20, **cheap)
     point_to(neutral, "inputVolume", volume, "outputVolume")
-    neutral = run(project, neutral)
+    neutral = run_forked(project, neutral)
     analysis = new("ProtGmmflexHeterogeneity", latentDimension=2, epochs=1, **cheap)
     point_to(analysis, "inputParticles", particles, "outputParticles")
     point_to(analysis, "inputGaussians", neutral, "outputGaussians")
-    analysis = run(project, analysis)
+    analysis = run_forked(project, analysis)
     for protocol in (neutral, analysis):
         assert protocol.isFinished(), protocol.getErrorMessage()
     return SimpleNamespace(project=project, data=data, neutral=neutral, analysis=analysis)
@@ -51,7 +51,7 @@ def _continue(runs, protocol, **changes):
     for name, value in changes.items():
         protocol.setAttributeValue(name, value)
     protocol.runMode.set(MODE_RESUME)
-    protocol = run(runs.project, protocol)
+    protocol = run_forked(runs.project, protocol)
     assert protocol.isFinished(), protocol.getErrorMessage()
     return steps_run(protocol)
 
