@@ -71,7 +71,7 @@ def results_of(
     random = np.random.default_rng(6)
     latents = np.stack([random.uniform(-1, 1, particles), random.normal(0, 0.1, particles)], axis=1)
     values = {"model": model, "centre_A": centre_A, "latents": latents.astype(np.float32)}
-    empty = {"descriptions": (), "regions": {}}
+    empty = {"keeps_bonds": False, "descriptions": (), "regions": {}}
     known = {field.name for field in fields(RunResults)}
     return RunResults(**values, **{k: v for k, v in empty.items() if k in known})
 

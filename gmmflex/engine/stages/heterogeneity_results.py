@@ -75,6 +75,7 @@ def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral:
         "decoders": [item.model_dump(mode="json") for item in prepared.descriptions],
         "latent_dim": settings.latent_dim,
         "refine_neutral": settings.refine_neutral,
+        "keeps_bonds": prepared.bonds is not None,
         "gaussians": model.neutral.n_gaussians,
         "encoder_inputs": prepared.inputs.shape[-1],
     }

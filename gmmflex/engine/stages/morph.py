@@ -123,7 +123,7 @@ def _say(settings: MorphSettings, morph: Morph, states: States, log: Log) -> Non
         f"{states.what}"
     )
     shown = ", ".join(f"{value:.3f}" for value in reference.latents)
-    where = "found at latents" if settings.reference == "model" else "taken as the mixture at rest,"
+    where = "found at latents" if reference.state == "model" else "taken as the mixture at rest,"
     log(f"state of the model: {where} {shown}, correlation {reference.correlation:.3f}")
     if reference.correlation < _POOR_CORRELATION:
         log(
@@ -162,7 +162,7 @@ def _summary(
         "component": states.component,
         "positions_on_component": None if states.places is None else states.places.tolist(),
         "reference": {
-            "state": settings.reference,
+            "state": morph.reference.state,
             "latents": morph.reference.latents.tolist(),
             "correlation": morph.reference.correlation,
         },

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.models import AtomicModel
 from gmmflex.engine.model.carry import Carrier, carrier_of
 from gmmflex.engine.model.rigid_units import RigidUnits, rigid_units
-from gmmflex.engine.stages.morph_reference import Reference, decoded_offsets_A, model_reference
+from gmmflex.engine.stages.morph_reference import Reference, decoded_offsets_A, usual_reference
 from gmmflex.engine.stages.run_results import RunResults
 
 # Numbers (of coordinates or offsets) worked on at a time: 64 MiB.
@@ -63,7 +63,7 @@ def morph_of(results: RunResults, model: AtomicModel, reference: Reference | Non
     Raises UserError if the run varied no positions or the model lies elsewhere.
     """
     decoded_offsets_A(results, results.latents[:1])
-    found = model_reference(results, model) if reference is None else reference
+    found = usual_reference(results, model) if reference is None else reference
     units = rigid_units(model)
     return Morph(results, model, found, units, _carrier(results, found, units.centres_A))
 

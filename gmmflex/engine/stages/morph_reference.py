@@ -30,6 +30,8 @@ _AT_ONCE = 50
 _NEAR_A = 8.0
 # Less of the model than this near the mixture: it lies in another frame.
 _LEAST_COVERED = 0.5
+# Correlations that differ by less do not tell two states apart.
+_AS_GOOD = 0.003
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,25 @@ class Reference:
     latents: NDArray[np.float32]
     offsets_A: NDArray[np.float64]
     correlation: float
+
+    @property
+    def state(self) -> str:
+        """Whether a state was looked for ("model") or it is the mixture at rest ("neutral")."""
+        return "model" if self.offsets_A.any() else "neutral"
+
+
+def usual_reference(results: RunResults, model: AtomicModel) -> Reference:
+    """The state of the model as found, or the mixture at rest after a run that kept bonds.
+
+    Bonds act on the model plus the offsets, and so hold the model's state where offsets are zero.
+    That is so for the model whose bonds were kept: one that agrees less with the mixture at rest
+    than with another state is looked for like any other.
+    """
+    found = model_reference(results, model)
+    if not results.keeps_bonds:
+        return found
+    at_rest = neutral_reference(results, model)
+    return at_rest if at_rest.correlation > found.correlation - _AS_GOOD else found
 
 
 def model_reference(results: RunResults, model: AtomicModel) -> Reference:

@@ -25,9 +25,11 @@ from gmmflex.engine.stages.trained_model import Model
 @dataclass(frozen=True)
 class RunResults:
     """model: trained networks and neutral mixture (centred); centre_A: (3,) box centre in the
-    frame of the files; latents: (n, d) in input order; descriptions, regions: of its decoders."""
+    frame of the files; latents: (n, d) in input order; keeps_bonds: of a
+    fitted model, in training; descriptions, regions: of its decoders."""
 
     model: Model
+    keeps_bonds: bool
     descriptions: tuple[DecoderDescription, ...]
     regions: dict[str, Region]
     centre_A: NDArray[np.float64]
@@ -81,4 +83,6 @@ def read_run(folder: Path) -> RunResults:
             f"{weights_path} or {latents_path.name} was not written by this version of gmmflex: "
             "run the analysis again"
         ) from fault
-    return RunResults(model, descriptions, regions, centre.numpy(), latents)
+    return RunResults(
+        model, bool(about["keeps_bonds"]), descriptions, regions, centre.numpy(), latents
+    )
