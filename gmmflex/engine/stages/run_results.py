@@ -71,6 +71,7 @@ def read_run(folder: Path) -> RunResults:
             item.name: Region(state.pop(f"region.{item.name}"), item.bodies)
             for item in descriptions
         }
+        keeps_bonds = bool(about["keeps_bonds"])
         encoder = Encoder(about["encoder_inputs"], about["latent_dim"])
         decoder = build_decoders(
             descriptions, regions, about["latent_dim"], neutral, about["refine_neutral"]
@@ -83,6 +84,4 @@ def read_run(folder: Path) -> RunResults:
             f"{weights_path} or {latents_path.name} was not written by this version of gmmflex: "
             "run the analysis again"
         ) from fault
-    return RunResults(
-        model, bool(about["keeps_bonds"]), descriptions, regions, centre.numpy(), latents
-    )
+    return RunResults(model, keeps_bonds, descriptions, regions, centre.numpy(), latents)
