@@ -104,3 +104,81 @@ def test_summary_table_shows_units(scipion):
 
     rows = dict(summary_rows({"pixel_size_A": 1.5, "box_px": 64, "fsc_mean": 0.98, "steps": [{}]}))
     assert rows == {"Pixel size (Å)": "1.5", "Box (px)": "64", "FSC mean": "0.98"}
+
+
+def test_training_of_several_rounds_is_one_picture(scipion):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from gmmflex.viewers.training_plot import draw_training
+
+    metrics = {
+        "round": np.repeat([1.0, 2.0], [3, 4]),
+        "epoch": np.array([0.0, 1, 2, 0, 1, 2, 3]),
+        "train_loss": -np.linspace(0.5, 0.6, 7),
+        "test_loss": -np.linspace(0.5, 0.55, 7),
+        "learning_rate": np.full(7, 1e-3),
+        "bond_deviation_A": np.array([np.nan, 0.2, 0.1, np.nan, 0.1, 0.09, 0.08]),
+    }
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_training(figure, metrics)
+    top, bonds, rate = figure.axes
+    lines = [line for line in top.lines if len(line.get_xdata()) > 2]
+    assert [line.get_xdata().tolist() for line in lines[:2]] == [[0, 1, 2], [2, 3, 4, 5]]
+    assert {text.get_text() for text in top.texts} == {"round 1", "round 2"}
+    assert "Å" in bonds.get_ylabel() and rate.get_ylabel() == "Learning rate"
+
+    without = {**metrics, "bond_deviation_A": np.full(7, np.nan)}
+    figure = Figure()
+    draw_training(figure, without)
+    assert len(figure.axes) == 2
+
+
+def test_table_of_bodies_has_a_column_for_each(scipion, tmp_path):
+    from gmmflex.viewers.body_views import body_rows, read_body_motions
+
+    body = {
+        "gaussians": 30,
+        "centre_A": [1.0, -2.0, 3.0],
+        "axis": [0.0, 0.0, 1.0],
+        "axis_share": 0.9,
+        "turn_range_deg": [-12.0, 3.0],
+        "from_mean_angle_deg": {"from": 1.0, "to": 9.0},
+        "from_mean_shift_A": {"from": 0.1, "to": 2.0},
+        "displacement_rms_A": 1.5,
+        "precision_angle_deg": 0.5,
+        "precision_shift_A": 0.25,
+        "not_rigid_A": 0.0,
+    }
+    rows = body_rows([body, {**body, "gaussians": 12}])
+    assert ("Gaussians", "30", "12") in rows
+    assert rows[4][1] == "−12.0 to 3.0°"
+
+    path = tmp_path / "body_motions.csv"
+    path.write_text("row,body,turn_deg\n1,a,1.5\n2,a,2.5\n1,b,3.5\n2,b,4.5\n")
+    turns = read_body_motions(str(path), ["a", "b"], "turn_deg")
+    assert turns.tolist() == [[1.5, 2.5], [3.5, 4.5]]
+
+
+def test_coordination_names_what_is_beyond_chance(scipion):
+    from matplotlib.figure import Figure
+
+    from gmmflex.viewers.coordination_views import draw_coordination
+
+    table = {
+        "first": np.array(["a", "a", "b"], dtype=object),
+        "second": np.array(["b", "c", "c"], dtype=object),
+        "correlation": np.array([0.7, 0.05, np.nan]),
+        "standard_error": np.array([0.05, 0.05, np.nan]),
+        "p_value": np.array([0.0005, 0.4, 0.5]),
+        "null_from": np.full(3, -0.1),
+        "null_to": np.full(3, 0.1),
+        "particles": np.full(3, 2000.0),
+    }
+    figure = Figure()
+    draw_coordination(figure, table)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "a and b\ncoordinated, p = 0.0005"
+    assert labels[1].startswith("a and c\nnot told from chance")
+    assert labels[2] == "b and c\nno motion above noise"

@@ -35,7 +35,6 @@ from gmmflex.viewers.motion_views import (
 from gmmflex.viewers.plots import (
     draw_latent_overview,
     draw_latent_space,
-    draw_training,
     latent_axes,
 )
 from gmmflex.viewers.run_files import (
@@ -44,6 +43,7 @@ from gmmflex.viewers.run_files import (
     read_table,
 )
 from gmmflex.viewers.summary_view import SummaryView
+from gmmflex.viewers.training_plot import draw_training
 
 PRINCIPAL, RAW = range(2)
 MOST_AXES_IN_OVERVIEW = 5
@@ -237,7 +237,7 @@ class GmmflexAnalysisViewer(ProtocolViewer):
         return [view]
 
     def _showTraining(self, _name=None):
-        view = figure_view("Training curves")
+        view = figure_view("Training curves", (7.2, 6.4))
         draw_training(view.getFigure(), read_table(self._file(METRICS_FILE)))
         return [view]
 
