@@ -1,13 +1,15 @@
 """IgG-1D as in CryoBench: 100 conformations of an antibody, FSC-AUC of the decoded maps.
 
-    python -m benchmarks.igg_1d [--particles 100000] [--decoder rigid] [--epochs 10]
-        [--resolution 6.5] [--seed 1] [--work FOLDER] [--again]
+    python -m benchmarks.igg_1d [--particles 100000] [--start map] [--decoder free] [--epochs 20]
+        [--resolution 7] [--gaussians 2500] [--seed 1] [--work FOLDER] [--again]
 
 Published for this set (CryoSPIRE's paper, table 2): cryoDRGN .366, 3DFlex .336, 3DVA .351,
 RECOVAR .391, CryoSPIRE .402; the most that 128 px allow is .492. Those methods start without a
-model; here the mixture at rest is made from 1igt in the first of the 100 conformations, and
-`--decoder rigid` is told which residues make up the Fab. Needs GMMFLEX_TEST_DATA (models/1igt.pdb)
-and 66 kB of disk for a particle.
+model, as does `--start map`: the mixture at rest is made from the average of all conformations
+(their mean density, without the noise that a reconstruction would have), and amplitudes vary
+beside positions. `--start model` takes 1igt in the first conformation, and `--decoder rigid` is
+told which residues make up the Fab. Needs GMMFLEX_TEST_DATA (models/1igt.pdb) and 66 kB of disk
+for a particle.
 """
 
 from __future__ import annotations
@@ -96,10 +98,11 @@ def main() -> None:
     """Make the set, run both stages, print the figures and keep them in the work folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--particles", type=int, default=100_000)
-    parser.add_argument("--decoder", choices=("free", "hierarchical", "rigid"), default="rigid")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--resolution", type=float, default=6.5)
-    parser.add_argument("--gaussians", type=int, default=None)
+    parser.add_argument("--decoder", choices=("free", "hierarchical", "rigid"), default="free")
+    parser.add_argument("--start", choices=("map", "model"), default="map")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--resolution", type=float, default=7.0)
+    parser.add_argument("--gaussians", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks/igg_1d"))
     parser.add_argument("--again", action="store_true", help="although a finished run is there")
@@ -110,20 +113,25 @@ def main() -> None:
     folder = options.work / str(options.particles)
     make_images(data, folder, options.particles, options.seed)
     resolution = f"{options.resolution:g}"
-    neutral = folder / f"neutral_{resolution}_{options.gaussians or 'ca'}"
-    run = folder / f"{options.decoder}_{resolution}_{options.gaussians or 'ca'}"
+    with_start = f"{options.start}_{resolution}_{options.gaussians}"
+    neutral, run = folder / f"neutral_{with_start}", folder / f"{options.decoder}_{with_start}"
     if options.again or not (neutral / "summary.json").exists():
-        arguments = ["neutral", "--model", folder / "model.cif", "--resolution", resolution]
-        arguments += ["--box", str(BOX_PX), "--pixel-size", str(PIXEL_A), "--output", neutral]
-        if options.gaussians is not None:
-            arguments += ["--gaussians", str(options.gaussians)]
+        arguments = ["neutral", "--resolution", resolution, "--output", neutral]
+        arguments += ["--gaussians", str(options.gaussians)]
+        if options.start == "map":
+            arguments += ["--map", folder / "consensus.mrc"]
+        else:
+            arguments += ["--model", folder / "model.cif", "--from", "all"]
+            arguments += ["--box", str(BOX_PX), "--pixel-size", str(PIXEL_A)]
         run_measured(arguments, _cost(neutral), _log(neutral), options.seed)
     if options.again or not (run / "summary.json").exists():
         arguments = ["heterogeneity", folder / "particles.star", "--neutral", neutral]
         arguments += ["--resolution", resolution, "--epochs", str(options.epochs)]
         arguments += ["--decoder", options.decoder, "--output", run]
         if options.decoder == "rigid":
-            arguments.append(f"--body=Fab={FAB}")
+            arguments += [f"--body=Fab={FAB}", "--model", folder / "model.cif"]
+        elif options.start == "map":
+            arguments += ["--vary", "positions,amplitudes"]
         run_measured(arguments, _cost(run), _log(run), options.seed)
     begin = time.process_time()
     decoded_auc, still_auc = aucs(folder, run)
