@@ -1,18 +1,12 @@
 """The figures of the benchmarks on cases whose answer is known."""
 
-import json
-
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
-from sliding_domain import run, simulated
 
 from benchmarks.evaluate import (
     circular_correlation,
     knn_accuracy,
     knn_r2,
-    motion_of_alpha_carbons,
     spearman_of_first_component,
 )
 
@@ -79,48 +73,3 @@ def test_nearest_neighbours_tell_classes(random):
     apart = random.normal(size=(4000, 2)) + 8.0 * label[:, None]
     assert knn_accuracy(apart, label) == 1.0
     assert knn_accuracy(random.normal(size=(4000, 2)), label) == pytest.approx(0.5, abs=0.05)
-
-
-def _with_constant_offset(folder, offset_A):
-    """Weights whose decoder moves every Gaussian by the same vector, whatever the latent."""
-    path = folder / "weights.safetensors"
-    with safe_open(path, framework="np") as stored:
-        about = stored.metadata()
-    tensors = load_file(path)
-    assert json.loads(about["gmmflex"])["vary"] == ["positions"]
-    tensors["decoder.layers.4.weight"][:] = 0.0
-    bias = tensors["decoder.layers.4.bias"]
-    bias[:] = np.tile(np.asarray(offset_A, np.float32), len(bias) // 3)
-    save_file(tensors, path, about)
-
-
-def test_motion_of_alpha_carbons_of_a_known_decoder(tmp_path):
-    """A set that does not move, and a decoder that moves all of it by one vector."""
-    still = simulated(tmp_path, 0.0, 60, seed=3)
-    folder = run(still, tmp_path / "run", epochs=1)
-    _with_constant_offset(folder, [0.0, 0.0, 0.0])
-    nothing = motion_of_alpha_carbons(folder, still / "set")
-    assert nothing.rmsd_A == pytest.approx(0.0, abs=1e-3)
-    assert nothing.rmsd_unmoved_A == pytest.approx(0.0, abs=1e-3)
-    # how many Å the decoder makes of 1 is found, not assumed
-    _with_constant_offset(folder, [1.0, 0.0, 0.0])
-    unit = motion_of_alpha_carbons(folder, still / "set").rmsd_A
-    assert unit > 0.1
-    _with_constant_offset(folder, [0.6, -0.8, 2.4])
-    moved = motion_of_alpha_carbons(folder, still / "set")
-    assert moved.rmsd_A == pytest.approx(2.6 * unit, rel=1e-3)
-    assert moved.rmsd_unmoved_A == pytest.approx(0.0, abs=1e-3)
-
-
-def test_unmoved_rmsd_is_that_of_the_states(tmp_path):
-    """40 of 140 atoms slide by up to ±10 Å from the middle state: by hand."""
-    moving = simulated(tmp_path, 20.0, 60, seed=3)
-    folder = run(moving, tmp_path / "run", epochs=1)
-    _with_constant_offset(folder, [0.0, 0.0, 0.0])
-    found = motion_of_alpha_carbons(folder, moving / "set")
-    with np.load(moving / "set" / "truth.npz") as truth:
-        slid_A = (truth["state"] - 4) * 20.0 / 8
-    expected = np.median(np.abs(slid_A)) * np.sqrt(40 / 140)
-    assert found.rmsd_unmoved_A == pytest.approx(expected, abs=2e-3)
-    assert found.rmsd_A == pytest.approx(expected, abs=2e-3)
-    assert found.gain == pytest.approx(0.0, abs=1e-6)
