@@ -263,8 +263,8 @@ def test_pictures_are_drawn_without_a_display(chain, tmp_path):
     from matplotlib import image
 
     from gmmflex.latent_database import read_latents_of_set
+    from gmmflex.viewers.latent_views import latent_view
     from gmmflex.viewers.run_files import read_latents_array
-    from gmmflex.viewers.viewer_analysis import latent_view
     from gmmflex.viewers.viewer_neutral import fsc_view
 
     output = chain.of_subset.outputParticles

@@ -21,6 +21,17 @@ __all__ = ["scipion"]  # a fixture
 # Scipion and its plugins warn about their own dependencies
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+PROTOCOLS = (
+    "ProtGmmflexImportParticles",
+    "ProtGmmflexNeutral",
+    "ProtGmmflexHeterogeneity",
+    "ProtGmmflexHierarchical",
+    "ProtGmmflexRigidBodies",
+    "ProtGmmflexBonds",
+    "ProtGmmflexCoordination",
+    "ProtGmmflexMorph",
+)
+
 
 @pytest.fixture(scope="module")
 def plugin(scipion):
@@ -54,7 +65,7 @@ def test_import_needs_neither_scipion_nor_torch():
 def test_scipion_half_imports_no_torch(scipion):
     code = (
         "import sys, pwem, pyworkflow; pyworkflow.Config.setDomain(pwem); "
-        "import gmmflex.protocols, gmmflex.viewers, gmmflex.objects; "
+        "import gmmflex.protocols, gmmflex.viewers, gmmflex.wizards, gmmflex.objects; "
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -63,18 +74,15 @@ def test_scipion_half_imports_no_torch(scipion):
 
 def test_scipion_finds_everything(scipion):
     protocols = scipion.domain.getProtocols()
-    for name in (
-        "ProtGmmflexImportParticles",
-        "ProtGmmflexNeutral",
-        "ProtGmmflexHeterogeneity",
-    ):
+    for name in PROTOCOLS:
         assert name in protocols
         assert os.path.exists(protocols[name].getPluginLogoPath())
     assert "GaussianModel" in scipion.domain.getObjects()
     module = scipion.domain.getPlugins()["gmmflex"]
     assert {"Chen2021", "Chen2023"} <= set(module._bibtex)
     viewers = scipion.domain.getViewers()
-    assert {"GmmflexAnalysisViewer", "GmmflexNeutralViewer"} <= set(viewers)
+    assert {"GmmflexAnalysisViewer", "GmmflexMorphViewer", "GmmflexNeutralViewer"} <= set(viewers)
+    assert "GmmflexPartsWizard" in scipion.domain.getWizards()
 
 
 def test_protocols_stand_in_the_flexibility_hub(scipion):
@@ -86,7 +94,7 @@ def test_protocols_stand_in_the_flexibility_hub(scipion):
         own = [item.value] if item.tag == "protocol" else []
         return own + [name for child in item for name in names(child)]
 
-    assert {"ProtGmmflexNeutral", "ProtGmmflexHeterogeneity"} <= set(names(hub))
+    assert set(PROTOCOLS) <= set(names(hub))
 
 
 def test_environment_of_the_engine_has_no_pythonpath(plugin, monkeypatch):
@@ -158,11 +166,7 @@ def test_binaries_make_an_environment_of_their_own(plugin, tmp_path, monkeypatch
 
 
 def test_every_parameter_has_help(scipion, project):
-    for name in (
-        "ProtGmmflexImportParticles",
-        "ProtGmmflexNeutral",
-        "ProtGmmflexHeterogeneity",
-    ):
+    for name in PROTOCOLS:
         protocol = project.newProtocol(scipion.protocol(name))
         for parameter, definition in protocol._definition.iterAllParams():
             if definition.getClassName() in ("Group", "Section"):

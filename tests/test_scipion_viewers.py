@@ -62,7 +62,7 @@ def test_latents_are_read_from_the_database(scipion, data, tmp_path, monkeypatch
 
     from gmmflex.latent_database import read_latents_of_set
     from gmmflex.latent_output import Latents, fill_flex_set
-    from gmmflex.viewers.viewer_analysis import GmmflexParticlesViewer
+    from gmmflex.viewers.latent_views import GmmflexParticlesViewer
 
     monkeypatch.chdir(data)
     particles = particle_set(tmp_path / "particles.sqlite", data / "particles.star")

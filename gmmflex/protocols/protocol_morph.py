@@ -9,13 +9,6 @@ from pwem.objects import AtomStruct, SetOfAtomStructs
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.object import String
-from pyworkflow.protocol.params import (
-    GE,
-    EnumParam,
-    IntParam,
-    MultiPointerParam,
-    PointerParam,
-)
 
 from gmmflex.chimerax_script import trajectory_script
 from gmmflex.constants import (
@@ -32,10 +25,10 @@ from gmmflex.latent_database import read_latents_of_set, typical_latent
 from gmmflex.model_states import write_states
 from gmmflex.protocols.engine_job import RunsEngine
 from gmmflex.protocols.fitted_model import MODEL_FILE, write_placed
+from gmmflex.protocols.morph_form import GROUPS_OF_PARTICLES, define_parameters
 from gmmflex.protocols.step_keys import as_text, input_key
 
 TRAJECTORY_SCRIPT = "trajectory.cxc"
-ALONG_COMPONENT, GROUPS_OF_PARTICLES = range(2)
 
 
 class MorphOutputs(Enum):
@@ -58,66 +51,7 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
     # --------------------------- form ---------------------------------------
     def _defineParams(self, form):
-        form.addSection(label="Input")
-        form.addParam(
-            "inputAnalysis",
-            PointerParam,
-            pointerClass="SetOfParticlesFlex",
-            important=True,
-            label="Analysed particles",
-            help="The output of any analysis of GMMFlex that has finished.",
-        )
-        form.addParam(
-            "inputModel",
-            PointerParam,
-            pointerClass="AtomStruct",
-            important=True,
-            label="Fitted atomic model",
-            help="A PDB or mmCIF model fitted into the consensus map: the one that the mixture was "
-            "built from, or any other, with all its atoms and ligands.",
-        )
-        group = form.addGroup("States")
-        group.addParam(
-            "states",
-            EnumParam,
-            choices=["along a principal component", "of groups of particles"],
-            default=ALONG_COMPONENT,
-            display=EnumParam.DISPLAY_HLIST,
-            label="States",
-            help="*along a principal component*: a movie along one direction of the latent space.\n"
-            "*of groups of particles*: one model for each set of particles that was chosen from "
-            "the analysed ones, in the state that is most typical of it.",
-        )
-        group.addParam(
-            "component",
-            IntParam,
-            default=1,
-            condition=f"states == {ALONG_COMPONENT}",
-            validators=[GE(1, "Components are counted from 1.")],
-            label="Principal component",
-            help="1 is the direction along which the particles spread most.",
-        )
-        group.addParam(
-            "frames",
-            IntParam,
-            default=10,
-            condition=f"states == {ALONG_COMPONENT}",
-            validators=[GE(2, "A movie has at least 2 frames.")],
-            label="Number of models",
-            help="Models along the component, from one end of the particles to the other.",
-        )
-        group.addParam(
-            "groups",
-            MultiPointerParam,
-            pointerClass="SetOfParticlesFlex",
-            allowsNull=True,
-            minNumObjects=0,
-            condition=f"states == {GROUPS_OF_PARTICLES}",
-            label="Groups of particles",
-            help="Subsets of the analysed particles, for example clusters or a region that was "
-            "drawn in the latent space.",
-        )
-        form.addParallelSection(threads=1, mpi=0)
+        define_parameters(form)
 
     # --------------------------- steps --------------------------------------
     def _insertAllSteps(self):

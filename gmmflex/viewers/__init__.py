@@ -1,15 +1,13 @@
 """Viewers of gmmflex."""
 
-from gmmflex.viewers.viewer_analysis import (
-    GmmflexAnalysisViewer,
-    GmmflexParticlesViewer,
-)
+from gmmflex.viewers.latent_views import GmmflexParticlesViewer
+from gmmflex.viewers.viewer_analysis import GmmflexAnalysisViewer
 from gmmflex.viewers.viewer_morph import GmmflexMorphViewer
 from gmmflex.viewers.viewer_neutral import GmmflexGaussianModelViewer, GmmflexNeutralViewer
 
 __all__ = [
-    "GmmflexGaussianModelViewer",
     "GmmflexAnalysisViewer",
+    "GmmflexGaussianModelViewer",
     "GmmflexMorphViewer",
     "GmmflexNeutralViewer",
     "GmmflexParticlesViewer",

@@ -1,21 +1,17 @@
-"""Analyze Results of every analysis, and latent plots of any particles that one made."""
+"""Analyze Results of every analysis."""
 
 import os
 
-from pwem.objects import SetOfParticlesFlex
 from pwem.viewers.mdviewer.viewer import MDView
-from pyworkflow.protocol.params import EnumParam, IntParam, LabelParam
-from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, Viewer
+from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import (
     BODY_MOTIONS_FILE,
     COORDINATION_FILE,
     LATENTS_ARRAY_FILE,
     METRICS_FILE,
-    PROGRAM_NAME,
     SUMMARY_FILE,
 )
-from gmmflex.latent_database import read_latents_of_set
 from gmmflex.protocols import (
     ProtGmmflexBonds,
     ProtGmmflexCoordination,
@@ -23,9 +19,18 @@ from gmmflex.protocols import (
     ProtGmmflexHierarchical,
     ProtGmmflexRigidBodies,
 )
+from gmmflex.viewers.analysis_form import (
+    PRINCIPAL,
+    define_bodies,
+    define_coordination,
+    define_latent_space,
+    define_motion,
+    define_run,
+)
 from gmmflex.viewers.body_views import bodies_view, body_table_view
 from gmmflex.viewers.coordination_views import coordination_view, picture_view
 from gmmflex.viewers.figure_view import figure_view
+from gmmflex.viewers.latent_views import latent_view
 from gmmflex.viewers.motion_views import (
     arrows_in_chimerax,
     arrows_view,
@@ -34,7 +39,6 @@ from gmmflex.viewers.motion_views import (
 )
 from gmmflex.viewers.plots import (
     draw_latent_overview,
-    draw_latent_space,
     latent_axes,
 )
 from gmmflex.viewers.run_files import (
@@ -45,16 +49,7 @@ from gmmflex.viewers.run_files import (
 from gmmflex.viewers.summary_view import SummaryView
 from gmmflex.viewers.training_plot import draw_training
 
-PRINCIPAL, RAW = range(2)
 MOST_AXES_IN_OVERVIEW = 5
-
-
-def latent_view(latents, principal: bool, x: int, y: int):
-    """Scatter of two axes, counted from 1."""
-    axes = latent_axes(latents, principal)
-    view = figure_view("Latent space")
-    draw_latent_space(view.getFigure(), axes[x - 1], axes[y - 1], "Latent space")
-    return view
 
 
 class GmmflexAnalysisViewer(ProtocolViewer):
@@ -71,127 +66,15 @@ class GmmflexAnalysisViewer(ProtocolViewer):
     _environments = [DESKTOP_TKINTER]
 
     def _defineParams(self, form):
+        dimensions = self.protocol.latentDimension.get()
         form.addSection(label="Results")
-        self._defineLatentSpace(form.addGroup("Latent space"))
-        self._defineMotion(form.addGroup("Motion"))
+        define_latent_space(form.addGroup("Latent space"), dimensions)
+        define_motion(form.addGroup("Motion"), dimensions)
         if self._has(BODY_MOTIONS_FILE):
-            self._defineBodies(form.addGroup("Rigid bodies"))
+            define_bodies(form.addGroup("Rigid bodies"))
         if self._has(COORDINATION_FILE):
-            self._defineCoordination(form.addGroup("Coordination"))
-        self._defineRun(form.addGroup("Run"))
-
-    def _defineLatentSpace(self, group):
-        dimensions = self.protocol.latentDimension.get()
-        group.addParam(
-            "coordinates",
-            EnumParam,
-            choices=["principal axes", "latent dimensions"],
-            default=PRINCIPAL,
-            display=EnumParam.DISPLAY_HLIST,
-            label="Coordinates",
-            help="*principal axes*: the directions along which the particles spread most, first "
-            "the largest.\n*latent dimensions*: the numbers as the network gave them.",
-        )
-        line = group.addLine("Axes", help=f"Two numbers from 1 to {dimensions}.")
-        line.addParam("xAxis", IntParam, default=1, label="x")
-        line.addParam("yAxis", IntParam, default=min(2, dimensions), label="y")
-        group.addParam(
-            "showLatents",
-            LabelParam,
-            important=True,
-            label="Particles in the latent space",
-            help="One point for each particle, coloured by how many particles lie around it. "
-            "Separate clouds are separate states; a band is a continuous motion.",
-        )
-        group.addParam(
-            "showOverview",
-            LabelParam,
-            label="All pairs of axes",
-            help="Every pair of the first five axes, with the distribution along each.",
-        )
-
-    def _defineMotion(self, group):
-        dimensions = self.protocol.latentDimension.get()
-        group.addParam(
-            "component",
-            IntParam,
-            default=1,
-            label="Principal component",
-            help=f"A number from 1 to {dimensions}; along 1 the particles spread most.",
-        )
-        group.addParam(
-            "showArrows",
-            LabelParam,
-            important=True,
-            label="Motion as arrows",
-            help="How each Gaussian moves from one end of the component to the other (means of the "
-            "particles in the lowest and in the highest tenth). The picture can be turned.",
-        )
-        group.addParam(
-            "showArrowsChimeraX",
-            LabelParam,
-            label="The arrows in ChimeraX",
-            help="The same arrows at their true length over the map. Arrows shorter than 0.3 Å are "
-            "left out.",
-        )
-        group.addParam(
-            "showLengths",
-            LabelParam,
-            label="How far Gaussians move",
-            help="Histogram of the lengths of the arrows.",
-        )
-
-    def _defineBodies(self, group):
-        group.addParam(
-            "showBodies",
-            LabelParam,
-            important=True,
-            label="Angles and shifts of each body",
-            help="How the turn of each body about its main axis, and the shift of its centre, are "
-            "spread over the particles; both from its mean pose.",
-        )
-        group.addParam(
-            "showBodyTable",
-            LabelParam,
-            label="Table of bodies",
-            help="Axis, range of angles and shifts, and how precise they are, for each body.",
-        )
-
-    def _defineCoordination(self, group):
-        group.addParam(
-            "showCoordination",
-            LabelParam,
-            important=True,
-            label="Do the regions move together?",
-            help="Correlation of the motions of every two regions over all particles, compared "
-            "with what chance would give.",
-        )
-        group.addParam(
-            "showCoordinationPicture",
-            LabelParam,
-            label="Both motions, particle by particle",
-            help="How far each particle is along the motions of two regions, and the correlations "
-            "that particles give whose motions were exchanged.",
-        )
-
-    def _defineRun(self, group):
-        group.addParam(
-            "showTraining",
-            LabelParam,
-            label="Training curves",
-            help="How well the projections of the moved mixture agree with the images. Both curves "
-            "should rise and then stay level; if the one of the particles held out falls again, "
-            "the network starts to learn noise.",
-        )
-        group.addParam(
-            "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
-        )
-        group.addParam(
-            "showParticles",
-            LabelParam,
-            label="Table of particles",
-            help="The particles with their images and latents.",
-        )
+            define_coordination(form.addGroup("Coordination"))
+        define_run(form.addGroup("Run"))
 
     def _getVisualizeDict(self):
         return {
@@ -301,25 +184,3 @@ class GmmflexAnalysisViewer(ProtocolViewer):
 
     def _file(self, name):
         return os.path.join(self.protocol.getRunFolder(), name)
-
-
-class GmmflexParticlesViewer(Viewer):
-    """The latent space of particles from gmmflex, also of subsets that were chosen from them."""
-
-    _name = "GMMFlex latent space"
-    _targets = [SetOfParticlesFlex]
-    _environments = [DESKTOP_TKINTER]
-
-    @classmethod
-    def can_handle_this_instance(cls, instance):
-        name = instance.getFlexInfo().getProgName()
-        if not name:  # subsets lose the name of the set, their items keep it
-            first = instance.getFirstItem()
-            name = "" if first is None else first.getFlexInfo().getProgName()
-        return name == PROGRAM_NAME
-
-    def _visualize(self, obj, **kwargs):
-        latents = read_latents_of_set(obj.getFileName())
-        if not len(latents):
-            return [self.infoMessage("These particles have no latents.", "Nothing to show")]
-        return [latent_view(latents, True, 1, min(2, latents.shape[1]))]
