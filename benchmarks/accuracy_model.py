@@ -1,4 +1,4 @@
-"""The fitted model moved to each particle of a run, without any knowledge of the truth."""
+"""The fitted model moved to each particle of a run, and how far that is from the truth."""
 
 from __future__ import annotations
 
@@ -8,17 +8,46 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmflex.engine.io.models import AtomicModel
+from benchmarks.accuracy_scores import MotionScores, motion_scores
+from gmmflex.engine.io.models import AtomicModel, read_model, select_atoms
+from gmmflex.engine.model.backbone import backbone_of
 from gmmflex.engine.stages.morph_model import morph_of
 from gmmflex.engine.stages.run_results import read_run
 
 _BLOCK = 500
 
 
-def moved_models(run: Path, model: AtomicModel) -> Iterator[NDArray[np.float64]]:
-    """Blocks (b, n, 3) of the model's Cα at each latent of the run, in order, as `gmmflex morph`
-    places them."""
+def motion_against_truth(simulated: Path, run: Path, bodies: dict[str, str]) -> MotionScores:
+    """Scores of model.cif, moved as `gmmflex morph` moves it, at each particle's latent.
+
+    Nothing of the truth enters the moved models. bodies: residues of each moving body.
+    """
+    model = read_model(simulated / "model.cif")
+    model = model.subset(model.alpha_carbons())
+    with np.load(simulated / "truth.npz", allow_pickle=False) as truth:
+        state, states_A = truth["state"], truth["state_coordinates_A"]
+    return motion_scores(
+        _beside_truth(_moved(run, model), states_A, state),
+        model.coordinates_A,
+        {name: select_atoms(model, residues) for name, residues in bodies.items()},
+        backbone_of(model),
+    )
+
+
+def _moved(run: Path, model: AtomicModel) -> Iterator[NDArray[np.float64]]:
+    """Blocks (b, n, 3) of the Cα at the run's latents, in order."""
     results = read_run(run)
     for batch in morph_of(results, model).alpha_carbon_batches(results.latents):
         for start in range(0, len(batch), _BLOCK):
             yield batch[start : start + _BLOCK]
+
+
+def _beside_truth(
+    blocks: Iterator[NDArray[np.float64]],
+    states_A: NDArray[np.float64],
+    state: NDArray[np.int64],
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    done = 0
+    for moved_A in blocks:
+        yield moved_A, states_A[state[done : done + len(moved_A)]]
+        done += len(moved_A)

@@ -6,18 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy_model import moved_models
-from benchmarks.accuracy_scores import Floats, motion_scores, state_correlation, state_r2
+from benchmarks.accuracy_model import motion_against_truth
+from benchmarks.accuracy_scores import state_correlation, state_r2
 from benchmarks.accuracy_sets import AccuracySet, parameters_of_states
-from gmmflex.engine.io.models import read_model, select_atoms
 from gmmflex.engine.io.run_folder import replacing
-from gmmflex.engine.model.backbone import backbone_of
 
 # Options of `gmmflex heterogeneity` for each kind of analysis; bodies and symmetry are the set's.
 DECODERS: dict[str, tuple[str, ...]] = {
@@ -138,23 +135,15 @@ def _finished(run: Path) -> bool:
 
 
 def _accuracy(chosen: AccuracySet, folder: Path, run: Path) -> dict[str, float | None]:
-    model = read_model(folder / "simulated" / "model.cif")
-    model = model.subset(model.alpha_carbons())
-    with np.load(folder / "simulated" / "truth.npz", allow_pickle=False) as truth:
-        state, states_A = truth["state"], truth["state_coordinates_A"]
+    simulated = folder / "simulated"
+    with np.load(simulated / "truth.npz", allow_pickle=False) as truth:
+        state, states = truth["state"], len(truth["state_coordinates_A"])
     latents = np.load(run / "latents.npy", allow_pickle=False)
-    parameters = parameters_of_states(folder, len(states_A))[state]
-    bodies = {name: select_atoms(model, residues) for name, residues in chosen.bodies.items()}
-    scores = motion_scores(
-        _beside_truth(moved_models(run, model), states_A, state),
-        model.coordinates_A,
-        bodies,
-        backbone_of(model),
-    )
+    parameters = parameters_of_states(folder, states)[state]
     return {
         "correlation": state_correlation(latents, parameters, chosen.course),
         "knn_r2": state_r2(latents, parameters, chosen.course),
-        **asdict(scores),
+        **asdict(motion_against_truth(simulated, run, chosen.bodies)),
     }
 
 
@@ -166,15 +155,6 @@ def _coordination(run: Path) -> dict[str, float | None]:
         "coordination": first.get("correlation"),
         "coordination_p": first.get("p_value"),
     }
-
-
-def _beside_truth(
-    blocks: Iterator[Floats], states_A: Floats, state: np.ndarray
-) -> Iterator[tuple[Floats, Floats]]:
-    done = 0
-    for moved_A in blocks:
-        yield moved_A, states_A[state[done : done + len(moved_A)]]
-        done += len(moved_A)
 
 
 def run_measured(arguments: list[str | Path], cost: Path, log: Path, seed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-from gmmflex.engine.io.models import read_model
 from gmmflex.engine.stages.run_results import read_run
 
 _NEIGHBOURS = 50
@@ -19,18 +17,6 @@ _NEIGHBOURS = 50
 
 def silent(_: str) -> None:
     """A log that says nothing, for the stages that a benchmark runs."""
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Median over particles of the Cα RMSD to each particle's true model, in Å.
-
-    gain: slope of predicted on true displacement about the particle means (1 is right).
-    """
-
-    rmsd_A: float
-    rmsd_unmoved_A: float
-    gain: float
 
 
 def spearman_of_first_component(latents: NDArray[np.float32], state: NDArray[np.int64]) -> float:
@@ -69,31 +55,6 @@ def circular_correlation(first_rad: NDArray[np.float64], second_rad: NDArray[np.
     return abs(float(4 * cross / np.sqrt(spread[0] * spread[1])))
 
 
-def motion_of_alpha_carbons(run: Path, simulated: Path) -> Motion:
-    """Compare the fitted model, moved by the decoded offsets, with the true models.
-
-    For runs whose first Gaussians stand on the Cα of model.cif. The moved model is the fitted
-    one plus the decoded offset of each Cα's Gaussian: nothing of the truth enters.
-    """
-    results = read_run(run)
-    truth = np.load(simulated / "truth.npz", allow_pickle=False)
-    model = read_model(simulated / "model.cif")
-    model_A = model.coordinates_A[model.alpha_carbons()]
-    true_A = truth["state_coordinates_A"][truth["state"]]
-    offsets = np.concatenate(
-        [
-            _positions(results.offsets(part))[:, : len(model_A)]
-            for part in np.array_split(results.latents, max(1, len(true_A) // 500))
-        ]
-    )
-    rmsd = np.sqrt(((model_A + offsets - true_A) ** 2).sum(-1).mean(-1))
-    unmoved = np.sqrt(((model_A - true_A) ** 2).sum(-1).mean(-1))
-    t, p = true_A - true_A.mean(0), offsets - offsets.mean(0)
-    return Motion(
-        float(np.median(rmsd)), float(np.median(unmoved)), float((t * p).sum() / (t * t).sum())
-    )
-
-
 def decoded_occupancy(
     run: Path, place_A: NDArray[np.float64], radius_A: float
 ) -> NDArray[np.float64]:
@@ -105,10 +66,3 @@ def decoded_occupancy(
         distance = np.linalg.norm(mixture.positions_A.numpy() - place_A, axis=-1)
         occupancy.append((mixture.amplitudes.numpy() * (distance < radius_A)).sum(-1))
     return np.concatenate(occupancy).astype(np.float64)
-
-
-def _positions(offsets: object) -> NDArray[np.float64]:
-    positions = getattr(offsets, "positions_A", None)
-    if positions is None:
-        raise ValueError("the run did not vary positions")
-    return np.asarray(positions.numpy(), dtype=np.float64)

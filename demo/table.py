@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evaluate import knn_r2, motion_of_alpha_carbons, spearman_of_first_component
+from benchmarks.accuracy_model import motion_against_truth
+from benchmarks.evaluate import knn_r2, spearman_of_first_component
 
 
 def table_against_truth(run: Path, simulated: Path) -> str:
     """A few lines of text: what was measured, its value, and what it would be without analysis."""
     latents = np.load(run / "latents.npy", allow_pickle=False)
     state = np.load(simulated / "truth.npz", allow_pickle=False)["state"]
-    motion = motion_of_alpha_carbons(run, simulated)
+    motion = motion_against_truth(simulated, run, {})
     rows = [
         (
             "first latent component against the true state, |Spearman|",
@@ -27,8 +28,8 @@ def table_against_truth(run: Path, simulated: Path) -> str:
         ),
         (
             "median Cα RMSD to each particle's true model (Å)",
-            f"{motion.rmsd_unmoved_A:.2f}",
-            f"{motion.rmsd_A:.2f}",
+            f"{motion.unmoved_rmsd_A:.2f}",
+            f"{motion.median_rmsd_A:.2f}",
         ),
     ]
     width = max(len(name) for name, _, _ in rows)

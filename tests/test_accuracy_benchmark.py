@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 from MDAnalysis.analysis.rms import rmsd as rmsd_of_mdanalysis
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from scipy.spatial.transform import Rotation
+from sliding_domain import run, simulated
 
+from benchmarks.accuracy_model import motion_against_truth
 from benchmarks.accuracy_motions import (
     Domain,
     Placement,
@@ -262,3 +266,29 @@ def test_fsc_is_the_definition_written_out(box, random):
         size = (np.abs(one[shell]) ** 2).sum() * (np.abs(other[shell]) ** 2).sum()
         expected.append(top / np.sqrt(size))
     np.testing.assert_allclose(fsc_curve(first, second), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("offset_A", [(0.0, 0.0, 0.0), (0.6, -0.8, 2.4)])
+def test_a_decoder_that_moves_nothing_leaves_the_model_where_it_was(offset_A, tmp_path):
+    """40 of 140 atoms slide by up to ±10 Å from the middle state: by hand.
+
+    A shift that all particles have in common is no motion: it is that of the fitted model, too.
+    """
+    moving = simulated(tmp_path, 20.0, 60, seed=3)
+    folder = run(moving, tmp_path / "run", epochs=1)
+    path = folder / "weights.safetensors"
+    with safe_open(path, framework="np") as stored:
+        about = stored.metadata()
+    tensors = load_file(path)
+    last = "decoder.parts.free.layers.4"
+    tensors[f"{last}.weight"][:] = 0.0
+    bias = tensors[f"{last}.bias"]
+    bias[:] = np.tile(np.asarray(offset_A, np.float32), len(bias) // 3)
+    save_file(tensors, path, about)
+    found = motion_against_truth(moving / "set", folder, {})
+    with np.load(moving / "set" / "truth.npz") as truth:
+        slid_A = (truth["state"] - 4) * 20.0 / 8
+    expected = np.median(np.abs(slid_A)) * np.sqrt(40 / 140)
+    assert found.unmoved_rmsd_A == pytest.approx(expected, abs=2e-3)
+    assert found.median_rmsd_A == pytest.approx(expected, abs=2e-3)
+    assert found.gain == pytest.approx(0.0, abs=1e-6)
