@@ -21,7 +21,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "free": ("--decoder", "free"),
     "hierarchical": ("--decoder", "hierarchical"),
     "rigid": ("--decoder", "rigid"),
-    "bonds": ("--decoder", "hierarchical", "--bonds", "model"),
+    "bonds": ("--decoder", "free", "--bonds", "model"),
     # A rigid decoder for each body, by a configuration file: is their motion coordinated?
     "two rigid": (),
 }
