@@ -67,3 +67,14 @@ def alpha_carbons_A() -> np.ndarray:
     return np.array(
         [a.pos.tolist() for c in structure()[0] for r in c for a in r if a.name == "CA"]
     )
+
+
+def residue_centres_A() -> np.ndarray:
+    """Centres of the electrons of each residue's heavy atoms."""
+    electrons = {"C": 6, "N": 7, "O": 8, "S": 16}
+    centres_A = []
+    for residue in structure()[0][0]:
+        heavy = [atom for atom in residue if atom.element.name in electrons]
+        weights = [electrons[atom.element.name] for atom in heavy]
+        centres_A.append(np.average([atom.pos.tolist() for atom in heavy], axis=0, weights=weights))
+    return np.array(centres_A)

@@ -116,12 +116,12 @@ def test_written_map_is_the_mixture(case, inputs, request):
     assert scale == pytest.approx(1.0, abs=0.1)
 
 
-def test_from_model_alone_every_alpha_carbon_keeps_its_gaussian(from_model):
+def test_from_model_alone_every_residue_keeps_its_gaussian(from_model):
     positions, amplitudes, sigmas = _gaussians(from_model / "neutral.cif")
-    alpha = adk.alpha_carbons_A()
-    assert len(positions) == len(alpha) == 214
-    moved = np.linalg.norm(positions - alpha, axis=1)
-    assert np.median(moved) < 1.0 and moved.max() < 4.0
+    centres = adk.residue_centres_A()
+    assert len(positions) == len(centres) == 214
+    moved = np.linalg.norm(positions - centres, axis=1)
+    assert np.median(moved) < 0.5 and moved.max() < 2.0
     assert (amplitudes > 0).all() and (sigmas > 0.5).all()
     written = gemmi.read_structure(str(from_model / "neutral.cif"))[0]
     residues = [residue for chain in written for residue in chain]

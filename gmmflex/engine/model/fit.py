@@ -34,6 +34,32 @@ class FitSettings:
 
 
 @dataclass(frozen=True)
+class Pull:
+    """What holds the first n Gaussians near those that a model stands for.
+
+    towards: (n) mixture; per_A2: loss for a mean squared shift of 1 Å²; for_amplitudes,
+    for_sigmas: loss for a mean squared change of the logarithm by 1 (of the amplitudes among each
+    other: their common scale is free).
+    """
+
+    towards: GaussianMixture
+    per_A2: float
+    for_amplitudes: float
+    for_sigmas: float
+
+    def penalty(self, positions_A: Tensor, log_amplitudes: Tensor, log_sigmas: Tensor) -> Tensor:
+        n = self.towards.n_gaussians
+        shift = (positions_A[:n] - self.towards.positions_A).square().sum(-1).mean()
+        amplitude = log_amplitudes[:n] - self.towards.amplitudes.log()
+        sigma = log_sigmas[:n] - self.towards.sigmas_A.log()
+        return (
+            self.per_A2 * shift
+            + self.for_amplitudes * (amplitude - amplitude.mean()).square().mean()
+            + self.for_sigmas * sigma.square().mean()
+        )
+
+
+@dataclass(frozen=True)
 class Fit:
     mixture: GaussianMixture
     fsc: Tensor
@@ -44,20 +70,25 @@ def fit_to_map(
     target: Tensor,
     grid: ShellGrid,
     settings: FitSettings,
-    tether: Tensor | None = None,
+    pull: Pull | None = None,
     extra_penalty: Penalty | None = None,
 ) -> Fit:
     """Move, weigh and widen the Gaussians until their density correlates with the map.
 
     start: the mixture to begin with; target: half space of the map (`fourier_of_map`);
-    tether: (N,) weight per Å² that holds each Gaussian at its start (0: free), for Gaussians
-    that stand for atoms; extra_penalty: further terms of the loss (bonds), on the mixture.
+    pull: holds the first Gaussians where they stand for parts of a model; the others are kept
+    even. extra_penalty: further terms of the loss (bonds), on the mixture.
     Loss: 1 − mean FSC over the shells, plus the penalties.
     """
     resolution = grid.extent_A / grid.max_shell
     where = shells(grid)
     target_power = where.sums(target.real**2 + target.imag**2).clamp_min(1e-30).log()
     low, high = (math.log(b * 0.225 * resolution) for b in settings.sigma_bounds)
+    n_held = 0 if pull is None else pull.towards.n_gaussians
+    if pull is not None:
+        # A model's Gaussians keep their width at any resolution.
+        least, largest = pull.towards.sigma_range_A
+        low, high = min(low, math.log(0.8 * least)), max(high, math.log(1.25 * largest))
 
     # Unitless steps: positions in units of the resolution, amplitudes and widths as logarithms.
     position = torch.zeros_like(start.positions_A, requires_grad=True)
@@ -88,11 +119,11 @@ def fit_to_map(
         power = where.sums(transform.real**2 + transform.imag**2).clamp_min(1e-30).log()
         ratio = power - target_power
         loss = 1 - fsc.mean() + settings.power_weight * (ratio - ratio.mean()).square().mean()
-        spread = log_amplitude.std() + log_sigma.std()
-        loss = loss + settings.spread_weight * spread
-        if tether is not None:
-            moved_A = (position * resolution).square().sum(-1)
-            loss = loss + (tether * moved_A).mean()
+        if start.n_gaussians - n_held > 1:
+            spread = log_amplitude[n_held:].std() + log_sigma[n_held:].std()
+            loss = loss + settings.spread_weight * spread
+        if pull is not None:
+            loss = loss + pull.penalty(current.positions_A, log_amplitude, log_sigma)
         if extra_penalty is not None:
             loss = loss + extra_penalty(current)
         loss.backward()

@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.cluster import KMeans
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
@@ -22,12 +21,13 @@ from gmmflex.engine.stages.neutral_bonds import BondTerm
 from gmmflex.engine.stages.neutral_comparison import compare
 from gmmflex.engine.stages.neutral_ladder import Ladder, climb_from_map, climb_from_model
 from gmmflex.engine.stages.neutral_pictures import draw_neutral
-from gmmflex.engine.stages.neutral_target import (
-    Target,
-    atoms_as_gaussians,
-    target_of_map,
-    target_of_model,
+from gmmflex.engine.stages.neutral_residues import (
+    blurred_like_map,
+    gathered,
+    points_as_gaussians,
+    residues_as_gaussians,
 )
+from gmmflex.engine.stages.neutral_target import Target, target_of_map, target_of_model
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 
 # Fewer make no mixture whose spread could be measured.
@@ -158,23 +158,29 @@ def _build(
     resolution, wanted = settings.resolution_A, settings.gaussians
     if model is None:
         return climb_from_map(target, resolution, wanted, settings.seed, device, log), None
-    atoms = atoms_as_gaussians(model, model.coordinates_A - target.centre_A, resolution)
-    if wanted is not None and wanted < atoms.n_gaussians:
-        atoms = _fewer(atoms, wanted, settings.seed)
-        log(f"{len(model)} atoms are gathered into {wanted} Gaussians")
-    bonds = BondTerm(model, atoms, target.centre_A, device) if settings.bonds else None
-    ladder = climb_from_model(target, atoms, resolution, wanted, settings.seed, device, log, bonds)
+    start = _start(settings, target, model, log)
+    bonds = BondTerm(model, start, target.centre_A, device) if settings.bonds else None
+    ladder = climb_from_model(target, start, resolution, wanted, settings.seed, device, log, bonds)
     return ladder, bonds
 
 
-def _fewer(atoms: GaussianMixture, wanted: int, seed: int) -> GaussianMixture:
-    """k-means of the atoms, weighted by their electrons."""
-    weights = atoms.amplitudes.numpy()
-    fit = KMeans(wanted, n_init=1, max_iter=50, random_state=seed)
-    fit.fit(atoms.positions_A.numpy(), sample_weight=weights)
-    mass = np.bincount(fit.labels_, weights=weights, minlength=wanted).astype(np.float64)
-    sigma = np.full(wanted, float(atoms.sigmas_A.mean()) * 1.2)
-    return GaussianMixture.from_arrays(fit.cluster_centers_, mass, sigma)
+def _start(
+    settings: NeutralSettings, target: Target, model: AtomicModel, log: Log
+) -> GaussianMixture:
+    """The Gaussians that the model stands for, blurred like the map."""
+    assert settings.model is not None
+    if settings.atoms == "ca":
+        whole = read_model(settings.model)
+        sharp = residues_as_gaussians(whole, whole.alpha_carbons(), target.centre_A)
+    else:
+        sharp = points_as_gaussians(model, target.centre_A)
+    wanted = settings.gaussians
+    if wanted is not None and wanted < sharp.n_gaussians:
+        log(f"{sharp.n_gaussians} residues or atoms are gathered into {wanted} Gaussians")
+        sharp = gathered(sharp, wanted, settings.seed)
+    start, blur_A = blurred_like_map(sharp, target, settings.resolution_A)
+    log(f"{start.n_gaussians} Gaussians of the model, blurred by {blur_A:.2f} A like the map")
+    return start
 
 
 def _write(

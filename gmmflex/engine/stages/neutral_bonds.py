@@ -83,8 +83,10 @@ class BondTerm:
 
 
 def _following(gaussians_A: NDArray[np.float64], places_A: NDArray[np.float64]) -> Tensor:
-    """Sparse (n, N): each place follows the Gaussian on it, or those around it."""
+    """Sparse (n, N): each place follows its residue's or its own Gaussian, or those around it."""
     distances_A, own = cKDTree(gaussians_A).query(places_A)
+    if len(gaussians_A) == len(places_A):
+        own, distances_A = np.arange(len(places_A)), np.zeros(len(places_A))
     if distances_A.max() < _ON_IT_A:
         ones = (np.ones(len(own)), (np.arange(len(own)), own))
         weights = csr_array(ones, shape=(len(places_A), len(gaussians_A)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.model.density import ShellGrid, fourier_of_map, shell_grid
-from gmmflex.engine.model.fit import Fit, FitSettings, Penalty, fit_to_map
+from gmmflex.engine.model.fit import FitSettings, Penalty, Pull, fit_to_map
 from gmmflex.engine.model.mixture import GaussianMixture, concatenate
 from gmmflex.engine.model.seeding import (
     density_threshold,
@@ -29,8 +29,9 @@ _MAX_GROWTHS = 8
 # Once the mean meets the goal, a growth by half that lifts the worst shell by less than this is
 # the last: what is left is the map's own noise, and more Gaussians would describe that.
 _WORTHWHILE_GAIN = 0.03
-# Atoms of a fitted model may follow the map by about this far.
-_TETHER_A = 1.0
+# How a fitted model's Gaussians are held (`Pull`): a map of the same conformation is still met with
+# an FSC above 0.95, and one in which motion is smeared does not pull them apart.
+_PULL = (0.05, 0.02, 0.05)
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,10 @@ def climb_from_model(
     density = target.density
     grid, transform = _grid_and_transform(target, resolution_A, device)
     n_atoms = atoms.n_gaussians
-    settings = FitSettings(steps=60)
-    tether = torch.full((n_atoms,), 0.02 / _TETHER_A**2, device=device)
     start = atoms.to(device)
-    fitted = fit_to_map(start, transform, grid, settings, tether, bonds).mixture
+    pull = Pull(start, *_PULL)
+    fitted = fit_to_map(start, transform, grid, FitSettings(steps=60), pull, bonds).mixture
     residual = residual_density(target, fitted.to("cpu"), resolution_A)
-    if bonds is not None:
-        # Begun again at the model, the next fit tethers to the model and not to this one's end.
-        fitted = GaussianMixture(start.positions_A, fitted.amplitudes, fitted.sigmas_A)
     threshold = density_threshold(density.data)
     open_voxels = residual > 0.5 * threshold
     open_volume = float(open_voxels.sum()) * density.pixel_size_A**3
@@ -125,7 +122,17 @@ def climb_from_model(
         seeds = seed_on_density(residual, density.pixel_size_A, n_more, least, seed)
         fitted = concatenate([fitted, seeds.to(device)])
     return _climb(
-        fitted, n_atoms, target, [resolution_A], open_volume, n_gaussians, seed, device, log, bonds
+        fitted,
+        n_atoms,
+        target,
+        [resolution_A],
+        open_volume,
+        n_gaussians,
+        seed,
+        device,
+        log,
+        pull,
+        bonds,
     )
 
 
@@ -139,18 +146,20 @@ def _climb(
     seed: int,
     device: torch.device,
     log: Log,
+    pull: Pull | None = None,
     bonds: Penalty | None = None,
 ) -> Ladder:
     generator = torch.Generator().manual_seed(seed)
     mixture = mixture.to(device)
     watch = Stopwatch()
     rungs: list[Rung] = []
+    steps, growth_steps, last_steps = (FitSettings(steps=number) for number in (60, 100, 120))
     for number, resolution in enumerate(resolutions, start=1):
         last = number == len(resolutions)
         grid, transform = _grid_and_transform(target, resolution, device)
         if n_gaussians is not None and last:
             mixture = _grow_to(mixture, n_of_model, n_gaussians, generator)
-        fit = _fit(mixture, n_of_model, transform, grid, 120 if last else 60, bonds)
+        fit = fit_to_map(mixture, transform, grid, last_steps if last else steps, pull, bonds)
         for _ in range(_MAX_GROWTHS):
             reached = float(fit.fsc.min())
             limit = n_gaussians if n_gaussians is not None else _most(volume_A3, resolution)
@@ -164,7 +173,7 @@ def _climb(
                 f"resolution {resolution:.1f} A  {fit.mixture.n_gaussians} Gaussians reach FSC "
                 f"{reached:.3f} at worst: trying {grown.n_gaussians}"
             )
-            fit = _fit(grown, n_of_model, transform, grid, 100 if last else 60, bonds)
+            fit = fit_to_map(grown, transform, grid, growth_steps if last else steps, pull, bonds)
             gain = float(fit.fsc.min()) - reached
             if float(fit.fsc.mean()) >= FSC_GOAL and gain < _WORTHWHILE_GAIN:
                 break
@@ -176,19 +185,6 @@ def _climb(
             f"{float(fit.fsc.min()):.3f}  {watch.line(number, len(resolutions))}"
         )
     return Ladder(mixture.to("cpu"), n_of_model, rungs)
-
-
-def _fit(
-    mixture: GaussianMixture,
-    n_of_model: int,
-    transform: Tensor,
-    grid: ShellGrid,
-    steps: int,
-    bonds: Penalty | None,
-) -> Fit:
-    tether = torch.zeros(mixture.n_gaussians, device=mixture.positions_A.device)
-    tether[:n_of_model] = 0.02 / _TETHER_A**2
-    return fit_to_map(mixture, transform, grid, FitSettings(steps=steps), tether, bonds)
 
 
 def _grow_to(

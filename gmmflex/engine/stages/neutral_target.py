@@ -143,9 +143,14 @@ def atoms_as_gaussians(
     model: AtomicModel, centred_A: NDArray[np.float64], resolution_A: float
 ) -> GaussianMixture:
     """One Gaussian per atom: its electrons as amplitude, the resolution's packing width."""
-    electrons = np.array([_ELECTRONS.get(str(e).upper(), 6.0) for e in model.elements])
+    electrons = electrons_of(model)
     sigma = np.full(len(electrons), packing_sigma_A(resolution_A))
     return GaussianMixture.from_arrays(centred_A, electrons, sigma)
+
+
+def electrons_of(model: AtomicModel) -> NDArray[np.float64]:
+    """(n,) electrons of each atom; elements that are rare in macromolecules count as carbon."""
+    return np.array([_ELECTRONS.get(str(e).upper(), 6.0) for e in model.elements])
 
 
 def residual_density(
