@@ -92,16 +92,16 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
             return Figures(**values)
     simulated, neutral, run = folder / "simulated", folder / "neutral", folder / _stem(decoder)
     neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{_stem(decoder)}_cost.json"
-    resolution = f"{chosen.resolution_A:g}"
+    finest = [] if chosen.resolution_A is None else ["--resolution", f"{chosen.resolution_A:g}"]
     if not (_finished(neutral) and neutral_cost.exists()):
         arguments = ["neutral", "--map", simulated / "consensus.mrc"]
-        arguments += ["--model", simulated / "model.cif", "--resolution", resolution]
+        arguments += ["--model", simulated / "model.cif", *finest]
         if chosen.gaussians is not None:
             arguments += ["--gaussians", str(chosen.gaussians)]
         run_measured([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
     if again or not (_finished(run) and run_cost.exists()):
         arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
-        arguments += ["--output", run, "--resolution", resolution, *DECODERS[decoder]]
+        arguments += ["--output", run, *finest, *DECODERS[decoder]]
         bodies = {name: f"{name}={residues}" for name, residues in chosen.bodies.items()}
         if decoder == "rigid":
             arguments += [f"--body={body}" for body in bodies.values()]
