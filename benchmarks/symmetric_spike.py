@@ -1,13 +1,16 @@
 """The spike trimer (6vxx, C3) with each receptor-binding domain up or down on its own.
 
-    GMMFLEX_TEST_DATA=FOLDER python -m benchmarks.symmetric_spike [--seeds 1 2 3] [--work FOLDER]
+    GMMFLEX_TEST_DATA=FOLDER python -m benchmarks.symmetric_spike [--seeds 1 2 3]
+        [--decoders free rigid] [--work FOLDER]
 
 Every fourth Cα of chain A, and its two symmetric copies; the domain of each (residues 330 to 528)
 turns outwards about its hinge in steps from 0 to 40 degrees, independently of the others: 64
 states. 2,000 particles of 64 px at 4 Å, SNR 0.1, CTF, shifts, uniform poses. Neutral mixture from
-consensus map and model; `gmmflex heterogeneity --symmetry C3`, everything else default. Prints, for
-each seed, |Spearman| between the first principal component of the latents of each copy and the
-true angle of each of the three domains: the copy's own domain, and the largest of the others.
+consensus map and model; `gmmflex heterogeneity --symmetry C3` with the free decoder, and with the
+domain of chain A as a rigid body; everything else default. Prints |Spearman| between the first
+principal component of the latents of each copy and the true angle of each of the three domains (the
+copy's own, and the largest of the others), and the median Cα RMSD of the decoded unit to the true
+one of each copy, brought to the place of chain A.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.models import read_model, write_models
 from gmmflex.engine.stages.heterogeneity import run_heterogeneity
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.morph_model import morph_alpha_carbons
 from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+from gmmflex.engine.stages.run_results import read_run
 from gmmflex.engine.stages.simulate import simulate
 from gmmflex.engine.stages.simulate_settings import SimulateSettings
 
@@ -116,11 +121,31 @@ def correlations(latents: NDArray[np.float32], levels: NDArray[np.int64]) -> NDA
     )
 
 
-def run(folder: Path, simulated: Path, seed: int) -> dict[str, float]:
-    """Neutral mixture and analysis of one set; its figures."""
+def unit_rmsd_A(run: Path, simulated: Path, levels: NDArray[np.int64]) -> tuple[float, float]:
+    """Median over all copies of the Cα RMSD of chain A, moved as decoded, to the true subunit of
+    the copy in chain A's place; the same without any motion."""
+    results, model = read_run(run), read_model(simulated / "model.cif")
+    truth = np.load(simulated / "truth.npz", allow_pickle=False)
+    n_one = len(model.alpha_carbons()) // _SUBUNITS
+    n = len(_ANGLES_DEG)
+    # Chain A alone differs between the states 0, 16, 32 and 48.
+    at_level_A = truth["state_coordinates_A"][:: n**2, :n_one]
+    true_A = at_level_A[levels.ravel()]
+    found_A = morph_alpha_carbons(results, model, results.latents)[:, :n_one]
+    rest_A = model.coordinates_A[model.alpha_carbons()][:n_one]
+    moved, unmoved = (
+        np.sqrt(((coordinates_A - true_A) ** 2).sum(-1).mean(-1))
+        for coordinates_A in (found_A, rest_A)
+    )
+    return float(np.median(moved)), float(np.median(unmoved))
+
+
+def build_neutral(folder: Path, simulated: Path, seed: int) -> Path:
+    """The neutral mixture of one set."""
+    output = folder / f"neutral_{seed}"
     run_neutral(
         NeutralSettings(
-            output=folder / f"neutral_{seed}",
+            output=output,
             map=simulated / "consensus.mrc",
             model=simulated / "model.cif",
             resolution_A=10.0,
@@ -130,14 +155,22 @@ def run(folder: Path, simulated: Path, seed: int) -> dict[str, float]:
         overwrite=True,
         log=silent,
     )
+    return output
+
+
+def run(folder: Path, simulated: Path, seed: int, decoder: str) -> dict[str, float]:
+    """Analysis of one set; its figures."""
+    bodies = (f"domain=A:{_DOMAIN[0]}-{_DOMAIN[1]}",) if decoder == "rigid" else ()
     start, cpu = time.monotonic(), time.process_time()
-    output = folder / f"run_{seed}"
+    output = folder / f"run_{decoder}_{seed}"
     run_heterogeneity(
         HeterogeneitySettings(
             particles=simulated / "particles.star",
             neutral=folder / f"neutral_{seed}",
             output=output,
             symmetry="C3",
+            decoder=decoder,
+            bodies=bodies,
             seed=seed,
             threads=1,
         ),
@@ -148,20 +181,24 @@ def run(folder: Path, simulated: Path, seed: int) -> dict[str, float]:
     state = np.load(simulated / "truth.npz", allow_pickle=False)["state"]
     latents = np.load(output / "latents.npy", allow_pickle=False)
     found = correlations(latents, levels_of(state))
+    rmsd_A, unmoved_A = unit_rmsd_A(output, simulated, levels_of(state))
     own = np.eye(_SUBUNITS, dtype=bool)
     return {
         "own domain, least": float(found[own].min()),
         "own domain, mean": float(found[own].mean()),
         "other domains, largest": float(found[~own].max()),
+        "RMSD (A)": rmsd_A,
+        "unmoved (A)": unmoved_A,
         "analysis (s)": seconds,
         "CPU (s)": cpu_seconds,
     }
 
 
 def main() -> None:
-    """Run all seeds and print their figures."""
+    """Run all seeds and decoders and print their figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--decoders", nargs="+", default=["free", "rigid"])
     parser.add_argument("--particles", type=int, default=2000)
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks/symmetric_spike"))
     options = parser.parse_args()
@@ -172,9 +209,11 @@ def main() -> None:
     states = spike_states(source)
     for seed in options.seeds:
         simulated = simulated_spike(options.work, states, options.particles, seed)
-        figures = run(options.work, simulated, seed)
-        shown = "  ".join(f"{key} {value:.3f}" for key, value in figures.items())
-        print(f"spike, C3, seed {seed}: {shown}", flush=True)
+        build_neutral(options.work, simulated, seed)
+        for decoder in options.decoders:
+            figures = run(options.work, simulated, seed, decoder)
+            shown = "  ".join(f"{key} {value:.3f}" for key, value in figures.items())
+            print(f"spike, C3, seed {seed}, {decoder}: {shown}", flush=True)
 
 
 if __name__ == "__main__":
