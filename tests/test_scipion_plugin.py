@@ -243,6 +243,9 @@ def test_map_and_model_are_brought_into_one_frame(scipion, project, data, tmp_pa
     assert written_mask.origin_A == pytest.approx(expected)
     assert written_mask.pixel_size_A == pytest.approx(PIXEL_SIZE_A)  # not the header's 1 Å
     words = [str(word) for word in protocol._engineArguments()]
+    assert "--bonds" not in words
+    protocol.keepBonds.set(True)
+    assert "--bonds" in protocol._engineArguments() and protocol._settings()["keepBonds"]
     assert "--model" in words and words[words.index("--mask") + 1] == protocol._maskPath()
 
 

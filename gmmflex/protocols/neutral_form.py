@@ -4,6 +4,7 @@ from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import (
     GE,
     GT,
+    BooleanParam,
     EnumParam,
     FloatParam,
     IntParam,
@@ -73,6 +74,16 @@ def _define_inputs(form):
         help="*Cα and P*: one Gaussian for each amino acid and nucleotide; right for motions "
         "of domains, and fast.\n*all atoms*: one Gaussian for each atom except hydrogen; for "
         "resolutions better than about 4 Å.",
+    )
+    form.addParam(
+        "keepBonds",
+        BooleanParam,
+        default=False,
+        expertLevel=LEVEL_ADVANCED,
+        condition=f"source == {FROM_BOTH}",
+        label="Keep the bonds of the model",
+        help="While the Gaussians of the model follow the map, the bonds and angles of its "
+        "backbone are kept. Useful where the map is much better or much worse than the model.",
     )
     form.addParam(
         "boxSize",

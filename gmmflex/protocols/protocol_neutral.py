@@ -199,6 +199,9 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
     def _hasModel(self):
         return self.source.get() != FROM_MAP
 
+    def _keepsBonds(self):
+        return self._hasMap() and self._hasModel() and self.keepBonds.get()
+
     def _hasMask(self):
         return self._hasMap() and self.maskMode.get() == MASK_GIVEN
 
@@ -230,6 +233,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
             settings.update(boxSize=self.boxSize.get(), pixelSize=self.pixelSize.get())
         if self._hasModel():
             settings["atoms"] = self.atoms.get()
+        if self._keepsBonds():
+            settings["keepBonds"] = True
         return settings
 
     def _engineArguments(self):
@@ -246,6 +251,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         if self._hasModel():
             atoms = "all" if self.atoms.get() == ATOMS_ALL else "ca"
             arguments += ["--model", self._modelPath(), "--from", atoms]
+        if self._keepsBonds():
+            arguments += ["--bonds"]
         if self.numberOfGaussians.get() > 0:
             arguments += ["--gaussians", self.numberOfGaussians.get()]
         return [*arguments, "--seed", self.seed.get(), *self._deviceArguments()]
