@@ -167,14 +167,14 @@ def test_coordination_names_what_is_beyond_chance(scipion):
     from gmmflex.viewers.coordination_views import draw_coordination
 
     table = {
-        "first": np.array(["a", "a", "b"], dtype=object),
-        "second": np.array(["b", "c", "c"], dtype=object),
-        "correlation": np.array([0.7, 0.05, np.nan]),
-        "standard_error": np.array([0.05, 0.05, np.nan]),
-        "p_value": np.array([0.0005, 0.4, 0.5]),
-        "null_from": np.full(3, -0.1),
-        "null_to": np.full(3, 0.1),
-        "particles": np.full(3, 2000.0),
+        "first": np.array(["a", "a", "b", "a"], dtype=object),
+        "second": np.array(["b", "c", "c", "d"], dtype=object),
+        "correlation": np.array([0.7, 0.05, np.nan, 0.05]),
+        "standard_error": np.array([0.05, 0.05, np.nan, 0.05]),
+        "p_value": np.array([0.0005, 0.4, 0.5, 0.001]),
+        "null_from": np.full(4, -0.1),
+        "null_to": np.full(4, 0.1),
+        "particles": np.full(4, 2000.0),
     }
     figure = Figure()
     draw_coordination(figure, table)
@@ -182,3 +182,4 @@ def test_coordination_names_what_is_beyond_chance(scipion):
     assert labels[0] == "a and b\ncoordinated, p = 0.0005"
     assert labels[1].startswith("a and c\nnot told from chance")
     assert labels[2] == "b and c\nno motion above noise"
+    assert labels[3] == "a and d\nrelated beyond their main motions, p = 0.001"

@@ -1,6 +1,6 @@
 """What an analysis says about itself when it has finished."""
 
-import math
+from gmmflex.coordination_verdict import NO_MOTION, verdict
 
 
 def listed(names: list[str]) -> str:
@@ -52,13 +52,13 @@ def _body_line(body):
 
 def _coordination_line(pair):
     between = f"Regions {pair['first']} and {pair['second']}"
-    correlation = pair["correlation"]
-    if correlation is None or math.isnan(correlation):
-        return f"{between}: no motion above noise."
-    return (
-        f"{between}: correlation *{correlation:.2f}* ± {pair['standard_error']:.2f}, "
-        f"p = {pair['p_value']:.2g}."
-    )
+    names = ("correlation", "null_from", "null_to", "p_value")
+    correlation, low, high, p = (pair[name] for name in names)
+    said = verdict(correlation, low, high, p)
+    if said == NO_MOTION:
+        return f"{between}: {said}."
+    error = pair["standard_error"]
+    return f"{between}: *{said}* (correlation {correlation:.2f} ± {error:.2f}, p = {p:.2g})."
 
 
 def _counted(summary):

@@ -6,18 +6,19 @@ import numpy as np
 from matplotlib.image import imread
 
 from gmmflex.constants import COORDINATION_FILE, COORDINATION_PICTURE
+from gmmflex.coordination_verdict import NO_MOTION, OTHERWISE, TOGETHER, verdict
 from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.plots import BLUE, GREY, quiet
+from gmmflex.viewers.plots import BLUE, GREY, ORANGE, quiet
 from gmmflex.viewers.run_files import read_table
 
-SIGNIFICANT = 0.01
 NINETY_FIVE_PERCENT = 1.96
+_COLOURS = {TOGETHER: BLUE, OTHERWISE: ORANGE}
 
 
 def coordination_view(run_folder: str):
     """Correlation of every two regions against chance."""
     table = read_table(os.path.join(run_folder, COORDINATION_FILE))
-    view = figure_view("Coordination of regions", (8.4, 2.2 + 0.75 * len(table["first"])))
+    view = figure_view("Coordination of regions", (9.2, 2.2 + 0.75 * len(table["first"])))
     draw_coordination(view.getFigure(), table)
     return view
 
@@ -39,21 +40,22 @@ def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
     labels = []
     for row in range(len(table["first"])):
         pair = f"{table['first'][row]} and {table['second'][row]}"
-        found, p = float(table["correlation"][row]), float(table["p_value"][row])
-        labels.append(f"{pair}\n{_verdict(found, p)}")
-        low, high = float(table["null_from"][row]), float(table["null_to"][row])
+        names = ("correlation", "null_from", "null_to", "p_value")
+        found, low, high, p = (float(table[name][row]) for name in names)
+        said = verdict(found, low, high, p)
+        labels.append(f"{pair}\n{said}" + ("" if said == NO_MOTION else f", p = {p:.2g}"))
         chance = "95 % of what chance gives" if row == 0 else None
         axes.barh(row, high - low, left=low, height=0.46, color="#dfe4ea", label=chance)
         if np.isfinite(found):
             error = NINETY_FIVE_PERCENT * float(table["standard_error"][row])
-            colour = BLUE if p < SIGNIFICANT else GREY
+            colour = _COLOURS.get(said, GREY)
             axes.errorbar(found, row, xerr=error, fmt="o", color=colour, ms=7, capsize=4, lw=1.8)
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlim(-1.05, 1.05)
-    axes.set_xlabel("Correlation of the motions (bar: 95 % confidence)")
+    axes.set_xlabel("Correlation of the main motions (bar: 95 % confidence)")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=9)
     quiet(axes)
     height_in = figure.get_figheight()
@@ -63,11 +65,4 @@ def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
         x=0.03,
         ha="left",
     )
-    figure.subplots_adjust(left=0.3, right=0.97, bottom=0.75 / height_in, top=1 - 0.7 / height_in)
-
-
-def _verdict(correlation, p):
-    if not np.isfinite(correlation):
-        return "no motion above noise"
-    verdict = "coordinated" if p < SIGNIFICANT else "not told from chance"
-    return f"{verdict}, p = {p:.2g}"
+    figure.subplots_adjust(left=0.37, right=0.97, bottom=0.75 / height_in, top=1 - 0.7 / height_in)
