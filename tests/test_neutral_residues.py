@@ -4,9 +4,12 @@ import adenylate_kinase as adk
 import numpy as np
 import pytest
 
+from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map
+from gmmflex.engine.io.mixture_file import read_mixture
 from gmmflex.engine.io.models import read_model
 from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
 from gmmflex.engine.stages.neutral_residues import (
     blurred_like_map,
     gathered,
@@ -93,3 +96,30 @@ def test_atoms_are_points(kinase):
     assert found.amplitudes.tolist() == [
         {"N": 7, "C": 6, "O": 8, "S": 16}.get(e, 6) for e in kinase.elements[:5]
     ]
+
+
+def test_a_model_that_is_held_stays_as_it_is(tmp_path):
+    """Whatever the map shows, here the molecule without its lid: Gaussians at the residues' centres
+    of electrons, weights in their ratio, on the scale of the map."""
+    data = adk.density()
+    data[data < 0.3 * data.max()] = 0.0
+    settings = {
+        "map": adk.write_map(tmp_path / "map.mrc", data),
+        "model": adk.write_model(tmp_path / "adk.cif"),
+        "hold_model": True,
+    }
+    folder = tmp_path / "held"
+    run_neutral(NeutralSettings(output=folder, **settings), log=lambda _: None)
+    positions_A, amplitudes, sigmas_A = read_mixture(folder / "neutral.cif")
+    np.testing.assert_allclose(positions_A, adk.residue_centres_A(), atol=1e-3)
+    model = read_model(settings["model"])
+    sharp = residues_as_gaussians(model, model.alpha_carbons(), CENTRE_A)
+    ratio = amplitudes / sharp.amplitudes.numpy()
+    np.testing.assert_allclose(ratio / ratio.mean(), 1.0, atol=2e-3)
+    blur = sigmas_A**2 - sharp.sigmas_A.numpy() ** 2
+    assert np.ptp(blur) < 0.02 and blur.mean() > 0.2
+    with pytest.raises(UserError, match="--hold-model keeps a fitted model as it is"):
+        run_neutral(
+            NeutralSettings(output=tmp_path / "no", map=settings["map"], hold_model=True),
+            log=lambda _: None,
+        )

@@ -25,6 +25,10 @@ def neutral(
     bonds: Annotated[
         bool, typer.Option("--bonds", help="Keep bonds and angles of the model's backbone.")
     ] = False,
+    hold_model: Annotated[
+        bool,
+        typer.Option("--hold-model", help="Take the Gaussians of the model as they are."),
+    ] = False,
     box: Annotated[int | None, typer.Option(help="Box in px, for a model without a map.")] = None,
     pixel_size: Annotated[
         float | None, typer.Option(help="Pixel size in Å, for a model without a map.")
@@ -47,6 +51,7 @@ def neutral(
         gaussians=gaussians,
         atoms=from_.value,
         bonds=bonds,
+        hold_model=hold_model,
         box_px=box,
         pixel_size_A=pixel_size,
         seed=seed,

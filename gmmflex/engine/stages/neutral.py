@@ -19,7 +19,12 @@ from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
 from gmmflex.engine.stages.neutral_bonds import BondTerm
 from gmmflex.engine.stages.neutral_comparison import compare
-from gmmflex.engine.stages.neutral_ladder import Ladder, climb_from_map, climb_from_model
+from gmmflex.engine.stages.neutral_ladder import (
+    Ladder,
+    climb_from_map,
+    climb_from_model,
+    hold_model,
+)
 from gmmflex.engine.stages.neutral_pictures import draw_neutral
 from gmmflex.engine.stages.neutral_residues import (
     blurred_like_map,
@@ -47,6 +52,7 @@ class NeutralSettings(BaseModel):
     gaussians: int | None = Field(None, ge=4, le=200_000)
     atoms: Literal["ca", "all"] = "ca"
     bonds: bool = Field(False, description="Keep bonds and angles of the model's backbone.")
+    hold_model: bool = Field(False, description="The Gaussians of the model alone, as they are.")
     box_px: int | None = Field(None, ge=8, description="Box of the particles, without a map.")
     pixel_size_A: float | None = Field(None, gt=0.0)
     seed: int = Field(1, ge=0)
@@ -66,6 +72,10 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
     set_threads(settings.threads)
     set_seed(settings.seed)
     model = None if settings.model is None else _chosen_atoms(settings.model, settings.atoms)
+    if settings.hold_model and (model is None or settings.bonds):
+        raise UserError(
+            "--hold-model keeps a fitted model as it is: give it with --model, and without --bonds"
+        )
     if settings.bonds:
         _check_bonds(model, settings)
     target = _target(settings, model)
@@ -159,6 +169,8 @@ def _build(
     if model is None:
         return climb_from_map(target, resolution, wanted, settings.seed, device, log), None
     start = _start(settings, target, model, log)
+    if settings.hold_model:
+        return hold_model(target, start, resolution, device), None
     bonds = BondTerm(model, start, target.centre_A, device) if settings.bonds else None
     ladder = climb_from_model(target, start, resolution, wanted, settings.seed, device, log, bonds)
     return ladder, bonds

@@ -81,6 +81,21 @@ def climb_from_map(
     return _climb(mixture, 0, target, resolutions, volume, n_gaussians, seed, device, log)
 
 
+def hold_model(
+    target: Target, atoms: GaussianMixture, resolution_A: float, device: torch.device
+) -> Ladder:
+    """The model's Gaussians alone and as they are, scaled to the map.
+
+    A map in which something moves is smeared there. Gaussians that follow the smear, or are added
+    to fill it, show the molecule in no state at all, and motion is found worse with them
+    (docs/decisions/012).
+    """
+    grid, transform = _grid_and_transform(target, resolution_A, device)
+    kept = fit_to_map(atoms.to(device), transform, grid, FitSettings(steps=0))
+    rung = Rung(resolution_A, atoms.n_gaussians, kept.fsc.cpu())
+    return Ladder(kept.mixture.to("cpu"), atoms.n_gaussians, [rung])
+
+
 def climb_from_model(
     target: Target,
     atoms: GaussianMixture,
