@@ -58,5 +58,9 @@ class RigidDecoder(nn.Module):
         rotations = rotations_from_six(output[..., :6] * self.scale_rad[:, None])
         return RigidMotions(rotations, output[..., 6:] * _SCALE_A, self.centres_A)
 
+    def offsets_A(self, latents: Tensor) -> Tensor:
+        """(B, N, 3) offsets in Å at (B, latent_dim) latents."""
+        return rigid_offsets(self.motions(latents), self.positions_A, self.membership)
+
     def forward(self, latents: Tensor) -> Offsets:
-        return Offsets(rigid_offsets(self.motions(latents), self.positions_A, self.membership))
+        return Offsets(self.offsets_A(latents))

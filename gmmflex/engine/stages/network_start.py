@@ -76,7 +76,7 @@ def start_encoder(
             rows = train_rows[torch.randperm(len(train_rows))][:_MOST_LAID_OUT]
             learnt = torch.arange(len(rows))
         n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
-        coarse_A = _coarse_resolution_A(data.where)
+        coarse_A = coarse_resolution_A(data.where)
         linear = linear_latents(
             model.neutral, data, rows, varies, n_directions, coarse_A, room, log, world
         )
@@ -90,7 +90,8 @@ def start_encoder(
         world.copy_from_leader(weights)
 
 
-def _coarse_resolution_A(where: Coefficients) -> float:
+def coarse_resolution_A(where: Coefficients) -> float:
+    """Up to what resolution large motions are looked for first, in Å."""
     return max(
         _COARSE_FACTOR * where.grid.resolution_of_ring(where.last_ring),
         _LEAST_COARSE_A,

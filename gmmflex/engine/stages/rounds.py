@@ -11,11 +11,16 @@ from torch import Tensor
 from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
+from gmmflex.engine.stages.body_start import start_bodies
 from gmmflex.engine.stages.checkpoint import load_checkpoint, restore, save_checkpoint
 from gmmflex.engine.stages.decoder_settings import RoundSettings
 from gmmflex.engine.stages.earlier_run import EarlierRun, take_over_decoders
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.network_start import learn_layout, start_encoder
+from gmmflex.engine.stages.network_start import (
+    coarse_resolution_A,
+    learn_layout,
+    start_encoder,
+)
 from gmmflex.engine.stages.preparation import Prepared
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.training import Epoch, Progress, train, write_metrics
@@ -42,6 +47,18 @@ def train_in_rounds(
                 prepared.data,
                 prepared.inputs,
                 prepared.varies,
+                prepared.train_rows,
+                prepared.room,
+                log,
+                world,
+            )
+            start_bodies(
+                model,
+                prepared.data,
+                prepared.inputs,
+                _up_to(
+                    coarse_resolution_A(prepared.data.where), prepared.weights, prepared.data.where
+                ),
                 prepared.train_rows,
                 prepared.room,
                 log,
