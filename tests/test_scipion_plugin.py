@@ -246,6 +246,9 @@ def test_map_and_model_are_brought_into_one_frame(scipion, project, data, tmp_pa
     assert "--bonds" not in words
     protocol.keepBonds.set(True)
     assert "--bonds" in protocol._engineArguments() and protocol._settings()["keepBonds"]
+    protocol.holdModel.set(True)
+    held = protocol._engineArguments()
+    assert "--hold-model" in held and "--bonds" not in held and protocol._settings()["holdModel"]
     assert "--model" in words and words[words.index("--mask") + 1] == protocol._maskPath()
 
 

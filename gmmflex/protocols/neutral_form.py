@@ -76,11 +76,23 @@ def _define_inputs(form):
         "resolutions better than about 4 Å.",
     )
     form.addParam(
+        "holdModel",
+        BooleanParam,
+        default=False,
+        condition=f"source == {FROM_BOTH}",
+        label="Hold the Gaussians of the model",
+        help="The Gaussians stay as the model says and none are added. Best for the analysis of "
+        "motion when the model is complete: the map is smeared where the molecule moves, and "
+        "Gaussians that follow the smear show it in no state. The FSC with the map is lower then, "
+        "and should be. *No*: they are only held near the model, and others are added "
+        "where the map shows more.",
+    )
+    form.addParam(
         "keepBonds",
         BooleanParam,
         default=False,
         expertLevel=LEVEL_ADVANCED,
-        condition=f"source == {FROM_BOTH}",
+        condition=f"source == {FROM_BOTH} and not holdModel",
         label="Keep the bonds of the model",
         help="While the Gaussians of the model follow the map, the bonds and angles of its "
         "backbone are kept. Useful where the map is much better or much worse than the model.",

@@ -199,8 +199,12 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
     def _hasModel(self):
         return self.source.get() != FROM_MAP
 
+    def _holdsModel(self):
+        return self._hasMap() and self._hasModel() and self.holdModel.get()
+
     def _keepsBonds(self):
-        return self._hasMap() and self._hasModel() and self.keepBonds.get()
+        both = self._hasMap() and self._hasModel()
+        return both and self.keepBonds.get() and not self.holdModel.get()
 
     def _hasMask(self):
         return self._hasMap() and self.maskMode.get() == MASK_GIVEN
@@ -235,6 +239,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
             settings["atoms"] = self.atoms.get()
         if self._keepsBonds():
             settings["keepBonds"] = True
+        if self._holdsModel():
+            settings["holdModel"] = True
         return settings
 
     def _engineArguments(self):
@@ -253,6 +259,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
             arguments += ["--model", self._modelPath(), "--from", atoms]
         if self._keepsBonds():
             arguments += ["--bonds"]
+        if self._holdsModel():
+            arguments += ["--hold-model"]
         if self.numberOfGaussians.get() > 0:
             arguments += ["--gaussians", self.numberOfGaussians.get()]
         return [*arguments, "--seed", self.seed.get(), *self._deviceArguments()]

@@ -80,7 +80,9 @@ def _draw_motions(panel: Axes, first: Amplitudes, second: Amplitudes) -> None:
         mincnt=1,
         linewidths=0.2,
     )
-    panel.figure.colorbar(image, ax=panel, label="particles", shrink=0.85)
+    figure = panel.get_figure()
+    assert figure is not None
+    figure.colorbar(image, ax=panel, label="particles", shrink=0.85)
     panel.set_xlabel(f"{first.name}: motion (Å)")
     panel.set_ylabel(f"{second.name}: motion (Å)")
     error_x, error_y = (math.sqrt(float(np.median(e[seen])) / 2) for e in errors)

@@ -71,8 +71,8 @@ def measure_amplitudes(
         )
         grams.append(gram.cpu())
         products.append(product.cpu())
-    gram, product = (torch.cat(part).double().numpy() for part in (grams, products))
-    return _solved(decoders, gram, product)
+    joined = [torch.cat(part).double().numpy() for part in (grams, products)]
+    return _solved(decoders, joined[0], joined[1])
 
 
 @torch.no_grad()
