@@ -11,7 +11,7 @@ from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import write_models
 from gmmflex.engine.model.bond_terms import bond_terms
-from gmmflex.engine.stages.bonds import TARGET_A, next_weight
+from gmmflex.engine.stages.bonds import FIRST_WEIGHT, TARGET_A, next_weight
 from gmmflex.engine.stages.heterogeneity import run_heterogeneity
 from gmmflex.engine.stages.run_results import read_run
 
@@ -113,7 +113,7 @@ def test_bonds_hold_in_training(moving, tmp_path):
     header, first, *rest = (kept / "metrics.csv").read_text().splitlines()
     assert header.endswith("bond_deviation_A,bond_weight") and first.endswith(",,")
     weights = [float(line.split(",")[-1]) for line in rest]
-    assert len(weights) >= 4 and weights[0] == pytest.approx(0.01)
+    assert len(weights) >= 4 and weights[0] == pytest.approx(FIRST_WEIGHT)
     assert (plain / "metrics.csv").read_text().splitlines()[1].endswith(",,")
 
 

@@ -14,9 +14,9 @@ from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.world import World
 
 # RMS of Cα–Cα distances that may remain: 0.1 Å is what coordinates in a map of 3 Å are good for.
-TARGET_A = 0.09
-# In units of the weighted FRC per Å²: 0.1 Å of deviation then costs a ten-thousandth.
-FIRST_WEIGHT = 0.01
+TARGET_A = 0.08
+# In units of the weighted FRC per Å²: 0.1 Å of deviation then costs three ten-thousandths.
+FIRST_WEIGHT = 0.03
 _WEIGHTS = (1e-4, 10.0)
 _MOST_CHANGE = 2.0
 # Particles whose decoded models tell the deviation.
