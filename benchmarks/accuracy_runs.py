@@ -92,10 +92,11 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
             return Figures(**values)
     simulated, neutral, run = folder / "simulated", folder / "neutral", folder / _stem(decoder)
     neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{_stem(decoder)}_cost.json"
-    finest = [] if chosen.resolution_A is None else ["--resolution", f"{chosen.resolution_A:g}"]
+    finest = ["--resolution", f"{chosen.resolution_A:g}"]
     if not (_finished(neutral) and neutral_cost.exists()):
         arguments = ["neutral", "--map", simulated / "consensus.mrc"]
-        arguments += ["--model", simulated / "model.cif", *finest]
+        # The model is complete, and the average map smeared by the motion.
+        arguments += ["--model", simulated / "model.cif", "--hold-model", *finest]
         if chosen.gaussians is not None:
             arguments += ["--gaussians", str(chosen.gaussians)]
         run_measured([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)

@@ -39,15 +39,15 @@ class AccuracySet:
     states: builds the states; None for adenylate kinase, whose trajectory is read as it is.
     course: what the states form: ordered on a line, around a circle, over two parameters, or one.
     bodies: residues of the parts that move, by name; all else is the rest that they move against.
-    resolution_A: of the neutral mixture and of the analysis, or None for the program's choice.
-    gaussians: how many, or None for one at each Cα.
+    resolution_A: of the neutral mixture and of the analysis.
+    gaussians: how many, or None for one for each residue.
     """
 
     title: str
     course: Course
     box_px: int
     pixel_size_A: float
-    resolution_A: float | None
+    resolution_A: float
     sources: tuple[str, ...] = ()
     states: Callable[[Path], States] | None = None
     bodies: dict[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ _ADK = AccuracySet(
     course="line",
     box_px=64,
     pixel_size_A=2.0,
-    resolution_A=None,
+    resolution_A=5.5,
     particles=6000,
     bodies={"NMP": "4AKE:30-67", "LID": "4AKE:118-160"},
 )
@@ -120,7 +120,7 @@ SETS: dict[str, AccuracySet] = {
         course="line",
         box_px=64,
         pixel_size_A=2.5,
-        resolution_A=None,
+        resolution_A=6.9,
         sources=("models/1ewk.pdb.gz", "models/1ewt.pdb.gz"),
         states=glutamate_receptor,
         bodies={
