@@ -48,12 +48,12 @@ def test_a_model_of_alpha_carbons_has_like_weights_and_widths(kinase):
     whole = residues_as_gaussians(kinase, kinase.alpha_carbons(), CENTRE_A)
     trace = kinase.subset(kinase.alpha_carbons())
     alone = residues_as_gaussians(trace, trace.alpha_carbons(), CENTRE_A)
-    np.testing.assert_allclose(alone.positions_A + CENTRE_A, trace.coordinates_A, atol=1e-4)
+    np.testing.assert_allclose(alone.positions_A.numpy() + CENTRE_A, trace.coordinates_A, atol=1e-4)
     named = trace.residue_names != "HSD"
     # The last residue has one oxygen more.
     ratio = (alone.amplitudes / whole.amplitudes).numpy()[named][:-1]
     assert abs(ratio - 1).max() < 0.1
-    assert np.std(np.log(alone.sigmas_A / whole.sigmas_A).numpy()) < 0.25
+    assert np.std(np.log((alone.sigmas_A / whole.sigmas_A).numpy())) < 0.25
 
 
 def test_gathered_gaussians_keep_mass_centre_and_spread(kinase):

@@ -1,18 +1,14 @@
-"""Point groups on RELION's axes, against scipy's groups and Scipion's tables."""
+"""Point groups on RELION's axes, against scipy's groups and RELION's axes."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from scipion_session import scipion
 from scipy.spatial.transform import Rotation
+from textbook import farthest_rotation
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.model.symmetry import symmetry_operators
-
-__all__ = ["scipion"]  # a fixture
 
 ORDERS = {
     "C1": 1,
@@ -58,11 +54,6 @@ RELION_AXES = {
 }
 
 
-def _farthest(first: np.ndarray, second: np.ndarray) -> float:
-    """Of each matrix of `first` the distance to the nearest of `second`; the largest of these."""
-    return float(np.abs(first[:, None] - second[None]).max(axis=(2, 3)).min(axis=1).max())
-
-
 @pytest.mark.parametrize(("name", "order"), ORDERS.items())
 def test_each_is_a_group_of_rotations(name: str, order: int) -> None:
     group = symmetry_operators(name)
@@ -73,8 +64,8 @@ def test_each_is_a_group_of_rotations(name: str, order: int) -> None:
     apart = np.abs(group[:, None] - group[None]).max(axis=(2, 3)) + 2 * np.eye(order)
     assert apart.min() > 0.05
     products = (group[:, None] @ group[None]).reshape(-1, 3, 3)
-    assert _farthest(products, group) < 1e-9
-    assert _farthest(group.transpose(0, 2, 1), group) < 1e-9
+    assert farthest_rotation(products, group) < 1e-9
+    assert farthest_rotation(group.transpose(0, 2, 1), group) < 1e-9
 
 
 @pytest.mark.parametrize("name", ["C3", "C6", "D2", "D5", "T", "O", "I"])
@@ -86,7 +77,7 @@ def test_turns_by_the_angles_of_scipys_group(name: str) -> None:
         np.sort(ours.magnitude()), np.sort(theirs.magnitude()), rtol=0, atol=1e-7
     )
     if name[0] in "CO":
-        assert _farthest(symmetry_operators(name), theirs.as_matrix()) < 1e-12
+        assert farthest_rotation(symmetry_operators(name), theirs.as_matrix()) < 1e-12
 
 
 @pytest.mark.parametrize(("name", "axes"), RELION_AXES.items())
@@ -95,34 +86,11 @@ def test_holds_the_rotations_about_relions_axes(name: str, axes: list) -> None:
     for fold, axis in axes:
         unit = np.array(axis) / np.linalg.norm(axis)
         turn = Rotation.from_rotvec(2 * np.pi / fold * unit).as_matrix()
-        assert _farthest(turn[None], group) < 1e-6
+        assert farthest_rotation(turn[None], group) < 1e-6
 
 
 def test_cyclic_operators_turn_from_x_to_y() -> None:
     np.testing.assert_allclose(symmetry_operators("C4")[1] @ [1, 0, 0], [0, 1, 0], atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("name", "theirs", "order"),
-    [
-        ("C5", "SYM_CYCLIC", 5),
-        ("D7", "SYM_DIHEDRAL_X", 7),
-        ("T", "SYM_TETRAHEDRAL_Z3", 0),
-        ("O", "SYM_OCTAHEDRAL", 0),
-        ("I1", "SYM_I222", 0),
-        ("I2", "SYM_I222r", 0),
-        ("I3", "SYM_In25", 0),
-        ("I4", "SYM_In25r", 0),
-    ],
-)
-def test_agrees_with_scipions_matrices(scipion: Any, name: str, theirs: str, order: int) -> None:
-    import pwem.constants
-    from pwem.convert.symmetry import getSymmetryMatrices
-
-    matrices = getSymmetryMatrices(sym=getattr(pwem.constants, theirs), n=order)
-    matrices = np.array(matrices, dtype=float)[:, :3, :3]
-    assert _farthest(symmetry_operators(name), matrices) < 1e-5
-    assert len(matrices) == len(symmetry_operators(name))
 
 
 def test_names_are_read_kindly() -> None:

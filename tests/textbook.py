@@ -54,3 +54,8 @@ def band_limited(data, last_shell):
     index = np.fft.fftfreq(data.shape[0], 1 / data.shape[0])
     radius = np.sqrt(sum(g**2 for g in np.meshgrid(*[index] * data.ndim, indexing="ij")))
     return np.fft.ifftn(np.fft.fftn(data) * (radius <= last_shell)).real
+
+
+def farthest_rotation(first, second):
+    """Of each matrix of `first` the distance to the nearest of `second`; the largest of these."""
+    return float(np.abs(first[:, None] - second[None]).max(axis=(2, 3)).min(axis=1).max())
