@@ -1,14 +1,14 @@
 """How right the motion is: RMSD of the moved model to each particle's true model, and more.
 
     python -m benchmarks.accuracy [--sets adk …] [--decoders free …] [--seeds 1 2 3]
-        [--work FOLDER] [--again] [--write]
+        [--work FOLDER] [--again] [--kept] [--write]
 
 Simulates each set, runs `gmmflex neutral` and `gmmflex heterogeneity` as a user would, each in a
 process of its own, and prints the table: median of the seeds and, in brackets, the worst. Figures
 of finished runs are kept in FOLDER and not made again, so that the table can be made in pieces.
 Structures that no package ships come from the folder that GMMFLEX_TEST_DATA names; a set without
-its source is named as not run. --write puts the table of all figures in FOLDER into
-docs/benchmarks.md.
+its source is named as not run, and with --kept, which makes no new runs, whatever has no figures
+yet. --write puts the table into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.accuracy_runs import DECODERS, Figures, figures_of, possible
+from benchmarks.accuracy_runs import DECODERS, Figures, figures_of, kept_figures, possible
 from benchmarks.accuracy_sets import SETS, data_folder, simulated
 from benchmarks.accuracy_table import accuracy_table, write_section
 from gmmflex.engine.io.errors import UserError
@@ -32,34 +32,53 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks/accuracy"))
     parser.add_argument("--again", action="store_true", help="although figures are there")
+    parser.add_argument("--kept", action="store_true", help="only figures that are there")
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     options = parser.parse_args()
-    data = data_folder()
     found: dict[tuple[str, str], list[Figures]] = {}
-    not_run: dict[str, str] = {}
+    failed: dict[tuple[str, str], str] = {}
     for seed in options.seeds:
         for name in options.sets:
-            reason = SETS[name].missing(data)
-            if reason is not None:
-                not_run[name] = reason
-                continue
-            folder = options.work / f"{name}_{seed}"
-            simulated(SETS[name], data, folder, seed)
             for decoder in options.decoders:
                 if not possible(SETS[name], decoder):
                     continue
+                folder = options.work / f"{name}_{seed}"
                 try:
-                    figures = figures_of(SETS[name], decoder, folder, seed, options.again)
+                    figures = _figures(name, decoder, folder, seed, options)
                 except (RuntimeError, UserError) as fault:
-                    not_run[f"{name}, {decoder}, seed {seed}"] = str(fault)
-                    print(f"{name}, {decoder}, seed {seed}: {fault}", flush=True)
+                    failed[(name, decoder)] = str(fault)
                     continue
                 found.setdefault((name, decoder), []).append(figures)
                 print(f"{name}, {decoder}, seed {seed}: {_in_short(figures)}", flush=True)
-    table = accuracy_table(found, not_run)
+    table = accuracy_table(found, _by_set({k: v for k, v in failed.items() if k not in found}))
     print(f"\n{table}")
     if options.write:
         write_section(DOCUMENT, table)
+
+
+def _figures(
+    name: str, decoder: str, folder: Path, seed: int, options: argparse.Namespace
+) -> Figures:
+    """Raises RuntimeError, in a few words, if there are none."""
+    if options.kept:
+        found = kept_figures(decoder, folder)
+        if found is None:
+            raise RuntimeError("not made")
+        return found
+    data = data_folder()
+    reason = SETS[name].missing(data)
+    if reason is not None:
+        raise RuntimeError(reason)
+    simulated(SETS[name], data, folder, seed)
+    return figures_of(SETS[name], decoder, folder, seed, options.again)
+
+
+def _by_set(failed: dict[tuple[str, str], str]) -> dict[str, str]:
+    """What was not run at all, the decoders of a set together, and why."""
+    decoders: dict[tuple[str, str], list[str]] = {}
+    for (name, decoder), reason in failed.items():
+        decoders.setdefault((SETS[name].title, reason), []).append(decoder)
+    return {f"{title}: {', '.join(of_set)}": why for (title, why), of_set in decoders.items()}
 
 
 def _in_short(figures: Figures) -> str:

@@ -79,17 +79,24 @@ def possible(chosen: AccuracySet, decoder: str) -> bool:
     return decoder not in _WITH_BODIES or bool(chosen.bodies)
 
 
+def kept_figures(decoder: str, folder: Path) -> Figures | None:
+    """The figures of a finished run in `folder`, or None."""
+    kept = folder / f"{_stem(decoder)}.json"
+    if not kept.exists():
+        return None
+    values = json.loads(kept.read_text(encoding="utf-8"))
+    # Kept by an earlier version with other figures: scored anew, the run is still there.
+    return Figures(**values) if set(values) == set(Figures.__dataclass_fields__) else None
+
+
 def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again: bool) -> Figures:
     """Figures of one run in `folder`, which holds `simulated`; kept there in DECODER.json.
 
     again: run it although its figures are there.
     """
-    kept = folder / f"{_stem(decoder)}.json"
-    if kept.exists() and not again:
-        values = json.loads(kept.read_text(encoding="utf-8"))
-        # Kept by an earlier version with other figures: scored anew, the run is still there.
-        if set(values) == set(Figures.__dataclass_fields__):
-            return Figures(**values)
+    found = kept_figures(decoder, folder)
+    if found is not None and not again:
+        return found
     simulated, neutral, run = folder / "simulated", folder / "neutral", folder / _stem(decoder)
     neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{_stem(decoder)}_cost.json"
     finest = ["--resolution", f"{chosen.resolution_A:g}"]
@@ -122,7 +129,7 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
         analysis_s=costs[1].seconds,
         peak_MB=costs[1].peak_MB,
     )
-    with replacing(kept) as temporary:
+    with replacing(folder / f"{_stem(decoder)}.json") as temporary:
         temporary.write_text(json.dumps(asdict(figures), indent=1), encoding="utf-8")
     return figures
 
