@@ -1,6 +1,7 @@
 """What all analyses of heterogeneity share: from particles and a mixture to a latent space."""
 
 import os
+from abc import abstractmethod
 from enum import Enum
 
 import pyworkflow.utils as pwutils
@@ -38,20 +39,20 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
     _possibleOutputs = AnalysisOutputs
 
     # --------------------------- what kinds of analysis differ in -----------
+    @abstractmethod
     def _kindArguments(self) -> list:
         """Options of `gmmflex heterogeneity` that say what moves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _kindSettings(self) -> dict:
         """Everything that `_kindArguments` and the files they name depend on."""
-        raise NotImplementedError
 
     def _kindFaults(self) -> list:
         return []
 
+    @abstractmethod
     def _whatMayChange(self) -> str:
         """What of the Gaussians is free to change, in words."""
-        raise NotImplementedError
 
     def _insertModelStep(self):
         """Where an analysis needs a fitted model, the step that brings it into the map's frame."""

@@ -18,13 +18,10 @@ from gmmflex.protocols.region_plan import ALL_AT_ONCE, BadResolutions, decoders,
 from gmmflex.protocols.shared_form import (
     define_anchors,
     define_fitted_model,
-    define_latent_dimension,
-    define_learning,
     define_original_file,
     define_particles,
-    define_resolution,
     define_start,
-    define_symmetry,
+    define_training_of_parts,
 )
 from gmmflex.protocols.step_keys import input_key
 
@@ -82,13 +79,7 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
             help="One resolution for each region in the order of the lines, for example '15, 10, "
             "8'. Empty: the resolution of the analysis in every round.",
         )
-        group = form.addGroup("What may change")
-        define_latent_dimension(group)
-        define_symmetry(group)
-        form.addSection(label="Training")
-        define_resolution(form)
-        define_learning(form)
-        form.addParallelSection(threads=4, mpi=0)
+        define_training_of_parts(form)
 
     def _kindSettings(self):
         return {

@@ -10,13 +10,10 @@ from gmmflex.protocols.fitted_model import UsesFittedModel
 from gmmflex.protocols.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
 from gmmflex.protocols.shared_form import (
     define_fitted_model,
-    define_latent_dimension,
-    define_learning,
     define_original_file,
     define_particles,
-    define_resolution,
     define_start,
-    define_symmetry,
+    define_training_of_parts,
 )
 from gmmflex.protocols.step_keys import input_key
 
@@ -57,13 +54,7 @@ class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):
             help="Within this distance from a body, Gaussians follow it in part, so that linkers "
             "bend instead of breaking. 0: each Gaussian belongs to one body or to none.",
         )
-        group = form.addGroup("What may change")
-        define_latent_dimension(group)
-        define_symmetry(group)
-        form.addSection(label="Training")
-        define_resolution(form)
-        define_learning(form)
-        form.addParallelSection(threads=4, mpi=0)
+        define_training_of_parts(form)
 
     def _kindSettings(self):
         return {

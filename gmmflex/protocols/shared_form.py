@@ -254,5 +254,16 @@ def define_anchors(group, label="Anchors (coarse to fine)", condition="True"):
         help="How many anchors are spread over the molecule, or over the part inside the mask. "
         "Gaussians follow the anchors around them, so fewer anchors mean smoother, larger motions. "
         "32 suits domains of most molecules. Several numbers, such as '32, 128', make several "
-        "levels: 32 anchors carry 128, and those carry the Gaussians.",
+        "levels, coarse to fine, whose motions add up.",
     )
+
+
+def define_training_of_parts(form):
+    """What follows the parts of a molecule, where each part says itself what it may change."""
+    group = form.addGroup("What may change")
+    define_latent_dimension(group)
+    define_symmetry(group)
+    form.addSection(label="Training")
+    define_resolution(form)
+    define_learning(form)
+    form.addParallelSection(threads=4, mpi=0)
