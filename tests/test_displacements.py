@@ -4,6 +4,7 @@ import adenylate_kinase as adk
 import numpy as np
 import pytest
 from kinase_path import all_atom_path
+from PIL import Image
 
 from gmmflex.engine.io.models import read_model
 from gmmflex.engine.model.backbone import backbone_of
@@ -11,6 +12,7 @@ from gmmflex.engine.model.covalent import bond_lengths_A, covalent_bonds
 from gmmflex.engine.model.rigid_units import rigid_units
 from gmmflex.engine.stages.bond_changes import BondChanges
 from gmmflex.engine.stages.displacements import Displacements
+from gmmflex.engine.stages.morph_picture import draw_displacements
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,19 @@ def test_changes_of_bonds_are_those_of_a_stretched_model(kinase):
     ideal_A = np.where(cis, 2.95, 3.8)
     before_A = np.sqrt(((trace_A - ideal_A) ** 2).mean())
     assert found["alpha_carbons"]["from_ideal_before_rms_A"] == pytest.approx(before_A)
+
+
+def test_a_picture_of_many_chains_most_of_which_rest(kinase, tmp_path):
+    """Twenty chains, of which the last five move: what rests is cut off, not what moves."""
+    part = 20 * np.arange(len(kinase)) // len(kinase)
+    many = type(kinase)(**{**vars(kinase), "chains": np.array([f"C{k}" for k in part])})
+    moved = Displacements(many, rigid_units(many))
+    moved.add((many.coordinates_A + 0.3 * np.maximum(part - 14, 0)[:, None])[None])
+    draw_displacements(tmp_path / "moved.png", moved, "given")
+    with Image.open(tmp_path / "moved.png") as picture:
+        pixels = np.asarray(picture.convert("L"))
+    lower = pixels[pixels.shape[0] // 2 :, : pixels.shape[1] // 3]
+    assert pixels.shape[1] > 1000 and 0.1 < (lower < 200).mean() < 0.9
 
 
 def test_spread_does_not_depend_on_the_model(kinase):

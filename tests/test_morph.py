@@ -137,6 +137,17 @@ def test_displacements_are_those_of_the_models(inputs, morphed):
     ligand = rows[-2]
     assert (ligand["residue_number"], ligand["insertion_code"]) == ("901", "B")
     assert (ligand["residue_name"], ligand["atoms"]) == ("LIG", "3")
+    by_atom = _rows(morphed / "displacements_by_atom.csv")
+    assert [row["atom_name"] for row in by_atom] == atoms.atom_names.tolist()
+    assert [row["element"] for row in by_atom] == atoms.elements.tolist()
+    assert [row["residue_name"] for row in by_atom[-5:]] == ["ALA", "LIG", "LIG", "LIG", "ZN"]
+    for name, expected in (
+        ("rms_displacement_A", np.sqrt((moved_A**2).mean(0))),
+        ("maximum_displacement_A", moved_A.max(0)),
+        ("spread_A", np.sqrt(states_A.var(0).sum(-1))),
+    ):
+        found = [float(row[name]) for row in by_atom]
+        np.testing.assert_allclose(found, expected, atol=5e-4)
     chains = _rows(morphed / "displacements_by_chain.csv")
     assert [row["chain"] for row in chains] == ["A", "B", "Zz"]
     assert [int(row["residues"]) for row in chains] == [N_LARGE, N_SMALL + 1, 1]

@@ -1,4 +1,4 @@
-"""How far the atoms of a model move over many states, by residue and by chain."""
+"""How far the atoms of a model move over many states: each, by residue and by chain."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ class Displacements:
         if len(self._alpha_carbons):
             of_trace = squares_A2[:, self._alpha_carbons]
             self.rmsd_alpha_carbons_A += np.sqrt(of_trace.mean(axis=1)).tolist()
+
+    def by_atom(self) -> Table:
+        """One row for each atom, in the order of the file."""
+        each = np.arange(len(self.model))
+        return self._table(each, each)
 
     def by_residue(self) -> Table:
         """One row for each residue, ligand, ion and water."""

@@ -14,6 +14,7 @@ from gmmflex.engine.stages.bond_changes import BondChanges
 from gmmflex.engine.stages.displacements import Displacements, Table
 from gmmflex.engine.stages.morph_model import Morph
 
+_RESIDUE = "chain,residue_number,insertion_code,residue_name"
 _COLUMNS = "rms_displacement_A,maximum_displacement_A,spread_A"
 
 
@@ -35,31 +36,45 @@ def write_morph(
 
 
 def write_displacements(output: Path, moved: Displacements) -> None:
-    """displacements.csv, a row for each residue, and displacements_by_chain.csv."""
+    """displacements.csv by residue, displacements_by_atom.csv and displacements_by_chain.csv."""
     model, residues, chains = moved.model, moved.by_residue(), moved.by_chain()
-    header = "chain,residue_number,insertion_code,residue_name,atoms"
-    rows = [
-        f"{_field(model.chains[i])},{model.residue_numbers[i]},"
-        f"{_field(model.insertion_codes[i])},{_field(model.residue_names[i])}"
-        for i in residues.first_atoms
-    ]
-    _write(output / "displacements.csv", header, rows, residues)
-    counts = np.unique(model.chains[residues.first_atoms], return_counts=True)
-    of_chain = dict(zip(*(values.tolist() for values in counts), strict=True))
-    names = [str(model.chains[i]) for i in chains.first_atoms]
-    rows = [f"{_field(name)},{of_chain[name]}" for name in names]
-    _write(output / "displacements_by_chain.csv", "chain,residues,atoms", rows, chains)
+    names = [_residue(model, i) for i in residues.first_atoms]
+    header = f"{_RESIDUE},atoms"
+    _write(output / "displacements.csv", header, _counted(names, residues), residues)
+
+    atoms = moved.by_atom()
+    named = zip(moved.units.of_atom, model.atom_names, model.elements, strict=True)
+    fields = [f"{names[unit]},{_field(atom)},{element}" for unit, atom, element in named]
+    header = f"{_RESIDUE},atom_name,element"
+    _write(output / "displacements_by_atom.csv", header, fields, atoms)
+
+    found = np.unique(model.chains[residues.first_atoms], return_counts=True)
+    of_chain = dict(zip(*(values.tolist() for values in found), strict=True))
+    chain_names = [str(model.chains[i]) for i in chains.first_atoms]
+    fields = [f"{_field(name)},{of_chain[name]}" for name in chain_names]
+    header = "chain,residues,atoms"
+    _write(output / "displacements_by_chain.csv", header, _counted(fields, chains), chains)
 
 
-def _write(path: Path, header: str, names: list[str], table: Table) -> None:
-    lines = [f"{header},{_COLUMNS}"]
-    values = (table.atoms, table.rms_A, table.maximum_A, table.spread_A)
-    for name, atoms, rms, maximum, spread in zip(
-        names, *(column.tolist() for column in values), strict=True
-    ):
-        lines.append(f"{name},{atoms},{rms:.4f},{maximum:.4f},{spread:.4f}")
+def _residue(model: AtomicModel, atom: int) -> str:
+    """The fields that name the residue of an atom, as in _RESIDUE."""
+    return (
+        f"{_field(model.chains[atom])},{model.residue_numbers[atom]},"
+        f"{_field(model.insertion_codes[atom])},{_field(model.residue_names[atom])}"
+    )
+
+
+def _counted(fields: list[str], table: Table) -> list[str]:
+    """The fields of each row, and its number of atoms."""
+    return [f"{text},{atoms}" for text, atoms in zip(fields, table.atoms.tolist(), strict=True)]
+
+
+def _write(path: Path, header: str, fields: list[str], table: Table) -> None:
+    values = (table.rms_A, table.maximum_A, table.spread_A)
+    rows = zip(fields, *(column.tolist() for column in values), strict=True)
+    lines = [f"{text},{rms:.4f},{maximum:.4f},{spread:.4f}" for text, rms, maximum, spread in rows]
     with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join([f"{header},{_COLUMNS}", *lines, ""]), encoding="utf-8")
 
 
 def _field(value: object) -> str:
