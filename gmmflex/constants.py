@@ -22,6 +22,8 @@ COORDINATION_FILE = "coordination.csv"
 COORDINATION_PICTURE = "coordination.png"
 MORPH_FILE = "morph.cif"
 DISPLACEMENTS_FILE = "displacements.csv"
+ATOM_DISPLACEMENTS_FILE = "displacements_by_atom.csv"
+CHAIN_DISPLACEMENTS_FILE = "displacements_by_chain.csv"
 
 # Labels of the star files
 LATENT_LABEL = "gmmflexLatent"

@@ -145,6 +145,8 @@ def test_viewer_of_the_morph(window, project, pictures):
     window.check("Displacement along the chains", pictures / "8_along_chains.png")
     window.tell("show showHistogram")
     window.check("Histogram of displacements", pictures / "8_histogram.png")
+    window.tell("show showTable")
+    window.check("Displacement of all residues", pictures / "8_table.png")
 
 
 def test_chimerax_message_says_where_the_script_lies(window, project, pictures):

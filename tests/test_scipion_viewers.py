@@ -183,3 +183,39 @@ def test_coordination_names_what_is_beyond_chance(scipion):
     assert labels[1].startswith("a and c\nnot told from chance")
     assert labels[2] == "b and c\nno motion above noise"
     assert labels[3] == "a and d\nrelated beyond their main motions, p = 0.001"
+
+
+def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
+    from matplotlib.figure import Figure
+
+    from gmmflex.viewers.displacement_views import (
+        ATOMS,
+        CHAINS,
+        RESIDUES,
+        displacement_table_view,
+        draw_chains,
+        read_rows,
+    )
+
+    residue, moved = "chain,residue_number,insertion_code,residue_name", "_displacement_A,"
+    columns = f"rms{moved}maximum{moved}spread_A\n"
+    for name, text in (
+        ("displacements.csv", f"{residue},atoms,{columns}1,5,B,LEU,2,1,2,0.5\n1,6,,ALA,1,3,4,1\n"),
+        (
+            "displacements_by_atom.csv",
+            f"{residue},atom_name,element,{columns}1,5,B,LEU,CA,C,1,2,0.5\n",
+        ),
+        ("displacements_by_chain.csv", f"chain,residues,atoms,{columns}1,2,3,2,4,0.5\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    shown = [displacement_table_view(str(tmp_path), kind) for kind in (RESIDUES, ATOMS, CHAINS)]
+    most_first = [("1 ALA 6", "3.00", "4.00", "1.00"), ("1 LEU 5B", "1.00", "2.00", "0.50")]
+    assert shown[0]._rows == most_first
+    assert shown[1]._rows == [("1 LEU 5B CA", "1.00", "2.00", "0.50")]
+    assert shown[2]._rows == [("1", "2.00", "4.00", "0.50")]
+
+    figure = Figure()
+    draw_chains(figure, read_rows(str(tmp_path), CHAINS), "chains")
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.patches] == [2.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1"]

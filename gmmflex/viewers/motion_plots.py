@@ -10,6 +10,7 @@ from gmmflex.viewers.plots import BLUE, ORANGE, quiet
 
 MOST_ARROWS = 450
 MOST_POINTS = 4000
+TOWERING = 4
 
 
 def draw_arrows(figure, positions_A: np.ndarray, arrows: Arrows, title: str) -> None:
@@ -52,7 +53,7 @@ def draw_lengths(figure, values_A: np.ndarray, what: str, title: str) -> None:
     axes = figure.add_subplot()
     bins = int(np.clip(np.sqrt(len(values_A)) * 1.5, 12, 60))
     reach_A = max(float(values_A.max()), 1e-3)
-    axes.hist(values_A, bins=bins, range=(0, reach_A), color=BLUE, alpha=0.85)
+    counts, edges, _ = axes.hist(values_A, bins=bins, range=(0, reach_A), color=BLUE, alpha=0.85)
     for percent, name in ((50, "median"), (95, "95th percentile")):
         value = float(np.percentile(values_A, percent))
         axes.axvline(value, color=ORANGE, lw=1.2, ls="--" if percent == 50 else ":")
@@ -68,11 +69,31 @@ def draw_lengths(figure, values_A: np.ndarray, what: str, title: str) -> None:
             ha="right" if left_of_it else "left",
             va="top",
         )
-    axes.set_xlabel(f"How far a {what} moves (Å)")
+    axes.set_xlabel(f"How far {what}s move (Å)")
     axes.set_ylabel(f"Number of {what}s")
     axes.set_title(title, fontsize=11)
     axes.set_xlim(left=0)
+    _cut_towering(axes, counts, edges)
     quiet(axes)
+
+
+def _cut_towering(axes, counts: np.ndarray, edges: np.ndarray) -> None:
+    """Cut off one bar that would press all others flat (what stays at rest); say how high it is."""
+    others, tallest = np.sort(counts)[[-2, -1]]
+    if others == 0 or tallest < TOWERING * others:
+        return
+    axes.set_ylim(0, 1.8 * others)
+    at = int(np.argmax(counts))
+    axes.annotate(
+        f"↑ {tallest:,.0f} below {edges[at + 1]:.2f} Å" if at == 0 else f"↑ {tallest:,.0f}",
+        (edges[at], 0.81),
+        xycoords=("data", "axes fraction"),
+        xytext=(5, 0),
+        textcoords="offset points",
+        color=BLUE,
+        fontsize=9,
+        va="top",
+    )
 
 
 def _facing(positions_A, vectors_A):

@@ -4,15 +4,19 @@ import os
 from pathlib import Path
 
 import numpy as np
-from pyworkflow.protocol.params import LabelParam
+from pyworkflow.protocol.params import EnumParam, LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import SUMMARY_FILE
 from gmmflex.displacement_table import DisplacementTable, read_displacements
 from gmmflex.protocols import ProtGmmflexMorph
 from gmmflex.viewers.chimerax import script_view
+from gmmflex.viewers.displacement_views import (
+    RESIDUES,
+    displacement_table_view,
+    histogram_view,
+)
 from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.motion_plots import draw_lengths
 from gmmflex.viewers.plots import BLUE, quiet
 from gmmflex.viewers.run_files import read_json_file
 from gmmflex.viewers.summary_view import SummaryView
@@ -46,10 +50,28 @@ class GmmflexMorphViewer(ProtocolViewer):
             "models as a line, the largest in any model as a shade.",
         )
         form.addParam(
+            "counted",
+            EnumParam,
+            choices=["residues", "atoms", "chains"],
+            default=RESIDUES,
+            display=EnumParam.DISPLAY_HLIST,
+            label="Of what",
+            help="What the histogram and the table below are about. A residue and a chain count "
+            "with all their atoms; ligands, ions and waters are residues of their own.",
+        )
+        form.addParam(
             "showHistogram",
             LabelParam,
             label="Histogram of displacements",
-            help="How many residues move how far (RMS over the models).",
+            help="How many residues or atoms move how far (RMS over the models); for chains a bar "
+            "each.",
+        )
+        form.addParam(
+            "showTable",
+            LabelParam,
+            label="Table of displacements",
+            help="RMS over the models and the largest in any model, both from where it is in the "
+            "fitted model, and RMS about its mean place. What moves most comes first.",
         )
         form.addParam(
             "showSummary",
@@ -63,6 +85,7 @@ class GmmflexMorphViewer(ProtocolViewer):
             "showTrajectory": self._showTrajectory,
             "showResidues": self._showResidues,
             "showHistogram": self._showHistogram,
+            "showTable": self._showTable,
             "showSummary": self._showSummary,
         }
 
@@ -76,24 +99,22 @@ class GmmflexMorphViewer(ProtocolViewer):
         return [script_view(path, Path(path).read_text(encoding="utf-8"), self.getTkRoot())]
 
     def _showResidues(self, _name=None):
-        table = self._table()
+        table = read_displacements(self.protocol.getDisplacementsFile())
         chains = min(len(set(table.chains)), MOST_CHAINS)
         view = figure_view("Displacement along the chains", (8.6, 1.6 + 2.6 * chains))
         draw_along_chains(view.getFigure(), table)
         return [view]
 
     def _showHistogram(self, _name=None):
-        view = figure_view("Histogram of displacements")
-        title = "Displacement from the fitted model, RMS over the models"
-        draw_lengths(view.getFigure(), self._table().rms_A, "residue", title)
-        return [view]
+        return [histogram_view(self.protocol.getRunFolder(), self.counted.get())]
+
+    def _showTable(self, _name=None):
+        folder, kind = self.protocol.getRunFolder(), self.counted.get()
+        return [displacement_table_view(folder, kind, self.getTkRoot())]
 
     def _showSummary(self, _name=None):
         summary = read_json_file(os.path.join(self.protocol.getRunFolder(), SUMMARY_FILE))
         return [SummaryView("Morph model", summary, self.getTkRoot())]
-
-    def _table(self):
-        return read_displacements(self.protocol.getDisplacementsFile())
 
 
 def draw_along_chains(figure, table: DisplacementTable) -> None:
