@@ -110,6 +110,20 @@ def _bad_decoder(folder, moving):
     return {"decoder": "magic"}, "magic"
 
 
+def _rigid_without_bodies(folder, moving):
+    return {"decoder": "rigid"}, "error: a rigid decoder needs bodies: give at least one NAME="
+
+
+def _two_of_one_name(folder, moving):
+    (folder / "c.json").write_text(json.dumps({"decoders": [{"name": "a"}, {"name": "a"}]}))
+    return {"config": "c.json"}, "error: two decoders have the same name among a, a"
+
+
+def _rigid_in_a_list_without_bodies(folder, moving):
+    (folder / "c.json").write_text(json.dumps({"decoders": [{"name": "a", "kind": "rigid"}]}))
+    return {"config": "c.json"}, "error: decoders.0 is not allowed: a rigid decoder needs bodies"
+
+
 def _no_neutral(folder, moving):
     return {"neutral": None}, "gmmflex heterogeneity needs --neutral"
 
@@ -171,6 +185,9 @@ CASES = [
     _bad_vary,
     _vary_nothing,
     _bad_decoder,
+    _rigid_without_bodies,
+    _two_of_one_name,
+    _rigid_in_a_list_without_bodies,
     _no_neutral,
     _neutral_missing,
     _neutral_unfinished,

@@ -41,5 +41,10 @@ def validated(kind: type[Any], /, **values: Any) -> Any:
 
 def _sentence(fault: Any) -> str:
     first = fault.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]) or "settings"
-    return f"{name} = {first.get('input')!r} is not allowed: {first['msg']}"
+    message = first["msg"].removeprefix("Value error, ")
+    name, value = ".".join(str(part) for part in first["loc"]), first.get("input")
+    if not name:
+        return str(message)
+    # All the settings of a decoder, say, would hide what is wrong with them.
+    shown = "" if isinstance(value, (dict, list, tuple)) else f" = {value!r}"
+    return f"{name}{shown} is not allowed: {message}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gmmflex.engine.nets.build import DecoderKind
 from gmmflex.engine.stages.decoder_settings import (
@@ -82,8 +82,12 @@ class HeterogeneitySettings(BaseModel):
             if self.model_fields_set & _OF_ONE_DECODER:
                 given = ", ".join(sorted(self.model_fields_set & _OF_ONE_DECODER))
                 raise ValueError(f"decoders are listed, so {given} must be given in their list")
+        try:
+            known = {decoder.name for decoder in self.decoder_list}
+        except ValidationError as fault:
+            raise ValueError(fault.errors()[0]["msg"].removeprefix("Value error, ")) from fault
         for wanted in {name for part in self.rounds for name in part.decoders}:
-            if wanted not in {decoder.name for decoder in self.decoder_list}:
+            if wanted not in known:
                 raise ValueError(f"rounds name a decoder {wanted!r} that is not listed")
         if self.rounds and self.first_resolution_A is not None:
             raise ValueError("rounds are listed, so first_resolution_A must be one of them")
