@@ -87,6 +87,7 @@ def test_the_table_and_the_picture(together, tmp_path, monkeypatch):
     assert float(line["correlation"]) == pytest.approx(entries[0]["correlation"], rel=1e-3)
     assert int(line["particles"]) == 300 and int(line["permutations"]) == 99
     assert float(line["null_from"]) < 0 < float(line["null_to"])
+    assert float(line["main_p_value"]) == pytest.approx(0.01)
     json.dumps(entries)
     picture = matplotlib.image.imread(tmp_path / "coordination.png")
     assert picture.shape[1] > 900 and picture.std() > 0.05

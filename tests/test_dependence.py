@@ -98,6 +98,7 @@ def test_coordination_is_found_and_its_size_is_free_of_noise(seed, wanted):
     assert low < 0 < high and abs(wanted) > 2 * high
     assert len(found.null) == PERMUTATIONS
     assert np.percentile(found.null, 97.5) == pytest.approx(high)
+    assert found.main_p_value == 1 / (1 + PERMUTATIONS)
 
 
 def test_dependence_without_correlation_is_found():
@@ -108,6 +109,8 @@ def test_dependence_without_correlation_is_found():
     b = np.stack([first**2 - 1, 0 * first], 1)
     found = dependence(_measured(a, 1, 0.5), _measured(b, 2, 0.5), _strata(1), PERMUTATIONS, 1)
     assert abs(found.correlation) < 0.1 and found.p_value < 0.01
+    # of the main motions alone nothing is to be seen
+    assert found.main_p_value > 0.05
 
 
 def test_no_motion_has_no_correlation():
@@ -118,3 +121,4 @@ def test_no_motion_has_no_correlation():
     still = Measured(np.zeros((N, 2, 1)), np.ones((N, 2, 1)))
     found = dependence(still, b, _strata(1), PERMUTATIONS, 1)
     assert np.isnan(found.correlation) and found.p_value == 1.0
+    assert np.isnan(found.main_p_value)

@@ -58,7 +58,8 @@ def _coordination_line(pair):
     if said == NO_MOTION:
         return f"{between}: {said}."
     error = pair["standard_error"]
-    return f"{between}: *{said}* (correlation {correlation:.2f} ± {error:.2f}, p = {p:.2g})."
+    main = f"correlation of the main motions {correlation:.2f} ± {error:.2f}"
+    return f"{between}: *{said}* ({main}; all motions: p = {p:.2g})."
 
 
 def _counted(summary):

@@ -18,7 +18,7 @@ _COLOURS = {TOGETHER: BLUE, OTHERWISE: ORANGE}
 def coordination_view(run_folder: str):
     """Correlation of every two regions against chance."""
     table = read_table(os.path.join(run_folder, COORDINATION_FILE))
-    view = figure_view("Coordination of regions", (9.2, 2.2 + 0.75 * len(table["first"])))
+    view = figure_view("Coordination of regions", (9.2, 2.4 + 0.75 * len(table["first"])))
     draw_coordination(view.getFigure(), table)
     return view
 
@@ -60,9 +60,10 @@ def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
     quiet(axes)
     height_in = figure.get_figheight()
     figure.suptitle(
-        f"{int(table['particles'][0]):,} particles, noise of each image taken off",
+        f"{int(table['particles'][0]):,} particles, noise of each image taken off\n"
+        "Points: the main motions of two regions. p: all their motions, how they bend too.",
         fontsize=11,
         x=0.03,
         ha="left",
     )
-    figure.subplots_adjust(left=0.37, right=0.97, bottom=0.75 / height_in, top=1 - 0.7 / height_in)
+    figure.subplots_adjust(left=0.4, right=0.97, bottom=0.75 / height_in, top=1 - 0.9 / height_in)

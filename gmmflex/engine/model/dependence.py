@@ -32,7 +32,8 @@ class Dependence:
 
     correlation: of their first amplitudes, without the noise of the measurement; NaN if one of
     them shows no motion above noise. standard_error: of it. p_value: how often exchanged particles
-    give as much. null_range: 95 % of the correlations of exchanged particles. null: all of them.
+    give as much between any two amplitudes, so that it can be small where the correlation is.
+    null_range: 95 % of the correlations of exchanged particles. null: all of them.
     """
 
     correlation: float
@@ -40,6 +41,15 @@ class Dependence:
     p_value: float
     null_range: tuple[float, float]
     null: _Floats
+
+    @property
+    def main_p_value(self) -> float:
+        """How often exchanged particles give a correlation as large, whatever its sign; NaN if
+        there is none."""
+        if np.isnan(self.correlation):
+            return float("nan")
+        as_large = int((np.abs(self.null) >= abs(self.correlation)).sum())
+        return (1 + as_large) / (1 + len(self.null))
 
 
 def dependence(

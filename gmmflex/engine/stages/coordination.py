@@ -52,6 +52,7 @@ class Pair:
             "correlation": self.found.correlation,
             "standard_error": self.found.standard_error,
             "p_value": self.found.p_value,
+            "main_p_value": self.found.main_p_value,
             "null_from": self.found.null_range[0],
             "null_to": self.found.null_range[1],
             "particles": len(self.first.measured.values),
@@ -84,8 +85,9 @@ def coordination(
         found = dependence(first.measured, second.measured, strata, _PERMUTATIONS, seed)
         pairs.append(Pair(first, second, found))
         log(
-            f"motions of {first.name} and {second.name}: correlation {found.correlation:+.2f} "
-            f"± {found.standard_error:.2f}, p {found.p_value:.2g}"
+            f"motions of {first.name} and {second.name}: correlation of the main ones "
+            f"{found.correlation:+.2f} ± {found.standard_error:.2f} (p {found.main_p_value:.2g}); "
+            f"all of them: p {found.p_value:.2g}"
         )
     return pairs
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.run_folder import replacing
@@ -24,6 +25,7 @@ COLUMNS = (
     "correlation",
     "standard_error",
     "p_value",
+    "main_p_value",
     "null_from",
     "null_to",
     "particles",
@@ -36,7 +38,11 @@ _DRAWN_SHARE = 0.5
 
 
 def write_coordination(path: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """One line for each pair of decoders; correlation and its error are empty without motion."""
+    """One line for each pair of decoders, with COLUMNS.
+
+    correlation, its error, main_p_value and the null range are those of the main motions, and
+    empty where one of them is not above noise; p_value is that of all motions of the two.
+    """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=COLUMNS)
         writer.writeheader()
@@ -83,8 +89,8 @@ def _draw_motions(panel: Axes, first: Amplitudes, second: Amplitudes) -> None:
     figure = panel.get_figure()
     assert figure is not None
     figure.colorbar(image, ax=panel, label="particles", shrink=0.85)
-    panel.set_xlabel(f"{first.name}: motion (Å)")
-    panel.set_ylabel(f"{second.name}: motion (Å)")
+    panel.set_xlabel(f"{first.name}: main motion (Å)")
+    panel.set_ylabel(f"{second.name}: main motion (Å)")
     error_x, error_y = (math.sqrt(float(np.median(e[seen])) / 2) for e in errors)
     panel.set_title(
         f"measured in {int(seen.sum()):,} particles that show both best\n"
@@ -103,7 +109,7 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def _draw_null(panel: Axes, found: Dependence) -> None:
     panel.set_ylabel("exchanges")
-    panel.set_xlabel("correlation of the true motions (noise taken off)")
+    panel.set_xlabel("correlation of the main motions (noise taken off)")
     panel.spines[["top", "right"]].set_visible(False)
     if math.isnan(found.correlation):
         panel.set_title("no motion above the noise", fontsize=9, loc="left")
@@ -111,14 +117,17 @@ def _draw_null(panel: Axes, found: Dependence) -> None:
     low, high = found.null_range
     least = min(found.null.min(), found.correlation, -0.2)
     most = max(found.null.max(), found.correlation, 0.2)
+    panel.xaxis.set_major_locator(MaxNLocator(6))
     panel.hist(found.null, bins=np.linspace(least, most, 81).tolist(), color="0.7")
     panel.axvspan(low, high, color="0.92", zorder=0)
     error = found.standard_error
     panel.axvspan(found.correlation - error, found.correlation + error, color=_ORANGE, alpha=0.3)
     panel.axvline(found.correlation, color=_ORANGE, lw=2)
     panel.set_title(
-        f"correlation {found.correlation:+.2f} ± {error:.2f} (orange), p = {found.p_value:.2g}\n"
-        f"without coordination: 95 % in {low:+.2f} to {high:+.2f} (grey)",
+        f"main motions: {found.correlation:+.2f} ± {error:.2f} (orange), "
+        f"p = {found.main_p_value:.2g}\n"
+        f"95 % by chance: {low:+.2f} to {high:+.2f} (grey)\n"
+        f"all motions, how they bend too: p = {found.p_value:.2g}",
         fontsize=9,
         loc="left",
     )
