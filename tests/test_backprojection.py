@@ -1,0 +1,110 @@
+"""Images inserted into Fourier space, against non-uniform transforms and the plain reference."""
+
+from __future__ import annotations
+
+import finufft
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from gmmflex.engine.model.backprojection import (
+    SliceCoefficients,
+    Slices,
+    empty_cells,
+    insert,
+    insert_plain,
+)
+from gmmflex.engine.model.backprojection_map import map_of_cells
+from gmmflex.engine.model.grid import FourierGrid
+
+SEED = 5
+PIXEL_A = 2.5
+
+
+def _slices(where, n_images, seed=SEED, n_poses=1):
+    """Images of noise around the centre, in random poses with any contrast."""
+    random = np.random.default_rng(seed)
+    print(f"seed {seed}")
+    box = where.grid.box_px
+    axis = np.arange(box) - box // 2
+    blob = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * (box / 8) ** 2))
+    images = random.standard_normal((n_images, box, box)) * blob
+    # With few oscillations, and nothing at the last ring, the images stay within the box.
+    squared = (where.kx_index**2 + where.ky_index**2).numpy() / where.grid.max_ring**2
+    contrast = np.cos(random.uniform(1, 4, (n_images, 1)) * squared + 0.3)
+    contrast *= np.exp(-3 * squared)
+    poses = Rotation.random(n_images * n_poses, random_state=seed).as_matrix()
+    return Slices(
+        where.of_images(torch.as_tensor(images, dtype=torch.float32)),
+        torch.as_tensor(contrast, dtype=torch.float32),
+        torch.as_tensor(poses.reshape(n_images, n_poses, 3, 3), dtype=torch.float32),
+        torch.as_tensor(random.uniform(-6, 6, (n_images, 2)), dtype=torch.float32),
+        torch.as_tensor(random.uniform(0.5, 2, n_images), dtype=torch.float32),
+        torch.as_tensor(random.integers(0, 2, n_images)),
+    )
+
+
+@pytest.mark.parametrize("box", [24, 25])
+def test_the_inserted_data_are_the_direct_back_projection(box):
+    """Σ w·CTF·F(k) exp(2πi k·(A x)) of all coefficients and their mates, by a type 1 transform."""
+    where = SliceCoefficients(FourierGrid(box, PIXEL_A, (box - 1) // 2))
+    slices = _slices(where, 30)
+    cells = empty_cells(2, where.grid)
+    insert(cells, slices, where)
+    # With these weights the division does nothing; the column kx = 0 counts for two sides.
+    cells[..., 2] = 1.0
+    cells[..., 0, 2] = 0.5
+    nothing = torch.zeros(where.grid.max_ring + 1)
+    planar = torch.stack([where.kx_index, where.ky_index]).numpy()
+    turns = slices.origins_A.numpy() @ planar / (box * PIXEL_A)
+    strengths = slices.values.numpy() * np.exp(-2j * np.pi * turns)
+    strengths *= slices.contrast.numpy() * slices.weights.numpy()[:, None]
+    # The mates follow as the complex conjugate; the origin, its own mate, counts twice here too.
+    strengths *= 2 / (2 * box) ** 3
+    directions = slices.rotations[:, 0, :2].numpy()
+    points = np.einsum("kp,bkd->dbp", planar, directions) * 2 * np.pi / box
+    centre = np.abs(np.arange(box) - box // 2) <= box // 6
+    middle = np.ix_(centre, centre, centre)
+    for number in range(2):
+        chosen = slices.volumes.numpy() == number
+        at = [np.ascontiguousarray(axis[chosen].ravel(), np.float64) for axis in points]
+        strength = strengths[chosen].ravel().astype(complex)
+        direct = finufft.nufft3d1(*at[::-1], strength, (box,) * 3, isign=1, eps=1e-9).real
+        found = map_of_cells(cells[number], where.grid, nothing).numpy()
+        # Trilinear interpolation folds a little of what lies a box away onto the middle.
+        wrong = np.linalg.norm((found - direct)[middle]) / np.linalg.norm(direct[middle])
+        print(f"box {box}, volume {number}: relative difference {wrong:.4f}")
+        assert wrong < 0.02
+
+
+def test_compiled_as_plain_and_the_same_on_any_number_of_threads():
+    where = SliceCoefficients(FourierGrid(20, PIXEL_A, 7))
+    slices = _slices(where, 12, n_poses=3)
+    expected = empty_cells(2, where.grid).double()
+    insert_plain(expected, _in_double(slices), where)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            cells = empty_cells(2, where.grid)
+            insert(cells, slices, where)
+            found.append(cells)
+    finally:
+        torch.set_num_threads(before)
+    size = expected.abs().max()
+    assert size > 1
+    assert (found[0] - expected).abs().max() < 1e-5 * size
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def _in_double(slices):
+    return Slices(
+        slices.values.to(torch.complex128),
+        slices.contrast.double(),
+        slices.rotations.double(),
+        slices.origins_A.double(),
+        slices.weights.double(),
+        slices.volumes,
+    )
