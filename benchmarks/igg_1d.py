@@ -5,11 +5,12 @@
 
 Published for this set (CryoSPIRE's paper, table 2): cryoDRGN .366, 3DFlex .336, 3DVA .351,
 RECOVAR .391, CryoSPIRE .402; the most that 128 px allow is .492. Those methods start without a
-model, as does `--start map`: the mixture at rest is made from the average of all conformations
-(their mean density, without the noise that a reconstruction would have), and amplitudes vary
-beside positions. `--start model` takes 1igt in the first conformation, and `--decoder rigid` is
-told which residues make up the Fab. Needs GMMFLEX_TEST_DATA (models/1igt.pdb) and 66 kB of disk
-for a particle.
+model, as does `--start map`: the mixture at rest is made from the map that the noisy particles
+give when all are reconstructed together with their poses (reconstructed.mrc, see igg_1d_map),
+as a user would have it after a refinement, and amplitudes vary beside positions. Nothing of the
+true densities is used. `--start model` takes 1igt in the first conformation, and
+`--decoder rigid` is told which residues make up the Fab. Needs GMMFLEX_TEST_DATA
+(models/1igt.pdb) and 66 kB of disk for a particle.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks.accuracy_scores import state_correlation, state_r2
 from benchmarks.accuracy_sets import DATA_VARIABLE, data_folder
 from benchmarks.fsc_auc import area_under, fsc_curve
 from benchmarks.igg_1d_images import BOX_PX, PIXEL_A, STATES, make_images
+from benchmarks.igg_1d_map import reconstructed_map
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.stages.run_results import RunResults, read_run
 from gmmflex.engine.stages.simulate_projector import density, to_volume
@@ -113,13 +115,14 @@ def main() -> None:
     folder = options.work / str(options.particles)
     make_images(data, folder, options.particles, options.seed)
     resolution = f"{options.resolution:g}"
-    with_start = f"{options.start}_{resolution}_{options.gaussians}"
+    start = {"map": "reconstructed", "model": "model"}[options.start]
+    with_start = f"{start}_{resolution}_{options.gaussians}"
     neutral, run = folder / f"neutral_{with_start}", folder / f"{options.decoder}_{with_start}"
     if options.again or not (neutral / "summary.json").exists():
         arguments = ["neutral", "--resolution", resolution, "--output", neutral]
         arguments += ["--gaussians", str(options.gaussians)]
         if options.start == "map":
-            arguments += ["--map", folder / "consensus.mrc"]
+            arguments += ["--map", reconstructed_map(folder)]
         else:
             arguments += ["--model", folder / "model.cif", "--from", "all"]
             arguments += ["--box", str(BOX_PX), "--pixel-size", str(PIXEL_A)]
