@@ -245,7 +245,7 @@ def test_forms_say_what_is_missing_or_impossible(runs, tmp_path):
     assert said("ProtGmmflexHeterogeneity", symmetry="d2") == ""
     started_again = st.analysis("ProtGmmflexHeterogeneity", symmetry="C2")
     point_to(started_again, "startFrom", runs.hierarchical, "outputParticles")
-    assert "start from symmetry C1" in " ".join(started_again._validate())
+    assert started_again._validate() == []
     assert "at least one body" in said("ProtGmmflexRigidBodies")
     assert said("ProtGmmflexRigidBodies", bodies="all=A") == ""
     assert "chain 'X'" in said("ProtGmmflexRigidBodies", bodies="x=X:1-9")

@@ -15,10 +15,14 @@ from toy_trimer import BOX, N_ONE, PIXEL_A, levels, run, simulated_trimer
 from two_states import N, two_states
 
 from gmmflex.engine import cli
+from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
+from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
 from gmmflex.engine.model.symmetry import symmetry_operators
 from gmmflex.engine.stages import heterogeneity
+from gmmflex.engine.stages.decoder_settings import DecoderSettings
+from gmmflex.engine.stages.earlier_run import read_earlier_run
 from gmmflex.engine.stages.symmetry_copies import columns_of_copies, join_copies
 
 PARTICLES = 400
@@ -133,6 +137,54 @@ def test_table_by_particle_and_summary(trimer: Any, analysed: Any) -> None:
     )
     back = {name: row for row, name in enumerate(before["rlnImageName"])}
     assert (again == latents[[back[name] for name in names]]).all()
+
+
+def test_rows_of_an_earlier_run_are_those_of_the_same_pose(trimer: Any, analysed: Any) -> None:
+    """C3 before: what its subgroup, a larger group, other poses and expanded particles find."""
+    records = read_particle_records(trimer / "set" / "particles.star")
+    names, poses = records.image_names, records.rotations
+    three = np.arange(3 * PARTICLES).reshape(-1, 3)
+
+    def found(group: str, names: Any = names, poses: Any = poses) -> np.ndarray:
+        return read_earlier_run(analysed, names, poses, symmetry_operators(group)).rows
+
+    assert (found("C3") == three).all()
+    assert (found("C1") == three[:, :1]).all()
+    none = np.full(PARTICLES, -1)
+    expected = np.stack([three[:, 0], none, three[:, 1], none, three[:, 2], none], axis=1)
+    assert (found("C6") == expected).all()
+    # a refinement in between may have moved a pose a little, or to the place of another unit
+    little = Rotation.random(PARTICLES, random_state=4).as_rotvec()
+    little *= np.radians(8) / np.linalg.norm(little, axis=1, keepdims=True)
+    turned = poses @ Rotation.from_rotvec(little).as_matrix() @ symmetry_operators("C3")[1]
+    assert (found("C3", names, turned) == three[:, [1, 2, 0]]).all()
+    # particles that were expanded before, in another order and from another folder
+    expanded = read_particle_records(analysed / "latents.star")
+    order = np.random.default_rng(5).permutation(3 * PARTICLES)[:900]
+    elsewhere = np.array(["x/".join(name.split("@")) for name in expanded.image_names], object)
+    moved = np.array([name.replace("@", "@elsewhere/") for name in expanded.image_names], object)
+    assert (found("C1", moved[order], expanded.rotations[order])[:, 0] == order).all()
+    with pytest.raises(UserError, match="holds 0 of the 1200 particles"):
+        found("C1", elsewhere, expanded.rotations)
+
+
+def test_a_run_of_one_unit_tells_how_to_read_the_copies(trimer: Any) -> None:
+    """One unit in particles as given, then all: the encoder that reads one reads them all."""
+    model, lines = trimer / "set" / "model.cif", []
+    unit = (DecoderSettings(name="free", region="A"),)
+    before = run(trimer, trimer / "one", symmetry="C1", decoders=unit, model=model, epochs=6)
+    after = run(trimer, trimer / "all", lines, model=model, start_from=before, epochs=1)
+    said = "its latents of 400 copies of 400 particles and its decoders free"
+    assert any(said in line for line in lines), lines
+    old = json.loads((before / "summary.json").read_text())
+    start = -float((after / "metrics.csv").read_text().splitlines()[1].split(",")[3])
+    print(f"rest {old['test_score_neutral']:.4f}, C1 {old['test_score']:.4f}, start {start:.4f}")
+    gained = old["test_score"] - old["test_score_neutral"]
+    assert start > old["test_score_neutral"] + 0.6 * gained
+    found = _correlations(trimer, after)
+    print(found.round(3))
+    own = np.eye(3, dtype=bool)
+    assert found[own].min() > 0.8 and found[~own].max() < 0.2
 
 
 def test_joining_tells_what_is_missing() -> None:

@@ -138,7 +138,7 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
         faults += self._processErrors()
         faults += checks.original_file_faults(self.originalFile.get())
         faults += checks.symmetry_faults(self.symmetry.get())
-        faults += checks.start_faults(self.startFrom.get(), self._symmetry())
+        faults += checks.start_faults(self.startFrom.get())
         return faults + self._kindFaults()
 
     def _warnings(self):

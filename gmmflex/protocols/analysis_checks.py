@@ -74,16 +74,9 @@ def symmetry_faults(group: str) -> list[str]:
     return []
 
 
-def start_faults(particles_flex, symmetry: str) -> list[str]:
+def start_faults(particles_flex) -> list[str]:
     """Whether particles (or None) came out of an analysis that training can start from."""
-    if particles_flex is None:
-        return []
-    if symmetry != "C1":
-        return [
-            f"With symmetry {symmetry}, training cannot start from a finished analysis: leave that "
-            "empty, or start from symmetry C1."
-        ]
-    if finished_run_folder(particles_flex) is not None:
+    if particles_flex is None or finished_run_folder(particles_flex) is not None:
         return []
     return [
         "The analysis to start from is not one of GMMFlex, or its files are no longer there: give "

@@ -65,7 +65,8 @@ def define_start(form):
         label="Start from a finished analysis (optional)",
         help="The particles of an analysis that has finished: training starts from the networks "
         "that it learnt. Everything else may differ: a subset of the particles, a mask, a finer "
-        "resolution, another decoder. The mixture has to be the same one.",
+        "resolution, another decoder, the symmetry. Its latents are taken over in any case, its "
+        "decoders where mixture and kind are the same.",
     )
 
 

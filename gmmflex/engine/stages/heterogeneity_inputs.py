@@ -63,7 +63,10 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     expansion = expansion_of(settings, particles, neutral)
     regions = regions_of(settings, neutral, expansion.unit)
     where = coefficients_of(settings, particles, neutral, device)
-    earlier = _earlier(settings, particles, expansion)
+    earlier = None
+    if settings.start_from is not None:
+        names, poses = particles.image_names, particles.rotations
+        earlier = read_earlier_run(settings.start_from, names, poses, expansion.operators)
     particles.read_images(np.arange(min(len(particles), 16)))
     bonds = _bonds(settings, neutral, device)
     return Inputs(particles, neutral, expansion, regions, where, earlier, bonds)
@@ -96,16 +99,3 @@ def _bonds(
         raise UserError(
             f"--bonds {settings.bonds}: {fault}: give a model with complete chains"
         ) from fault
-
-
-def _earlier(
-    settings: HeterogeneitySettings, particles: Particles, expansion: Expansion
-) -> EarlierRun | None:
-    if settings.start_from is None:
-        return None
-    if expansion.n_copies > 1:
-        raise UserError(
-            f"--start-from and --symmetry {settings.symmetry} exclude each other: the copies of a "
-            "particle have latents of their own; start anew"
-        )
-    return read_earlier_run(settings.start_from, particles.image_names)
