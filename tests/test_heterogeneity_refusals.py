@@ -114,6 +114,20 @@ def _rigid_without_bodies(folder, moving):
     return {"decoder": "rigid"}, "error: a rigid decoder needs bodies: give at least one NAME="
 
 
+def _watched_without_motion(folder, moving):
+    changed = {"body": "small=A:1-30", "vary": "amplitudes"}
+    return changed, "error: bodies are reported by how they move: let vary include positions"
+
+
+def _edge_of_watched_bodies(folder, moving):
+    changed = {"body": "small=A:1-30", "body-edge": "3"}
+    return changed, "error: a soft edge is for rigid bodies: leave it out for free"
+
+
+def _watched_without_model(folder, moving):
+    return {"body": "small=A:1-30"}, "--body small=A:1-30 names residues but no model is known"
+
+
 def _two_of_one_name(folder, moving):
     (folder / "c.json").write_text(json.dumps({"decoders": [{"name": "a"}, {"name": "a"}]}))
     return {"config": "c.json"}, "error: two decoders have the same name among a, a"
@@ -186,6 +200,9 @@ CASES = [
     _vary_nothing,
     _bad_decoder,
     _rigid_without_bodies,
+    _watched_without_motion,
+    _edge_of_watched_bodies,
+    _watched_without_model,
     _two_of_one_name,
     _rigid_in_a_list_without_bodies,
     _no_neutral,

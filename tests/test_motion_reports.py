@@ -1,4 +1,4 @@
-"""A rigid-body analysis from end to end: the small domain slides, its body says by how much."""
+"""Bodies of an analysis from end to end: rigid ones, and those that other decoders watch."""
 
 import csv
 import json
@@ -6,10 +6,17 @@ import json
 import numpy as np
 import pytest
 import torch
-from sliding_domain import first_component, run, simulated, truth
+from scipy.spatial.transform import Rotation
+from sliding_domain import BOX, PIXEL_A, first_component, run, settings, simulated, truth
 
-from gmmflex.engine.stages.decoders import Region
+from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.nets.encoder import Encoder
+from gmmflex.engine.stages.body_motions import decoded_body_motions
+from gmmflex.engine.stages.decoders import Region, regions_of
 from gmmflex.engine.stages.motion_reports import bodies_of
+from gmmflex.engine.stages.neutral_input import read_neutral
+from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.stages.trained_model import Model
 
 
 def test_bodies_of_all_decoders_have_names_of_their_own():
@@ -22,6 +29,55 @@ def test_bodies_of_all_decoders_have_names_of_their_own():
     assert names == ("one.lid", "arm", "two.lid")
     assert torch.equal(membership, torch.eye(4)[:3])
     assert bodies_of({"whole": Region(torch.ones(4))})[0] == ()
+    watched = Region(torch.ones(4), watched=(("lid",), torch.eye(4)[3:]))
+    names, membership = bodies_of({"free": watched, **regions})
+    assert names == ("free.lid", "one.lid", "arm", "two.lid")
+    assert torch.equal(membership[0], torch.eye(4)[3])
+
+
+def test_a_watched_body_of_a_free_decoder_turns_as_it_was_turned(tmp_path):
+    """The small domain, named by its chain, turned about a known axis by known angles."""
+    moving = simulated(tmp_path / "moving", 0.0, 30, seed=1)
+    model = tmp_path / "moving" / "set" / "model.cif"
+    chosen = settings(moving, tmp_path / "x", bodies=("small=B",), model=model)
+    neutral = read_neutral(moving / "mixture.cif", BOX, PIXEL_A)
+    regions = regions_of(chosen, neutral)
+    assert regions["free"].varies.all()
+    names, membership = bodies_of(regions)
+    assert names == ("small",) and membership[0].nonzero().flatten().tolist() == [*range(100, 140)]
+
+    axis, hinge_A = np.array([0.6, 0.0, 0.8]), np.array([3.0, -2.0, 5.0])
+
+    class Turning(torch.nn.Module):
+        def forward(self, latents):
+            points = neutral.mixture.positions_A.double().numpy()
+            turns = Rotation.from_rotvec(np.radians(latents.double().numpy()) * axis)
+            moved = (points - hinge_A) @ turns.as_matrix().transpose(0, 2, 1) + hinge_A - points
+            moved[:, :100] = 0.0
+            return Offsets(torch.as_tensor(moved, dtype=torch.float32))
+
+    angles = torch.linspace(-25, 25, 51)[:, None]
+    found = Model(Encoder(10, 1), Turning(), neutral.mixture)
+    (body,) = decoded_body_motions(found, neutral.centre_A, angles, names, membership)
+    screw = body.screw()
+    sign = np.sign(screw.axis @ axis)
+    np.testing.assert_allclose(sign * screw.axis, axis, atol=1e-4)
+    np.testing.assert_allclose(sign * screw.turns_deg, angles[:, 0], atol=0.02)
+    centre_A = neutral.mixture.positions_A[100:].double().numpy().mean(0)
+    ways = Rotation.from_rotvec(np.radians(angles.double().numpy()) * axis)
+    shifts_A = ways.apply(centre_A - hinge_A) + hinge_A - centre_A
+    np.testing.assert_allclose(body.shifts_A, shifts_A, atol=1e-3)
+
+
+def test_a_hierarchical_analysis_reports_the_bodies_it_is_given(tmp_path):
+    moving = simulated(tmp_path / "moving", 20.0, 60, seed=1)
+    model = tmp_path / "moving" / "set" / "model.cif"
+    given = {"decoder": "hierarchical", "anchors": (8,), "model": model}
+    output = run(moving, tmp_path / "run", bodies=("one=B", "two=A:1-30"), epochs=1, **given)
+    bodies = json.loads((output / "summary.json").read_text())["bodies"]
+    assert [(body["name"], body["gaussians"]) for body in bodies] == [("one", 40), ("two", 30)]
+    assert len((output / "body_motions.csv").read_text().splitlines()) == 1 + 2 * 60
+    assert read_run(output).regions["hierarchical"].values.shape == (140,)
 
 
 def test_a_sliding_domain_is_found_as_a_body(tmp_path):

@@ -33,10 +33,13 @@ def heterogeneity(
     ] = None,
     body: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=mask file, or NAME=A:130-420 of the fitted model; repeatable."),
+        typer.Option(
+            help="NAME=mask file, or NAME=A:130-420 of the fitted model; repeatable. A rigid "
+            "decoder moves them as wholes; of any other their angles and shifts are reported."
+        ),
     ] = None,
     body_edge: Annotated[
-        float | None, typer.Option(help="Soft edge of the bodies in Å.  [default: 0]")
+        float | None, typer.Option(help="Soft edge of rigid bodies in Å.  [default: 0]")
     ] = None,
     model: Annotated[
         Path | None,

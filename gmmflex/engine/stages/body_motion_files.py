@@ -1,4 +1,4 @@
-"""body_motions.csv and body_motions.png: what a rigid-body analysis leaves for people."""
+"""body_motions.csv and body_motions.png: how bodies move, rigid ones or watched ones."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ class DecoderSettings(BaseModel):
     """One of several decoders; `decoders` in `--config FILE.json` lists them.
 
     Its region is what a mask or residues of the fitted model (`region`) hold, or everything; a
-    rigid decoder has its bodies instead.
+    rigid decoder has its bodies instead. Of any other decoder bodies are watched: how they turn and
+    shift is reported.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,8 +66,10 @@ class DecoderSettings(BaseModel):
                 raise ValueError("a rigid decoder needs bodies: give at least one NAME=SELECTION")
             if self.vary != ("positions",):
                 raise ValueError("rigid bodies only move: vary must be positions")
-        elif self.bodies:
-            raise ValueError(f"bodies belong to the rigid decoder, not to {self.kind}")
+        elif self.bodies and "positions" not in self.vary:
+            raise ValueError("bodies are reported by how they move: let vary include positions")
+        elif self.body_edge_A:
+            raise ValueError(f"a soft edge is for rigid bodies: leave it out for {self.kind}")
         if self.mask is not None and self.region is not None:
             raise ValueError("give a mask or a region of residues, not both")
         return self

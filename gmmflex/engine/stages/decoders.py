@@ -21,13 +21,25 @@ from gmmflex.engine.stages.decoder_settings import DecoderSettings
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral, varying_gaussians
 
+Bodies = tuple[tuple[str, ...], Tensor]
+"""Names, and (n_bodies, N) how much of each Gaussian belongs to each."""
+
 
 @dataclass(frozen=True)
 class Region:
-    """What a decoder may change. values: (N,), or (n_bodies, N) for the bodies named."""
+    """What a decoder may change. values: (N,), or (n_bodies, N) for the bodies named.
+
+    watched: bodies of another decoder than a rigid one, whose motion is reported.
+    """
 
     values: Tensor
     bodies: tuple[str, ...] = ()
+    watched: Bodies | None = None
+
+    @property
+    def reported(self) -> Bodies | None:
+        """The bodies whose motion is reported, whether they are rigid or not."""
+        return (self.bodies, self.values) if self.bodies else self.watched
 
     @property
     def varies(self) -> Tensor:
@@ -58,16 +70,19 @@ def _region(
     model: AtomicModel | None,
     unit: Tensor | None,
 ) -> Region:
+    named: Bodies | None = None
+    if decoder.bodies:
+        named = memberships(decoder.bodies, neutral, model, decoder.body_edge_A)
     if decoder.kind == "rigid":
-        names, values = memberships(decoder.bodies, neutral, model, decoder.body_edge_A)
-        return Region(values, tuple(names))
+        assert named is not None
+        return Region(named[1], named[0])
     if decoder.region is not None:
         inside = gaussians_at(decoder.region, f"region of {decoder.name}", neutral, model)
-        return Region(torch.as_tensor(inside, dtype=torch.float32))
+        return Region(torch.as_tensor(inside, dtype=torch.float32), watched=named)
     own_mask = decoder.mask or mask
     if own_mask is None and unit is not None:
-        return Region(unit)
-    return Region(varying_gaussians(neutral, own_mask))
+        return Region(unit, watched=named)
+    return Region(varying_gaussians(neutral, own_mask), watched=named)
 
 
 def fitted_model(given: Path | None, neutral: Neutral) -> AtomicModel | None:

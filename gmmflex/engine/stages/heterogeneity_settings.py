@@ -30,7 +30,11 @@ class HeterogeneitySettings(BaseModel):
     output: Path
     decoder: DecoderKind = "free"
     anchors: Anchors = (32,)
-    bodies: tuple[str, ...] = Field((), description="NAME=mask file or NAME=residues.")
+    bodies: tuple[str, ...] = Field(
+        (),
+        description="NAME=mask file or NAME=residues: what moves as a whole (rigid), or what is "
+        "reported of (free, hierarchical).",
+    )
     body_edge_A: float = Field(0.0, ge=0.0, le=50.0)
     model: Path | None = Field(
         None, description="Fitted model that residues refer to; default: the neutral mixture's."

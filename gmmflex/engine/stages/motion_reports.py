@@ -56,17 +56,18 @@ def report_motions(
 
 
 def bodies_of(regions: dict[str, Region]) -> tuple[tuple[str, ...], Tensor]:
-    """Names and (K, N) memberships of the bodies of all decoders.
+    """Names and (K, N) memberships of the bodies of all decoders, rigid or watched.
 
     A name that several decoders use is preceded by that of its decoder.
     """
-    rigid = {name: region for name, region in regions.items() if region.bodies}
-    plain = [body for region in rigid.values() for body in region.bodies]
+    found = {name: region.reported for name, region in regions.items()}
+    known = {name: bodies for name, bodies in found.items() if bodies is not None}
+    if not known:
+        return (), torch.zeros(0)
+    plain = [body for bodies, _ in known.values() for body in bodies]
     names = tuple(
         body if plain.count(body) == 1 else f"{name}.{body}"
-        for name, region in rigid.items()
-        for body in region.bodies
+        for name, (bodies, _) in known.items()
+        for body in bodies
     )
-    if not rigid:
-        return (), torch.zeros(0)
-    return names, torch.cat([region.values.cpu() for region in rigid.values()])
+    return names, torch.cat([membership.cpu() for _, membership in known.values()])
