@@ -97,8 +97,8 @@ def centre_cell(grid: FourierGrid) -> int:
 def insert(cells: Tensor, slices: Slices, where: SliceCoefficients) -> None:
     """Add images to the cells of their volumes, in place.
 
-    On the processor by as many threads as torch uses; what is added to a cell is added in the
-    order of the images whatever their number, so that results do not depend on it.
+    On the processor by as many threads as torch uses; a cell is added to in the same order
+    whatever their number, so that results do not depend on it.
     """
     if cells.device.type == "cpu":
         from gmmflex.engine.model.backprojection_compiled import insert_compiled
