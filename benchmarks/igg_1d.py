@@ -115,8 +115,7 @@ def main() -> None:
     folder = options.work / str(options.particles)
     make_images(data, folder, options.particles, options.seed)
     resolution = f"{options.resolution:g}"
-    start = {"map": "reconstructed", "model": "model"}[options.start]
-    with_start = f"{start}_{resolution}_{options.gaussians}"
+    with_start = f"{options.start}_{resolution}_{options.gaussians}"
     neutral, run = folder / f"neutral_{with_start}", folder / f"{options.decoder}_{with_start}"
     if options.again or not (neutral / "summary.json").exists():
         arguments = ["neutral", "--resolution", resolution, "--output", neutral]
