@@ -46,7 +46,7 @@ def runs(scipion, tmp_path_factory):
     bodies.partMasks.append(mask.outputMask)
     bodies = st.run(bodies)
 
-    bonds = st.analysis("ProtGmmflexBonds", decoder=1, anchors="4, 12")
+    bonds = st.analysis("ProtGmmflexBonds", decoder=1, anchors="4, 12", watched="low=A:1-25")
     point_to(bonds, "startFrom", hierarchical, "outputParticles")
     point_to(bonds, "inputModel", st.model, "outputPdb")
     bonds = st.run(bonds)
@@ -130,7 +130,8 @@ def test_the_engine_is_told_what_the_form_says(runs):
     assert config["bodies"] == ["low=A:1-25", f"up={mask_file}"]
     config = _config(runs.bonds)
     assert config["bonds"] == runs.bonds._getExtraPath("fitted_model.cif")
-    assert config["anchors"] == [4, 12]
+    assert (config["anchors"], config["bodies"]) == ([4, 12], ["low=A:1-25"])
+    assert config["model"] == config["bonds"]
     assert config["start_from"] == runs.hierarchical.getRunFolder()
     config = _config(runs.coordination)
     assert [(each["name"], each["kind"]) for each in config["decoders"]] == [
@@ -158,6 +159,12 @@ def test_bodies_are_the_halves_that_residues_and_mask_name(runs):
     # the mask begins one voxel above the middle of the box
     inside = places_A[:, 2] > (BOX_PX // 2 + 0.5) * PIXEL_SIZE_A
     assert up["centre_A"] == pytest.approx(places_A[inside].mean(axis=0), abs=2.5)
+
+
+def test_a_watched_body_is_reported_of_a_decoder_that_is_not_rigid(runs):
+    (low,) = _summary(runs.bonds)["bodies"]
+    assert low["name"] == "low" and low["gaussians"] == pytest.approx(25, abs=3)
+    assert "Body *low*" in " ".join(runs.bonds.summary())
 
 
 def test_texts_for_people(runs):
@@ -246,6 +253,11 @@ def test_forms_say_what_is_missing_or_impossible(runs, tmp_path):
     started_again = st.analysis("ProtGmmflexHeterogeneity", symmetry="C2")
     point_to(started_again, "startFrom", runs.hierarchical, "outputParticles")
     assert started_again._validate() == []
+    assert said("ProtGmmflexHierarchical", watched="x=A:1-9") == ""
+    assert "chain 'X'" in said("ProtGmmflexHeterogeneity", watched="x=X:1-9")
+    assert "let positions vary" in said(
+        "ProtGmmflexHeterogeneity", watched="x=A:1-9", varyPositions=False, varyAmplitudes=True
+    )
     assert "at least one body" in said("ProtGmmflexRigidBodies")
     assert said("ProtGmmflexRigidBodies", bodies="all=A") == ""
     assert "chain 'X'" in said("ProtGmmflexRigidBodies", bodies="x=X:1-9")

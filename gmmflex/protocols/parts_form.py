@@ -18,7 +18,7 @@ HOW_TO_WRITE = (
 )
 
 
-def define_parts(form, name, label, help):
+def define_parts(form, name, label, help, important=True):
     """The lines, and the list of masks; name: of the parameter with the lines."""
     form.addParam(
         name,
@@ -26,7 +26,7 @@ def define_parts(form, name, label, help):
         height=6,
         width=52,
         default="",
-        important=True,
+        important=important,
         label=label,
         help=help,
     )

@@ -4,7 +4,7 @@ from pyworkflow.protocol.params import EnumParam
 
 from gmmflex.anchor_levels import parse_levels
 from gmmflex.protocols.engine_job import SEVERAL_GPUS
-from gmmflex.protocols.fitted_model import MODEL_FILE, UsesFittedModel
+from gmmflex.protocols.fitted_model import MODEL_FILE
 from gmmflex.protocols.protocol_hierarchical import anchor_faults
 from gmmflex.protocols.shared_form import (
     define_anchors,
@@ -21,7 +21,7 @@ from gmmflex.protocols.varying_analysis import VaryingAnalysis
 DECODER_FREE, DECODER_HIERARCHICAL = range(2)
 
 
-class ProtGmmflexBonds(UsesFittedModel, VaryingAnalysis):
+class ProtGmmflexBonds(VaryingAnalysis):
     """Find motions that keep the backbone of the fitted model whole.
 
     The distance between neighbouring Cα atoms and the angle between three of them (phosphorus for
@@ -51,6 +51,7 @@ class ProtGmmflexBonds(UsesFittedModel, VaryingAnalysis):
         )
         define_anchors(form, condition=f"decoder == {DECODER_HIERARCHICAL}")
         self._defineWhatMayChange(form)
+        self._defineWatched(form, hasModel=True)
         form.addSection(label="Training")
         define_resolution(form)
         define_learning(form)
@@ -80,7 +81,7 @@ class ProtGmmflexBonds(UsesFittedModel, VaryingAnalysis):
             faults.append("Bonds mean something only where positions vary: let positions vary.")
         if self._isHierarchical():
             faults += anchor_faults(self.anchors.get(), self.inputGaussians.get())
-        return faults
+        return faults + super()._kindFaults()
 
     def _whatMayChange(self):
         return f"{super()._whatMayChange()}, with the backbone of the fitted model kept"

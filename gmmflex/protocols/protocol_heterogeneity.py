@@ -30,6 +30,7 @@ class ProtGmmflexHeterogeneity(VaryingAnalysis):
         define_original_file(form)
         define_start(form)
         self._defineWhatMayChange(form)
+        self._defineWatched(form)
         form.addSection(label="Training")
         define_resolution(form)
         define_learning(form)

@@ -33,6 +33,7 @@ class ProtGmmflexHierarchical(VaryingAnalysis):
         define_start(form)
         define_anchors(form)
         self._defineWhatMayChange(form)
+        self._defineWatched(form)
         form.addSection(label="Training")
         define_resolution(form)
         define_learning(form)
@@ -46,7 +47,8 @@ class ProtGmmflexHierarchical(VaryingAnalysis):
         return [*super()._kindArguments(), "--decoder", "hierarchical", "--anchors", anchors]
 
     def _kindFaults(self):
-        return anchor_faults(self.anchors.get(), self.inputGaussians.get())
+        faults = anchor_faults(self.anchors.get(), self.inputGaussians.get())
+        return faults + super()._kindFaults()
 
     def _whatMayChange(self):
         levels = " and then ".join(map(str, self._anchors()))

@@ -2,21 +2,29 @@
 
 from gmmflex.protocols.analysis_base import AnalysisProtocol
 from gmmflex.protocols.analysis_texts import listed
+from gmmflex.protocols.fitted_model import UsesFittedModel
+from gmmflex.protocols.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
 from gmmflex.protocols.scipion_maps import MaskObject
 from gmmflex.protocols.shared_form import (
+    define_fitted_model,
     define_latent_dimension,
     define_smoothing,
     define_symmetry,
     define_varied,
 )
+from gmmflex.protocols.step_keys import input_key
 
 MASK_FILE = "mask.mrc"
 
 
-class VaryingAnalysis(AnalysisProtocol):
-    """Base of the analyses in which everything, or what lies inside one mask, may change."""
+class VaryingAnalysis(ReadsParts, UsesFittedModel, AnalysisProtocol):
+    """Base of the analyses in which everything, or what lies inside one mask, may change.
+
+    Parts of the molecule may be named whose angles and shifts are to be reported.
+    """
 
     _label = None
+    partsParameter = "watched"
 
     def _defineWhatMayChange(self, form):
         group = form.addGroup("What may change")
@@ -25,8 +33,26 @@ class VaryingAnalysis(AnalysisProtocol):
         define_smoothing(group)
         define_symmetry(group)
 
+    def _defineWatched(self, form, hasModel=False):
+        """A section for bodies to report; hasModel: the form asks for the model elsewhere."""
+        form.addSection(label="Bodies to report")
+        if not hasModel:
+            define_fitted_model(form, "Its chains and residue numbers name the bodies.")
+        define_parts(
+            form,
+            "watched",
+            "Bodies (NAME=WHERE, optional)",
+            "Parts whose angles and shifts are wanted, in degrees and Å for each particle, one on "
+            "each line, such as\n\nlid=A:120-160\nclamp=B\nfab=mask 1\n\nThey change nothing in "
+            "what is learnt: afterwards each is laid, as well as it goes, on where it is at rest. "
+            f"For parts that are to move as wholes use 'rigid-body analysis'.\n\nWHERE is one of\n"
+            f"{HOW_TO_WRITE}",
+            important=False,
+        )
+
     def _masks(self):
-        return {} if self.inputMask.get() is None else {MASK_FILE: MaskObject(self.inputMask)}
+        own = {} if self.inputMask.get() is None else {MASK_FILE: MaskObject(self.inputMask)}
+        return {**own, **super()._masks()}
 
     def _varied(self):
         chosen = {
@@ -40,7 +66,17 @@ class VaryingAnalysis(AnalysisProtocol):
         return f"their {listed(self._varied())}"
 
     def _kindSettings(self):
-        return {"smoothing": self.smoothing.get()}
+        settings = {"smoothing": self.smoothing.get()}
+        if self._parts():
+            settings["watched"] = [str(part) for part in self._parts()]
+            settings["model"] = input_key(self.inputModel)
+        return settings
+
+    def _kindFaults(self):
+        faults = self._partFaults(0, "")
+        if not faults and self._parts() and not self.varyPositions.get():
+            faults.append("Bodies are reported by how they move: let positions vary.")
+        return faults
 
     def _kindArguments(self):
         arguments = ["--vary", ",".join(self._varied())]
@@ -48,4 +84,8 @@ class VaryingAnalysis(AnalysisProtocol):
             arguments += ["--mask", self._getExtraPath(MASK_FILE)]
         if self.smoothing.get():
             arguments += ["--smoothing", self.smoothing.get()]
+        if self._parts():
+            arguments += self._modelArguments()
+        for part in self._parts():
+            arguments += ["--body", f"{part.name}={self._placeOf(part)}"]
         return arguments

@@ -6,14 +6,26 @@ from pyworkflow.wizard import Wizard
 from gmmflex.body_lines import BadLine, parse_parts
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import read_model
-from gmmflex.protocols import ProtGmmflexCoordination, ProtGmmflexRigidBodies
+from gmmflex.protocols import (
+    ProtGmmflexBonds,
+    ProtGmmflexCoordination,
+    ProtGmmflexHeterogeneity,
+    ProtGmmflexHierarchical,
+    ProtGmmflexRigidBodies,
+)
 from gmmflex.wizards.parts_dialog import PartsDialog
 
 
 class GmmflexPartsWizard(Wizard):
     """Choose bodies or regions from the chains and residues of the fitted model."""
 
-    _targets = [(ProtGmmflexRigidBodies, ["bodies"]), (ProtGmmflexCoordination, ["regions"])]
+    _targets = [
+        (ProtGmmflexRigidBodies, ["bodies"]),
+        (ProtGmmflexCoordination, ["regions"]),
+        (ProtGmmflexHeterogeneity, ["watched"]),
+        (ProtGmmflexHierarchical, ["watched"]),
+        (ProtGmmflexBonds, ["watched"]),
+    ]
 
     def show(self, form, *params):
         protocol = form.protocol
