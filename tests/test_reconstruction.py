@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from benchmarks.igg_1d_map import reconstructed_map
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.model.grid import FourierGrid
 from gmmflex.engine.model.symmetry import symmetry_operators
@@ -171,3 +173,16 @@ def test_a_half_set_without_particles_is_refused(tmp_path, columns, clean):
     of_one = np.flatnonzero(particles.half_set == 1)
     with pytest.raises(UserError, match="none is in half set 2, so there are no half maps"):
         reconstruct(particles, of_one, **QUIET)
+
+
+def test_the_benchmarks_map_is_made_once_of_particles_alone(tmp_path, columns, clean, truth):
+    particles_of(tmp_path, columns, clean)
+    # What the truth looks like is only printed and listed: here it is upside down.
+    write_map(tmp_path / "consensus.mrc", Map(-truth.astype(np.float32), PIXEL_A, np.zeros(3)))
+    path = reconstructed_map(tmp_path)
+    assert scale_of(read_map(path).data, truth) == pytest.approx(1, abs=0.01)
+    table = np.genfromtxt(tmp_path / "reconstructed_fsc.csv", delimiter=",", names=True)
+    np.testing.assert_allclose(table["resolution_A"], BOX * PIXEL_A / np.arange(1, LAST + 1), 1e-4)
+    assert table["fsc_halves"].min() > 0.9 and table["fsc_consensus"].max() < -0.9
+    (tmp_path / "particles.star").unlink()
+    assert reconstructed_map(tmp_path) == path

@@ -98,7 +98,8 @@ def insert(cells: Tensor, slices: Slices, where: SliceCoefficients) -> None:
     """Add images to the cells of their volumes, in place.
 
     On the processor by as many threads as torch uses; a cell is added to in the same order
-    whatever their number, so that results do not depend on it.
+    whatever their number, so that results do not depend on it. On a GPU the order is left to
+    chance and results differ in their last digits from run to run.
     """
     if cells.device.type == "cpu":
         from gmmflex.engine.model.backprojection_compiled import insert_compiled
