@@ -12,11 +12,9 @@ from gmmflex.engine.model.rigid_motion import (
     rigid_offsets,
     rotations_from_six,
 )
+from gmmflex.engine.nets.parameters import MOTION_SCALE_A
 from gmmflex.engine.nets.perceptron import perceptron
 
-# One unit of the network's output in Å: as a shift, and, with a rotation, of a Gaussian at the
-# body's radius; the same as for decoders that move each Gaussian, so that one rate suits all.
-_SCALE_A = 5.0
 # Smaller bodies turn no more than 1 rad for each unit.
 _LEAST_RADIUS_A = 5.0
 _NUMBERS = 9
@@ -48,7 +46,8 @@ class RigidDecoder(nn.Module):
             ("positions_A", positions_A),
             ("membership", membership),
             ("centres_A", body_centres_A(positions_A, membership)),
-            ("scale_rad", _SCALE_A / radii_A),
+            # A unit turns a Gaussian at the body's radius as far as it shifts the body.
+            ("scale_rad", MOTION_SCALE_A / radii_A),
         ):
             self.register_buffer(name, value.detach().clone(), persistent=False)
 
@@ -56,7 +55,7 @@ class RigidDecoder(nn.Module):
         """How each body moves at (B, latent_dim) latents."""
         output = self.layers(latents).reshape(len(latents), self.n_bodies, _NUMBERS)
         rotations = rotations_from_six(output[..., :6] * self.scale_rad[:, None])
-        return RigidMotions(rotations, output[..., 6:] * _SCALE_A, self.centres_A)
+        return RigidMotions(rotations, output[..., 6:] * MOTION_SCALE_A, self.centres_A)
 
     def offsets_A(self, latents: Tensor) -> Tensor:
         """(B, N, 3) offsets in Å at (B, latent_dim) latents."""
