@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.stages.heterogeneity_output import principal_components
 
 END_SHARE = 0.1
 MOST_DECODED = 256
@@ -31,19 +32,15 @@ def write_motion(
     where a point on the straight axis of a bent cloud would not. share: part of the variance of
     the latents; components with more come first.
     """
-    spread = latents.astype(np.float64) - latents.mean(axis=0)
-    variances, axes = np.linalg.eigh(spread.T @ spread / len(latents))
-    order = np.argsort(variances)[::-1]
+    components = principal_components(latents).astype(np.float64)
     low, high = [], []
-    for column in order:
-        axis = axes[:, column]
-        # as in the latent plots: the largest coefficient is positive
-        along = spread @ (axis * np.sign(axis[np.abs(axis).argmax()]))
+    for along in components.T:
         rows = np.argsort(along, kind="stable")
         count = max(1, round(END_SHARE * len(rows)))
         low.append(_mean_offset(decode, latents, rows[:count]))
         high.append(_mean_offset(decode, latents, rows[-count:]))
-    share = np.maximum(variances[order], 0.0) / max(float(variances.sum()), np.finfo(float).tiny)
+    variances = components.var(axis=0)
+    share = variances / max(float(variances.sum()), np.finfo(float).tiny)
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez(
             stream,
