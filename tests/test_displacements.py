@@ -1,4 +1,4 @@
-"""Bonds and their changes: against gemmi's bonds of a residue and lengths done by hand."""
+"""Bonds, how they change, and how far atoms move: against counts and lengths done by hand."""
 
 import adenylate_kinase as adk
 import numpy as np

@@ -123,8 +123,8 @@ def _say(settings: MorphSettings, morph: Morph, states: States, log: Log) -> Non
         f"{states.what}"
     )
     shown = ", ".join(f"{value:.3f}" for value in reference.latents)
-    where = "found at latents" if reference.state == "model" else "taken as the mixture at rest,"
-    log(f"state of the model: {where} {shown}, correlation {reference.correlation:.3f}")
+    where = f"found at latents {shown}" if reference.state == "model" else "the mixture at rest"
+    log(f"state of the model: {where}, correlation {reference.correlation:.3f}")
     if reference.correlation < _POOR_CORRELATION:
         log(
             f"warning: the density of {settings.model} hardly agrees with the mixture; is it "
