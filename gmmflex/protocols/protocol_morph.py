@@ -182,7 +182,7 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
     def _engineArguments(self):
         arguments = [finished_run_folder(self.inputAnalysis.get()), "--output", self.getRunFolder()]
-        arguments += ["--model", self._modelPath()]
+        arguments += ["--model", self._modelPath(), "--threads", self.numberOfThreads.get()]
         if self._hasGroups():
             return [*arguments, "--latents", self._latentsPath()]
         return [*arguments, "--component", self.component.get(), "--frames", self.frames.get()]
