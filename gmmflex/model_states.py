@@ -15,11 +15,11 @@ def write_states(path: str, folder: str) -> list[str]:
     count = len(structure)
     digits = max(2, len(str(count)))
     written = []
+    without_models = structure.clone()
+    del without_models[:]
     for number in range(count):
-        state = structure.clone()
-        for other in reversed(range(count)):
-            if other != number:
-                del state[other]
+        state = without_models.clone()
+        state.add_model(structure[number])
         state[0].num = 1
         target = os.path.join(folder, f"state_{number + 1:0{digits}d}.cif")
         state.make_mmcif_document().write_file(target)
