@@ -45,6 +45,13 @@ class GmmflexPartsWizard(Wizard):
         except (UserError, BadLine) as fault:
             showWarning("This cannot be shown", str(fault), form.root)
             return
+        if not len(model.alpha_carbons()):
+            showWarning(
+                "This cannot be shown",
+                f"{path} has no amino acids or nucleotides: write the parts as masks.",
+                form.root,
+            )
+            return
         chosen = PartsDialog(form.root, model, parts, protocol.partsHaveKind).wait()
         if chosen is not None:
             form.setVar(name, "\n".join(str(part) for part in chosen))
