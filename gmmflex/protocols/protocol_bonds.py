@@ -9,11 +9,10 @@ from gmmflex.protocols.protocol_hierarchical import anchor_faults
 from gmmflex.protocols.shared_form import (
     define_anchors,
     define_fitted_model,
-    define_learning,
     define_original_file,
     define_particles,
-    define_resolution,
     define_start,
+    define_training,
 )
 from gmmflex.protocols.step_keys import input_key
 from gmmflex.protocols.varying_analysis import VaryingAnalysis
@@ -52,10 +51,7 @@ class ProtGmmflexBonds(VaryingAnalysis):
         define_anchors(form, condition=f"decoder == {DECODER_HIERARCHICAL}")
         self._defineWhatMayChange(form)
         self._defineWatched(form, hasModel=True)
-        form.addSection(label="Training")
-        define_resolution(form)
-        define_learning(form)
-        form.addParallelSection(threads=4, mpi=0)
+        define_training(form)
 
     def _isHierarchical(self):
         return self.decoder.get() == DECODER_HIERARCHICAL

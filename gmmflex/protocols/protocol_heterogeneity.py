@@ -2,11 +2,10 @@
 
 from gmmflex.protocols.engine_job import SEVERAL_GPUS
 from gmmflex.protocols.shared_form import (
-    define_learning,
     define_original_file,
     define_particles,
-    define_resolution,
     define_start,
+    define_training,
 )
 from gmmflex.protocols.varying_analysis import VaryingAnalysis
 
@@ -31,7 +30,4 @@ class ProtGmmflexHeterogeneity(VaryingAnalysis):
         define_start(form)
         self._defineWhatMayChange(form)
         self._defineWatched(form)
-        form.addSection(label="Training")
-        define_resolution(form)
-        define_learning(form)
-        form.addParallelSection(threads=4, mpi=0)
+        define_training(form)

@@ -4,11 +4,10 @@ from gmmflex.anchor_levels import BadLevels, parse_levels
 from gmmflex.protocols.engine_job import SEVERAL_GPUS
 from gmmflex.protocols.shared_form import (
     define_anchors,
-    define_learning,
     define_original_file,
     define_particles,
-    define_resolution,
     define_start,
+    define_training,
 )
 from gmmflex.protocols.varying_analysis import VaryingAnalysis
 
@@ -34,10 +33,7 @@ class ProtGmmflexHierarchical(VaryingAnalysis):
         define_anchors(form)
         self._defineWhatMayChange(form)
         self._defineWatched(form)
-        form.addSection(label="Training")
-        define_resolution(form)
-        define_learning(form)
-        form.addParallelSection(threads=4, mpi=0)
+        define_training(form)
 
     def _kindSettings(self):
         return {**super()._kindSettings(), "anchors": self._anchors()}

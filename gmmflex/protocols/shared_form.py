@@ -264,6 +264,11 @@ def define_training_of_parts(form):
     group = form.addGroup("What may change")
     define_latent_dimension(group)
     define_symmetry(group)
+    define_training(form)
+
+
+def define_training(form):
+    """The last section of every analysis."""
     form.addSection(label="Training")
     define_resolution(form)
     define_learning(form)
