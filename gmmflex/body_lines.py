@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 
 KINDS = ("free", "hierarchical", "rigid")
-MAP_SUFFIXES = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz")
+MAP_SUFFIXES = tuple(
+    kind + packed for kind in (".mrc", ".map", ".ccp4") for packed in ("", ".gz", ".bz2")
+)
 _NAME = re.compile(r"^[A-Za-z0-9_-]+$")
 _MASK = re.compile(r"^mask\s*(\d+)$", re.IGNORECASE)
 

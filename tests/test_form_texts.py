@@ -24,6 +24,7 @@ def test_lines_of_bodies():
     assert (fab.residues, fab.mask_number) == (None, 2)
     assert (clamp.residues, clamp.mask_file) == (None, "masks/a b.mrc")
     assert parse_parts("\n".join(str(part) for part in (lid, fab, clamp))) == [lid, fab, clamp]
+    assert parse_parts("foot=masks/foot.ccp4.bz2")[0].mask_file == "masks/foot.ccp4.bz2"
 
 
 def test_lines_of_regions_may_name_a_decoder():
