@@ -16,7 +16,7 @@ from gmmflex.engine.model.backprojection import (
     insert_plain,
 )
 from gmmflex.engine.model.backprojection_map import map_of_cells
-from gmmflex.engine.model.grid import FourierGrid
+from gmmflex.engine.model.grid import FourierGrid, fourier_of_images, images_of_fourier
 
 SEED = 5
 PIXEL_A = 2.5
@@ -108,3 +108,27 @@ def _in_double(slices):
         slices.weights.double(),
         slices.volumes,
     )
+
+
+@pytest.mark.parametrize("box", [12, 13])
+def test_one_image_comes_back_as_it_is(box):
+    """A slice along the planes of the volume: the image, the same at every height, in 8·box parts.
+
+    Its coefficients hit every other cell, which repeats the image in the doubled box; what the
+    interpolation takes away at the edges, sinc² of each axis, is given back.
+    """
+    grid = FourierGrid(box, PIXEL_A, (box - 1) // 2)
+    where = SliceCoefficients(grid)
+    random = np.random.default_rng(SEED)
+    images = torch.as_tensor(random.standard_normal((1, box, box)), dtype=torch.float32)
+    half_plane = fourier_of_images(images, grid) * (grid.ring <= grid.max_ring)
+    image = images_of_fourier(half_plane, grid)[0]
+    one = torch.ones(1)
+    cells = empty_cells(1, grid)
+    values, contrast = where.of_images(images), torch.full((1, len(where.used)), 0.5)
+    poses, volumes = torch.eye(3)[None, None], torch.zeros(1, dtype=torch.int64)
+    insert(cells, Slices(values * 0.5, contrast, poses, torch.zeros(1, 2), one, volumes), where)
+    found = map_of_cells(cells[0], grid, torch.full((grid.max_ring + 1,), 1e-5))
+    taper = np.sinc((np.arange(box) - box // 2) / (2 * box)) ** 2
+    expected = image.numpy() / (8 * box) / (taper[:, None, None] * taper[:, None] * taper)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-3 * np.abs(expected).max())
