@@ -142,6 +142,10 @@ def test_a_missing_domain_is_filled_where_it_is(from_both):
     n_model = _summary(from_both)["gaussians_from_model"]
     assert n_model == 214 - len(adk.LID)
     assert len(positions) > n_model + 10
+    # that it is missing was seen: the LID has a fifth of the mass
+    summary = _summary(from_both)
+    assert summary["model_held"] is False
+    assert summary["model_accounts_for"] == pytest.approx(1 - len(adk.LID) / 214, abs=0.05)
     everything = adk.structure()[0]
     lid, rest = (
         np.array(

@@ -45,7 +45,10 @@ def _run(inputs, output, **settings):
 @pytest.fixture(scope="module")
 def kept_and_free(inputs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return [_run(inputs, folder / str(bonds), bonds=bonds) for bonds in (True, False)]
+    # Fitted, not held, in either case.
+    return [
+        _run(inputs, folder / str(bonds), bonds=bonds, hold_model=False) for bonds in (True, False)
+    ]
 
 
 def _neighbours_A(positions_A):
@@ -89,6 +92,12 @@ def test_bonds_stay_as_they_are_in_the_model(inputs, kept_and_free):
 
 def test_without_bonds_nothing_is_said_of_them(kept_and_free):
     assert kept_and_free[1][1]["bonds"] is None
+
+
+def test_fitted_if_told_so_or_if_bonds_are_to_be_kept(kept_and_free):
+    """The map is not asked then."""
+    for _, summary in kept_and_free:
+        assert summary["model_held"] is False and summary["model_accounts_for"] is None
 
 
 def test_a_turned_domain_moves_back(inputs, kept_and_free):

@@ -249,6 +249,12 @@ def test_map_and_model_are_brought_into_one_frame(scipion, project, data, tmp_pa
     protocol.holdModel.set(True)
     held = protocol._engineArguments()
     assert "--hold-model" in held and "--bonds" not in held and protocol._settings()["holdModel"]
+    protocol.holdModel.set(2)
+    assert "--no-hold-model" in protocol._engineArguments() and "--hold-model" not in words
+    assert protocol._settings()["holdModel"] == 2
+    protocol.resolution.set(0.0)
+    assert "--resolution" in words and "--resolution" not in protocol._engineArguments()
+    assert protocol._validate() == []
     assert "--model" in words and words[words.index("--mask") + 1] == protocol._maskPath()
 
 

@@ -16,6 +16,8 @@ from gmmflex import map_frame
 FROM_MAP, FROM_MODEL, FROM_BOTH = range(3)
 MASK_AUTOMATIC, MASK_NONE, MASK_GIVEN = range(3)
 ATOMS_CA, ATOMS_ALL = range(2)
+# "yes" is 1, as it was when this was a switch.
+HOLD_AUTOMATIC, HOLD_YES, HOLD_NO = range(3)
 
 
 def define_parameters(form):
@@ -77,25 +79,29 @@ def _define_inputs(form):
     )
     form.addParam(
         "holdModel",
-        BooleanParam,
-        default=False,
+        EnumParam,
+        choices=["automatic", "yes", "no"],
+        default=HOLD_AUTOMATIC,
+        display=EnumParam.DISPLAY_HLIST,
         condition=f"source == {FROM_BOTH}",
         label="Hold the Gaussians of the model",
-        help="The Gaussians stay as the model says and none are added. Best for the analysis of "
-        "motion when the model is complete: the map is smeared where the molecule moves, and "
-        "Gaussians that follow the smear show it in no state. The FSC with the map is lower then, "
-        "and should be. *No*: they are only held near the model, and others are added "
-        "where the map shows more.",
+        help="*yes*: the Gaussians stay as the model says and none are added. Best for the "
+        "analysis of motion when the model is complete: the map is smeared where the molecule "
+        "moves, and Gaussians that follow the smear show it in no state. The FSC with the map is "
+        "lower then, and should be.\n*no*: they are only held near the model, and others are "
+        "added where the map shows more.\n*automatic*: yes if the map has no more mass than the "
+        "model accounts for; the summary says what was found.",
     )
     form.addParam(
         "keepBonds",
         BooleanParam,
         default=False,
         expertLevel=LEVEL_ADVANCED,
-        condition=f"source == {FROM_BOTH} and not holdModel",
+        condition=f"source == {FROM_BOTH} and holdModel != {HOLD_YES}",
         label="Keep the bonds of the model",
         help="While the Gaussians of the model follow the map, the bonds and angles of its "
-        "backbone are kept. Useful where the map is much better or much worse than the model.",
+        "backbone are kept. Useful where the map is much better or much worse than the model. "
+        "The Gaussians are fitted then, whether the model is complete or not.",
     )
     form.addParam(
         "boxSize",
@@ -159,13 +165,14 @@ def _define_mixture(form):
     group.addParam(
         "resolution",
         FloatParam,
-        default=8.0,
-        validators=[GT(1.0, "Give a resolution in Å, for example 8.")],
+        default=0.0,
+        validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å, for example 8.")],
         important=True,
-        label="Resolution (Å)",
+        label="Resolution (Å, 0 = automatic)",
         help="The mixture explains the map up to this resolution. Large motions are best "
         "looked for at 8 to 15 Å; a finer mixture needs more Gaussians and more time, and "
-        "cannot be finer than twice the pixel size.",
+        "cannot be finer than twice the pixel size.\n0: 8 Å; where the Gaussians of a model are "
+        "held, as fine as they agree with the map, at most 5 Å and 2.75 pixels.",
     )
     group.addParam(
         "numberOfGaussians",

@@ -21,6 +21,8 @@ from gmmflex.protocols.neutral_form import (
     FROM_BOTH,
     FROM_MAP,
     FROM_MODEL,
+    HOLD_AUTOMATIC,
+    HOLD_YES,
     MASK_AUTOMATIC,
     MASK_GIVEN,
     MASK_NONE,
@@ -36,6 +38,16 @@ class NeutralOutputs(Enum):
     outputVolume = Volume
 
 
+def held_lines(summary):
+    """What became of a model's Gaussians, and why; nothing for a mixture from a map alone."""
+    share, held = summary.get("model_accounts_for"), summary.get("model_held")
+    if held is None or not summary.get("gaussians_from_model"):
+        return []
+    found = "" if share is None else f" It accounts for {100 * share:.0f} % of the map's mass."
+    done = "kept as they are" if held else "fitted to the map"
+    return [f"Gaussians of the model: *{done}*.{found}"]
+
+
 class ProtGmmflexNeutral(RunsEngine, EMProtocol):
     """Build the neutral Gaussian mixture of a molecule: a sum of 3-D Gaussians that reproduces
     the consensus map up to a chosen resolution. Its Gaussians are what "heterogeneity analysis"
@@ -43,8 +55,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
 
     From a map, the number of Gaussians is raised step by step until the mixture explains the map
     (FSC above 0.95 up to the resolution). From a fitted atomic model, every chosen atom becomes
-    a Gaussian. From both, further Gaussians are added where the map has density that the model
-    leaves unexplained.
+    a Gaussian. From both, they are kept as they are if the model accounts for the mass of the
+    map, and otherwise fitted, with further Gaussians where the model leaves density unexplained.
     """
 
     _label = "build neutral GMM"
@@ -96,7 +108,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         gaussians = GaussianModel(runFolder=folder)
         gaussians.setFiles(model_file, map_file)
         gaussians.setNumberOfGaussians(summary["gaussians"])
-        gaussians.setResolution(self.resolution.get())
+        gaussians.setResolution(float(summary["resolution_A"]))
         gaussians.setSamplingRate(density.pixel_size_A)
         if summary.get("fsc_mean") is not None:
             gaussians.setMeanFsc(float(summary["fsc_mean"]))
@@ -136,7 +148,9 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         if self._hasMask() and self.inputMask.get() is None:
             errors.append("Give the mask of the molecule, or have it made from the map.")
         pixel_size = self._pixelSizeA()
-        if pixel_size and self.resolution.get() < 2 * pixel_size:
+        if 0 < self.resolution.get() <= 1:
+            errors.append("Give 0 for an automatic resolution, or one above 1 Å.")
+        elif pixel_size and 0 < self.resolution.get() < 2 * pixel_size:
             errors.append(
                 f"Resolution {self.resolution.get():g} Å cannot be reached with a pixel size of "
                 f"{pixel_size:.3f} Å: give at least {2.05 * pixel_size:.2f} Å."
@@ -147,7 +161,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         warnings = []
         if self._hasMap() and self.inputVolume.get() is not None:
             pixel_size = self.inputVolume.get().getSamplingRate()
-            if self.resolution.get() < 4 and not self._hasModel() and pixel_size:
+            if 0 < self.resolution.get() < 4 and not self._hasModel() and pixel_size:
                 warnings.append(
                     "Finer than 4 Å, a mixture made from the map alone needs very many Gaussians; "
                     "a fitted model with all atoms is the better start."
@@ -159,8 +173,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         if not summary:
             return ["The mixture is not built yet."]
         lines = [
-            f"*{summary['gaussians']} Gaussians* up to {summary['resolution_A']:g} Å, in a box of "
-            f"{summary['box_px']} px of {summary['pixel_size_A']:.3f} Å."
+            f"*{summary['gaussians']} Gaussians* up to {summary['resolution_A']:.3g} Å, in a box "
+            f"of {summary['box_px']} px of {summary['pixel_size_A']:.3f} Å."
         ]
         if summary.get("fsc_mean") is not None:
             against = "the map" if self._hasMap() else "the model's density"
@@ -168,6 +182,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
                 f"FSC of the mixture against {against}: mean *{summary['fsc_mean']:.3f}*, minimum "
                 f"{summary['fsc_minimum']:.3f}."
             )
+        lines += held_lines(summary)
         if summary.get("mask"):
             lines.append(f"Mask: {os.path.basename(str(summary['mask']))}.")
         return lines
@@ -183,7 +198,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         }[self.source.get()]
         text = (
             f"A Gaussian mixture of {summary['gaussians']} Gaussians was built from {origin} up to "
-            f"{summary['resolution_A']:g} Å [Chen2021]"
+            f"{summary['resolution_A']:.3g} Å [Chen2021]"
         )
         if summary.get("fsc_mean") is not None:
             text += f" (mean FSC {summary['fsc_mean']:.2f})"
@@ -199,12 +214,14 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
     def _hasModel(self):
         return self.source.get() != FROM_MAP
 
-    def _holdsModel(self):
-        return self._hasMap() and self._hasModel() and self.holdModel.get()
+    def _holding(self):
+        """What the form says of the model's Gaussians, if it is asked."""
+        both = self._hasMap() and self._hasModel()
+        return self.holdModel.get() if both else HOLD_AUTOMATIC
 
     def _keepsBonds(self):
         both = self._hasMap() and self._hasModel()
-        return both and self.keepBonds.get() and not self.holdModel.get()
+        return both and self.keepBonds.get() and self._holding() != HOLD_YES
 
     def _hasMask(self):
         return self._hasMap() and self.maskMode.get() == MASK_GIVEN
@@ -239,12 +256,14 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
             settings["atoms"] = self.atoms.get()
         if self._keepsBonds():
             settings["keepBonds"] = True
-        if self._holdsModel():
-            settings["holdModel"] = True
+        if self._holding() != HOLD_AUTOMATIC:
+            settings["holdModel"] = self._holding()
         return settings
 
     def _engineArguments(self):
-        arguments = ["--output", self._runFolder(), "--resolution", self.resolution.get()]
+        arguments = ["--output", self._runFolder()]
+        if self.resolution.get() > 0:
+            arguments += ["--resolution", self.resolution.get()]
         if self._hasMap():
             mask = {
                 MASK_AUTOMATIC: "auto",
@@ -259,8 +278,8 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
             arguments += ["--model", self._modelPath(), "--from", atoms]
         if self._keepsBonds():
             arguments += ["--bonds"]
-        if self._holdsModel():
-            arguments += ["--hold-model"]
+        if self._holding() != HOLD_AUTOMATIC:
+            arguments += ["--hold-model" if self._holding() == HOLD_YES else "--no-hold-model"]
         if self.numberOfGaussians.get() > 0:
             arguments += ["--gaussians", self.numberOfGaussians.get()]
         return [*arguments, "--seed", self.seed.get(), *self._deviceArguments()]

@@ -15,7 +15,13 @@ def neutral(
     map: Annotated[Path | None, typer.Option(help="Consensus map (MRC).")] = None,
     model: Annotated[Path | None, typer.Option(help="Fitted model (PDB, mmCIF).")] = None,
     mask: Annotated[str, typer.Option(help="Mask file, 'auto' or 'none'.")] = "auto",
-    resolution: Annotated[float, typer.Option(help="Target resolution in Å.")] = 8.0,
+    resolution: Annotated[
+        float | None,
+        typer.Option(
+            help="Target resolution in Å.  [default: 8; with a model that is held, how far it "
+            "agrees with the map]"
+        ),
+    ] = None,
     gaussians: Annotated[
         int | None, typer.Option(help="Number of Gaussians; chosen from the map if not given.")
     ] = None,
@@ -26,9 +32,13 @@ def neutral(
         bool, typer.Option("--bonds", help="Keep bonds and angles of the model's backbone.")
     ] = False,
     hold_model: Annotated[
-        bool,
-        typer.Option("--hold-model", help="Take the Gaussians of the model as they are."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--hold-model/--no-hold-model",
+            help="Take the Gaussians of the model as they are.  [default: if it accounts for the "
+            "map]",
+        ),
+    ] = None,
     box: Annotated[int | None, typer.Option(help="Box in px, for a model without a map.")] = None,
     pixel_size: Annotated[
         float | None, typer.Option(help="Pixel size in Å, for a model without a map.")

@@ -25,13 +25,22 @@ def solvent_mask(
     RELION's mask creation.
     """
     blurred = ndimage.gaussian_filter(data.astype(np.float32), smoothing_A / pixel_size_A)
-    inside = blurred > density_threshold(blurred)
-    labels, n_blobs = ndimage.label(inside)
-    if n_blobs == 0:
+    inside = molecule_inside(blurred)
+    if not inside.any():
         return np.ones_like(data, dtype=np.float32)
-    sizes = np.bincount(labels.reshape(-1))[1:]
-    keep = np.flatnonzero(sizes >= 0.02 * sizes.max()) + 1
-    inside = np.isin(labels, keep)
     distance_A = ndimage.distance_transform_edt(~inside) * pixel_size_A
     fraction = np.clip((distance_A - extend_A) / edge_A, 0.0, 1.0)
     return np.asarray(0.5 * (1.0 + np.cos(np.pi * fraction)), dtype=np.float32)
+
+
+def molecule_inside(blurred: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """(M, M, M) what a blurred map shows above a contour (Otsu), without blobs smaller than 2 % of
+    the largest.
+    """
+    inside = blurred > density_threshold(blurred)
+    labels, n_blobs = ndimage.label(inside)
+    if n_blobs == 0:
+        return np.asarray(inside, dtype=np.bool_)
+    sizes = np.bincount(labels.reshape(-1))[1:]
+    keep = np.flatnonzero(sizes >= 0.02 * sizes.max()) + 1
+    return np.asarray(np.isin(labels, keep), dtype=np.bool_)

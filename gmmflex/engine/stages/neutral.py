@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from gmmflex.engine.io.errors import UserError
@@ -15,23 +14,10 @@ from gmmflex.engine.io.mixture_file import write_mixture
 from gmmflex.engine.io.models import AtomicModel, read_model
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
 from gmmflex.engine.model.backbone import backbone_of
-from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
-from gmmflex.engine.stages.neutral_bonds import BondTerm
+from gmmflex.engine.stages.neutral_build import MODEL_RESOLUTION_A, Built, build
 from gmmflex.engine.stages.neutral_comparison import compare
-from gmmflex.engine.stages.neutral_ladder import (
-    Ladder,
-    climb_from_map,
-    climb_from_model,
-    hold_model,
-)
 from gmmflex.engine.stages.neutral_pictures import draw_neutral
-from gmmflex.engine.stages.neutral_residues import (
-    blurred_like_map,
-    gathered,
-    points_as_gaussians,
-    residues_as_gaussians,
-)
 from gmmflex.engine.stages.neutral_target import Target, target_of_map, target_of_model
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 
@@ -48,11 +34,15 @@ class NeutralSettings(BaseModel):
     map: Path | None = Field(None, description="Consensus map of the refinement (MRC).")
     model: Path | None = Field(None, description="Fitted atomic model (PDB or mmCIF).")
     mask: str = Field("auto", description="Mask file, 'auto' (made from the map) or 'none'.")
-    resolution_A: float = Field(8.0, gt=1.0, le=100.0)
+    resolution_A: float | None = Field(
+        None, gt=1.0, le=100.0, description="None: 8 Å, finer where a model that is held shows it."
+    )
     gaussians: int | None = Field(None, ge=4, le=200_000)
     atoms: Literal["ca", "all"] = "ca"
     bonds: bool = Field(False, description="Keep bonds and angles of the model's backbone.")
-    hold_model: bool = Field(False, description="The Gaussians of the model alone, as they are.")
+    hold_model: bool | None = Field(
+        None, description="The Gaussians of the model alone, as they are; None: as the map tells."
+    )
     box_px: int | None = Field(None, ge=8, description="Box of the particles, without a map.")
     pixel_size_A: float | None = Field(None, gt=0.0)
     seed: int = Field(1, ge=0)
@@ -95,8 +85,8 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
         f"target: {target.density.box_px} px of {target.density.pixel_size_A:.3f} A, mask "
         f"{target.mask_source} ({100 * float(target.mask.mean()):.1f} % of the box)"
     )
-    ladder, bonds = _build(settings, target, model, device, log)
-    _write(settings, target, ladder, bonds, model, watch.elapsed_s, log)
+    built = build(settings, target, model, device, log)
+    _write(settings, built, model, watch.elapsed_s, log)
 
 
 def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
@@ -130,6 +120,7 @@ def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
         return target
     assert model is not None
     assert settings.model is not None
+    resolution_A = settings.resolution_A or MODEL_RESOLUTION_A
     if settings.gaussians is not None and settings.gaussians > len(model):
         raise UserError(
             f"--gaussians {settings.gaussians} is more than the {len(model)} atoms of "
@@ -138,9 +129,7 @@ def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
     if (settings.box_px is None) != (settings.pixel_size_A is None):
         raise UserError("--box and --pixel-size describe one box: give both of them or neither")
     everything = _chosen_atoms(settings.model, "all")
-    return target_of_model(
-        everything, settings.resolution_A, settings.box_px, settings.pixel_size_A
-    )
+    return target_of_model(everything, resolution_A, settings.box_px, settings.pixel_size_A)
 
 
 def _check_model_in_map(model: AtomicModel, target: Target, settings: NeutralSettings) -> None:
@@ -157,57 +146,18 @@ def _check_model_in_map(model: AtomicModel, target: Target, settings: NeutralSet
         )
 
 
-def _build(
-    settings: NeutralSettings,
-    target: Target,
-    model: AtomicModel | None,
-    device: torch.device,
-    log: Log,
-) -> tuple[Ladder, BondTerm | None]:
-    """The mixture, and what its bonds cost if they are kept."""
-    resolution, wanted = settings.resolution_A, settings.gaussians
-    if model is None:
-        return climb_from_map(target, resolution, wanted, settings.seed, device, log), None
-    start = _start(settings, target, model, log)
-    if settings.hold_model:
-        return hold_model(target, start, resolution, device), None
-    bonds = BondTerm(model, start, target.centre_A, device) if settings.bonds else None
-    ladder = climb_from_model(target, start, resolution, wanted, settings.seed, device, log, bonds)
-    return ladder, bonds
-
-
-def _start(
-    settings: NeutralSettings, target: Target, model: AtomicModel, log: Log
-) -> GaussianMixture:
-    """The Gaussians that the model stands for, blurred like the map."""
-    assert settings.model is not None
-    if settings.atoms == "ca":
-        whole = read_model(settings.model)
-        sharp = residues_as_gaussians(whole, whole.alpha_carbons(), target.centre_A)
-    else:
-        sharp = points_as_gaussians(model, target.centre_A)
-    wanted = settings.gaussians
-    if wanted is not None and wanted < sharp.n_gaussians:
-        log(f"{sharp.n_gaussians} residues or atoms are gathered into {wanted} Gaussians")
-        sharp = gathered(sharp, wanted, settings.seed)
-    start, blur_A = blurred_like_map(sharp, target, settings.resolution_A)
-    log(f"{start.n_gaussians} Gaussians of the model, blurred by {blur_A:.2f} A like the map")
-    return start
-
-
 def _write(
     settings: NeutralSettings,
-    target: Target,
-    ladder: Ladder,
-    bonds: BondTerm | None,
+    built: Built,
     model: AtomicModel | None,
     seconds: float,
     log: Log,
 ) -> None:
+    target, ladder, resolution_A = built.target, built.ladder, built.resolution_A
     density, output = target.density, settings.output
     mixture = ladder.mixture
     extent = density.box_px * density.pixel_size_A
-    seen = compare(mixture, target, settings.resolution_A)
+    seen = compare(mixture, target, resolution_A)
     whole, plain, rendered = seen.masked, seen.unmasked, seen.rendered
     used = ladder.rungs[-1].fsc
 
@@ -234,7 +184,8 @@ def _write(
     summary = {
         "gaussians": mixture.n_gaussians,
         "gaussians_from_model": ladder.n_of_model,
-        "resolution_A": settings.resolution_A,
+        "resolution_A": resolution_A,
+        **built.held.summary(),
         "pixel_size_A": density.pixel_size_A,
         "box_px": density.box_px,
         "centre_A": target.centre_A.tolist(),
@@ -252,12 +203,12 @@ def _write(
             }
             for rung in ladder.rungs
         ],
-        "bonds": None if bonds is None else bonds.summary(mixture),
+        "bonds": None if built.bonds is None else built.bonds.summary(mixture),
         "seconds": seconds,
     }
-    draw_neutral(output / "neutral.png", target, rendered, mixture, whole, plain, settings)
+    draw_neutral(output / "neutral.png", target, rendered, mixture, whole, plain, resolution_A)
     finish_run(output, summary)
     log(
-        f"finished: {mixture.n_gaussians} Gaussians, FSC to {settings.resolution_A:g} A mean "
+        f"finished: {mixture.n_gaussians} Gaussians, FSC to {resolution_A:.3g} A mean "
         f"{summary['fsc_mean']:.3f} minimum {summary['fsc_minimum']:.3f}, written to {output}"
     )

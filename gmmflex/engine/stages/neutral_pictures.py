@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +15,6 @@ from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.stages.neutral_target import Target
 
-if TYPE_CHECKING:
-    from gmmflex.engine.stages.neutral import NeutralSettings
-
 
 def draw_neutral(
     path: Path,
@@ -27,13 +23,13 @@ def draw_neutral(
     mixture: GaussianMixture,
     fsc: torch.Tensor,
     fsc_unmasked: torch.Tensor,
-    settings: NeutralSettings,
+    resolution_A: float,
 ) -> None:
     """Write the picture (PNG): projections of map and mixture along x, y, z, and the FSC."""
     figure = Figure(figsize=(13, 6.4))
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"Neutral mixture: {mixture.n_gaussians} Gaussians, {settings.resolution_A:g} Å",
+        f"Neutral mixture: {mixture.n_gaussians} Gaussians, {resolution_A:.3g} Å",
         fontsize=14,
     )
     # Places by hand: a layout engine takes longer than all the drawing.
@@ -49,7 +45,7 @@ def draw_neutral(
         hspace=0.32,
     )
     half = 0.5 * target.density.box_px * target.density.pixel_size_A
-    reach = float(mixture.positions_A.abs().max()) + 2 * settings.resolution_A
+    reach = float(mixture.positions_A.abs().max()) + 2 * resolution_A
     shown = min(half, reach)
     positions = mixture.positions_A.numpy()
     size = float(np.clip(1500 / mixture.n_gaussians, 0.3, 8.0))
@@ -75,7 +71,7 @@ def draw_neutral(
             panel.set_xlabel(f"{across} (Å)", fontsize=8)
             panel.set_ylabel(f"{up} (Å)", fontsize=8)
             panel.tick_params(labelsize=7)
-    _draw_fsc(figure.add_subplot(layout[:, 3]), target, fsc, fsc_unmasked, settings)
+    _draw_fsc(figure.add_subplot(layout[:, 3]), target, fsc, fsc_unmasked, resolution_A)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 
@@ -85,7 +81,7 @@ def _draw_fsc(
     target: Target,
     fsc: torch.Tensor,
     fsc_unmasked: torch.Tensor,
-    settings: NeutralSettings,
+    resolution_A: float,
 ) -> None:
     extent = target.density.box_px * target.density.pixel_size_A
     frequency = np.arange(1, len(fsc) + 1) / extent
@@ -93,9 +89,7 @@ def _draw_fsc(
         panel.plot(frequency, fsc_unmasked.numpy(), color="0.65", label="against the map as given")
     panel.plot(frequency, fsc.numpy(), color="#1f5fa8", lw=2, label="against the map in its mask")
     panel.axhline(0.95, color="#2a8c4a", lw=1, ls="--", label="0.95")
-    panel.axvline(
-        1 / settings.resolution_A, color="#c43", lw=1, ls=":", label="resolution asked for"
-    )
+    panel.axvline(1 / resolution_A, color="#c43", lw=1, ls=":", label="resolution asked for")
     ticks = np.linspace(0, frequency[-1], 7)[1:]
     panel.set_xticks(ticks, [f"{1 / t:.1f}" for t in ticks])
     panel.set_xlim(0, frequency[-1])

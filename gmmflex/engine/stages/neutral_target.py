@@ -21,6 +21,9 @@ from gmmflex.engine.model.solvent import solvent_mask
 # Electrons of the elements that make up biomolecules; a heavier or unknown one counts as carbon.
 _ELECTRONS = {"C": 6.0, "N": 7.0, "O": 8.0, "P": 15.0, "S": 16.0, "MG": 12.0, "ZN": 30.0}
 
+# What `Target.mask_source` says of a mask that nobody gave.
+MADE_MASK = "made from the map"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -45,13 +48,22 @@ def map_centre_A(density: Map) -> NDArray[np.float64]:
     return np.asarray(density.origin_A + (density.box_px // 2) * density.pixel_size_A)
 
 
-def target_of_map(map_path: Path, mask: str, resolution_A: float) -> Target:
+def default_resolution_A(pixel_size_A: float) -> float:
+    """8 Å, or 2.75 pixels of a coarser map."""
+    return max(8.0, 2.75 * pixel_size_A)
+
+
+def target_of_map(map_path: Path, mask: str, resolution_A: float | None) -> Target:
     """Read a map and its mask; mask is a path, 'auto' (made from the map) or 'none'.
+
+    Without a resolution the mask is made for the one that is usual with such pixels.
 
     Raises UserError if the resolution lies beyond the map's Nyquist limit or the mask differs
     from the map in box or pixel size or is empty.
     """
     density = read_map(map_path)
+    if resolution_A is None:
+        resolution_A = default_resolution_A(density.pixel_size_A)
     _check_resolution(resolution_A, density.pixel_size_A, str(map_path))
     values = density.data
     if float(np.ptp(values)) == 0.0:
@@ -86,7 +98,7 @@ def _mask_values(
         smoothing = max(resolution_A, 6.0) / 2
         edge = max(resolution_A, 6.0)
         made = solvent_mask(density.data, density.pixel_size_A, smoothing, edge, edge)
-        return made, "made from the map"
+        return made, MADE_MASK
     return read_mask(Path(mask), density, map_path), mask
 
 
