@@ -122,3 +122,17 @@ def test_no_motion_has_no_correlation():
     found = dependence(still, b, _strata(1), PERMUTATIONS, 1)
     assert np.isnan(found.correlation) and found.p_value == 1.0
     assert np.isnan(found.main_p_value)
+
+
+def test_a_correlation_of_weak_motions_has_an_error():
+    """Of 60 particles some samples show no motion: they take no error away from the others."""
+    found = []
+    for seed in range(8):
+        a, b = _truths(seed, 0.0, n=60)
+        first, second = _measured(0.3 * a, seed), _measured(b, seed + 50)
+        found.append(dependence(first, second, _strata(seed, 60), 19, seed))
+    values = np.array([[one.correlation, one.standard_error] for one in found])
+    print(values.round(2))
+    none = np.isnan(values[:, 0])
+    assert none.any() and not none.all()
+    assert (np.isnan(values[:, 1]) == none).all() and (values[~none, 1] > 0.2).all()

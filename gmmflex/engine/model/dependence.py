@@ -31,7 +31,7 @@ class Dependence:
     """What two motions have in common.
 
     correlation: of their first amplitudes, without the noise of the measurement; NaN if one of
-    them shows no motion above noise. standard_error: of it. p_value: how often exchanged particles
+    them shows no motion above noise. standard_error: of it, by bootstrap. p_value: how often exchanged particles
     give as much between any two amplitudes, so that it can be small where the correlation is.
     null_range: 95 % of the correlations of exchanged particles. null: all of them.
     """
@@ -83,10 +83,14 @@ def dependence(
         _correlation(a[some], b[some], weights_a[some], weights_b[some])
         for some in random.integers(0, len(strata), (_RESAMPLES, len(strata)))
     ]
+    # Where motion is hardly above noise, some samples show none and have no correlation.
+    correlated = [value for value in resampled if not np.isnan(value)]
     low, high = np.percentile(null, [2.5, 97.5])
+    correlation = _correlation(a, b, weights_a, weights_b)
+    told = bool(correlated) and not np.isnan(correlation)
     return Dependence(
-        _correlation(a, b, weights_a, weights_b),
-        float(np.std(resampled)),
+        correlation,
+        float(np.std(correlated)) if told else float("nan"),
         p_value,
         (float(low), float(high)),
         null,
