@@ -42,7 +42,7 @@ def displacement_table_view(run_folder: str, kind: int, tk_root=None):
     order = np.argsort(-_values(rows, _RMS), kind="stable")[:MOST_ROWS]
     which = "all" if len(order) == len(rows) else f"the {MOST_ROWS:,} most mobile of {len(rows):,}"
     title = f"Displacement of {which} {_KINDS[kind]}s"
-    headings = [_KINDS[kind].capitalize(), "RMS (Å)", "Largest (Å)", "About its mean place (Å)"]
+    headings = [_KINDS[kind].capitalize(), "RMS (Å)", "Largest (Å)", "About mean place"]
     return TableView(title, headings, [table_row(rows[at]) for at in order], tk_root, other_px=170)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
 
 from gmmflex.motion import COLOURS, Arrows, round_magnification, thinned
 from gmmflex.principal_axes import principal_axes
@@ -73,6 +74,7 @@ def draw_lengths(figure, values_A: np.ndarray, what: str, title: str) -> None:
     axes.set_ylabel(f"Number of {what}s")
     axes.set_title(title, fontsize=11)
     axes.set_xlim(left=0)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _cut_towering(axes, counts, edges)
     quiet(axes)
 
