@@ -31,9 +31,9 @@ class Dependence:
     """What two motions have in common.
 
     correlation: of their first amplitudes, without the noise of the measurement; NaN if one of
-    them shows no motion above noise. standard_error: of it, by bootstrap. p_value: how often exchanged particles
-    give as much between any two amplitudes, so that it can be small where the correlation is.
-    null_range: 95 % of the correlations of exchanged particles. null: all of them.
+    them shows no motion above noise. standard_error: of it, by bootstrap. p_value: how often
+    exchanged particles give as much between any two amplitudes, so that it can be small where the
+    correlation is. null_range: 95 % of the correlations of exchanged particles. null: all of them.
     """
 
     correlation: float
