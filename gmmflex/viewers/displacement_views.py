@@ -10,6 +10,7 @@ from gmmflex.constants import (
     CHAIN_DISPLACEMENTS_FILE,
     DISPLACEMENTS_FILE,
 )
+from gmmflex.displacement_table import DisplacementTable, read_displacements
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.motion_plots import draw_lengths
 from gmmflex.viewers.plots import BLUE, ORANGE, quiet
@@ -22,6 +23,16 @@ _RMS, _LARGEST, _SPREAD = "rms_displacement_A", "maximum_displacement_A", "sprea
 # A window with more rows opens slowly, and nobody reads them.
 MOST_ROWS = 1000
 MOST_BARS = 30
+MOST_CHAINS = 6
+
+
+def chains_view(run_folder: str):
+    """How far each residue moves, along the chains."""
+    table = read_displacements(os.path.join(run_folder, DISPLACEMENTS_FILE))
+    chains = min(len(set(table.chains)), MOST_CHAINS)
+    view = figure_view("Displacement along the chains", (8.6, 1.6 + 2.6 * chains))
+    draw_along_chains(view.getFigure(), table)
+    return view
 
 
 def histogram_view(run_folder: str, kind: int):
@@ -60,6 +71,37 @@ def table_row(row: dict[str, str]) -> tuple[str, ...]:
     return (
         " ".join(word for word in words if word),
         *(f"{float(row[name]):.2f}" for name in (_RMS, _LARGEST, _SPREAD)),
+    )
+
+
+def draw_along_chains(figure, table: DisplacementTable) -> None:
+    """A panel for each chain, the ones that move most if there are many."""
+    names = list(dict.fromkeys(table.chains))
+    if len(names) > MOST_CHAINS:
+        by_motion = sorted(names, key=lambda name: -table.rms_A[table.chains == name].max())
+        names = [name for name in names if name in by_motion[:MOST_CHAINS]]
+    panels = figure.subplots(len(names), 1, squeeze=False, sharey=True)[:, 0]
+    for axes, name in zip(panels, names, strict=True):
+        rows = np.flatnonzero(table.chains == name)
+        rows = rows[np.argsort(table.numbers[rows], kind="stable")]
+        # a line has no business in a gap of the numbering
+        for part in np.split(rows, np.flatnonzero(np.diff(table.numbers[rows]) > 1) + 1):
+            numbers = table.numbers[part]
+            axes.fill_between(numbers, table.largest_A[part], color=BLUE, alpha=0.15, lw=0)
+            style = "-" if len(part) > 1 else "o"
+            axes.plot(numbers, table.rms_A[part], style, color=BLUE, ms=3)
+        axes.set_title(f"Chain {name}", fontsize=10, loc="left")
+        axes.set_ylabel("Displacement (Å)")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.01)
+        quiet(axes)
+    panels[-1].set_xlabel("Residue")
+    height_in = figure.get_figheight()
+    figure.suptitle(
+        "From the fitted model: RMS over the models (line), largest (shade)", fontsize=11
+    )
+    figure.subplots_adjust(
+        left=0.1, right=0.97, top=1 - 0.8 / height_in, bottom=0.6 / height_in, hspace=0.45
     )
 
 

@@ -1,5 +1,9 @@
 """What a run says about itself, as a table in a small window."""
 
+import os
+
+from gmmflex.constants import SUMMARY_FILE
+from gmmflex.viewers.run_files import read_json_file
 from gmmflex.viewers.table_view import TableView
 
 UNITS = {"_A": " (Å)", "_px": " (px)", "_kv": " (kV)", "_deg": " (°)", "_A2": " (Å²)"}
@@ -21,6 +25,11 @@ class SummaryView(TableView):
 
     def __init__(self, title: str, summary: dict, tk_root=None):
         super().__init__(title, ["Quantity", "Value"], summary_rows(summary), tk_root)
+
+
+def summary_view(run_folder: str, title: str, tk_root=None) -> SummaryView:
+    """The summary of a finished run."""
+    return SummaryView(title, read_json_file(os.path.join(run_folder, SUMMARY_FILE)), tk_root)
 
 
 def _label(name: str) -> str:

@@ -42,11 +42,10 @@ from gmmflex.viewers.plots import (
     latent_axes,
 )
 from gmmflex.viewers.run_files import (
-    read_json_file,
     read_latents_array,
     read_table,
 )
-from gmmflex.viewers.summary_view import SummaryView
+from gmmflex.viewers.summary_view import summary_view
 from gmmflex.viewers.training_plot import draw_training
 
 MOST_AXES_IN_OVERVIEW = 5
@@ -127,8 +126,8 @@ class GmmflexAnalysisViewer(ProtocolViewer):
     def _showSummary(self, _name=None):
         if not self._has(SUMMARY_FILE):
             return [self._notYet()]
-        summary = read_json_file(self._file(SUMMARY_FILE))
-        return [SummaryView("Heterogeneity analysis", summary, self.getTkRoot())]
+        folder = self.protocol.getRunFolder()
+        return [summary_view(folder, "Heterogeneity analysis", self.getTkRoot())]
 
     def _showParticles(self, _name=None):
         output = getattr(self.protocol, "outputParticles", None)

@@ -1,27 +1,19 @@
 """Analyze Results of "morph model"."""
 
-import os
 from pathlib import Path
 
-import numpy as np
 from pyworkflow.protocol.params import EnumParam, LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
-from gmmflex.constants import SUMMARY_FILE
-from gmmflex.displacement_table import DisplacementTable, read_displacements
 from gmmflex.protocols import ProtGmmflexMorph
 from gmmflex.viewers.chimerax import script_view
 from gmmflex.viewers.displacement_views import (
     RESIDUES,
+    chains_view,
     displacement_table_view,
     histogram_view,
 )
-from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.plots import BLUE, quiet
-from gmmflex.viewers.run_files import read_json_file
-from gmmflex.viewers.summary_view import SummaryView
-
-MOST_CHAINS = 6
+from gmmflex.viewers.summary_view import summary_view
 
 
 class GmmflexMorphViewer(ProtocolViewer):
@@ -99,11 +91,7 @@ class GmmflexMorphViewer(ProtocolViewer):
         return [script_view(path, Path(path).read_text(encoding="utf-8"), self.getTkRoot())]
 
     def _showResidues(self, _name=None):
-        table = read_displacements(self.protocol.getDisplacementsFile())
-        chains = min(len(set(table.chains)), MOST_CHAINS)
-        view = figure_view("Displacement along the chains", (8.6, 1.6 + 2.6 * chains))
-        draw_along_chains(view.getFigure(), table)
-        return [view]
+        return [chains_view(self.protocol.getRunFolder())]
 
     def _showHistogram(self, _name=None):
         return [histogram_view(self.protocol.getRunFolder(), self.counted.get())]
@@ -113,36 +101,4 @@ class GmmflexMorphViewer(ProtocolViewer):
         return [displacement_table_view(folder, kind, self.getTkRoot())]
 
     def _showSummary(self, _name=None):
-        summary = read_json_file(os.path.join(self.protocol.getRunFolder(), SUMMARY_FILE))
-        return [SummaryView("Morph model", summary, self.getTkRoot())]
-
-
-def draw_along_chains(figure, table: DisplacementTable) -> None:
-    """A panel for each chain, the ones that move most if there are many."""
-    names = list(dict.fromkeys(table.chains))
-    if len(names) > MOST_CHAINS:
-        by_motion = sorted(names, key=lambda name: -table.rms_A[table.chains == name].max())
-        names = [name for name in names if name in by_motion[:MOST_CHAINS]]
-    panels = figure.subplots(len(names), 1, squeeze=False, sharey=True)[:, 0]
-    for axes, name in zip(panels, names, strict=True):
-        rows = np.flatnonzero(table.chains == name)
-        rows = rows[np.argsort(table.numbers[rows], kind="stable")]
-        # a line has no business in a gap of the numbering
-        for part in np.split(rows, np.flatnonzero(np.diff(table.numbers[rows]) > 1) + 1):
-            numbers = table.numbers[part]
-            axes.fill_between(numbers, table.largest_A[part], color=BLUE, alpha=0.15, lw=0)
-            style = "-" if len(part) > 1 else "o"
-            axes.plot(numbers, table.rms_A[part], style, color=BLUE, ms=3)
-        axes.set_title(f"Chain {name}", fontsize=10, loc="left")
-        axes.set_ylabel("Displacement (Å)")
-        axes.set_ylim(bottom=0)
-        axes.margins(x=0.01)
-        quiet(axes)
-    panels[-1].set_xlabel("Residue")
-    height_in = figure.get_figheight()
-    figure.suptitle(
-        "From the fitted model: RMS over the models (line), largest (shade)", fontsize=11
-    )
-    figure.subplots_adjust(
-        left=0.1, right=0.97, top=1 - 0.8 / height_in, bottom=0.6 / height_in, hspace=0.45
-    )
+        return [summary_view(self.protocol.getRunFolder(), "Morph model", self.getTkRoot())]
