@@ -98,7 +98,7 @@ class _Still(torch.nn.Module):
         return Offsets(torch.zeros(len(latents), 200, 3))
 
 
-def test_a_decoder_that_moves_nothing_is_coordinated_with_nothing(together):
+def test_a_decoder_that_moves_nothing_is_coordinated_with_nothing(together, tmp_path):
     model = model_of_arms()
     parts = {"left": model.decoder.parts["left"], "still": _Still()}
     model = Model(model.encoder, CombinedDecoder(parts), model.neutral)
@@ -107,6 +107,9 @@ def test_a_decoder_that_moves_nothing_is_coordinated_with_nothing(together):
     room = Room(64, _silent)
     assert coordination(model, data, _latents(together), room, 1, lines.append) == []
     assert "fewer than two decoders move" in lines[-1]
+    assert report_coordination(tmp_path, []) == []
+    assert len((tmp_path / "coordination.csv").read_text().splitlines()) == 1
+    assert (tmp_path / "coordination.png").stat().st_size > 1000
 
 
 def test_like_views_and_their_mirror_images_are_one_stratum():

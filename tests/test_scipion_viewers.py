@@ -184,6 +184,11 @@ def test_coordination_names_what_is_beyond_chance(scipion):
     assert labels[2] == "b and c\nno motion above noise"
     assert labels[3] == "a and d\nrelated beyond their main motions, p = 0.001"
 
+    # the table has no row where fewer than two regions move
+    figure = Figure()
+    draw_coordination(figure, {name: values[:0] for name, values in table.items()})
+    assert not figure.axes and "nothing to compare" in figure.get_suptitle()
+
 
 def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
     from matplotlib.figure import Figure

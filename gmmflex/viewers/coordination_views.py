@@ -36,6 +36,9 @@ def picture_view(run_folder: str):
 
 def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
     """table: columns of coordination.csv. A row for each pair; pairs beyond chance in colour."""
+    if not len(table["first"]):
+        figure.suptitle("Fewer than two regions move: there is nothing to compare.", fontsize=11)
+        return
     axes = figure.add_subplot()
     labels = []
     for row in range(len(table["first"])):

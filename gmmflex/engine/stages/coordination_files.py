@@ -58,16 +58,22 @@ def _plain(value: object) -> object:
 def draw_coordination(
     path: Path, pairs: Sequence[tuple[Amplitudes, Amplitudes, Dependence]]
 ) -> None:
-    """For each pair the joint density of both motions and the null distribution."""
+    """For each pair the joint density of both motions and the null distribution.
+
+    Without a pair, because fewer than two decoders move anything, it says just that.
+    """
     drawn = pairs[:_MOST_DRAWN]
     figure = Figure(figsize=(9.6, 0.6 + 3.6 * len(drawn)), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(drawn), 2, squeeze=False)
-    for (left, right), (first, second, found) in zip(panels, drawn, strict=True):
-        _draw_motions(left, first, second)
-        _draw_null(right, found)
+    if drawn:
+        panels = figure.subplots(len(drawn), 2, squeeze=False)
+        for (left, right), (first, second, found) in zip(panels, drawn, strict=True):
+            _draw_motions(left, first, second)
+            _draw_null(right, found)
     more = len(pairs) - len(drawn)
-    figure.suptitle("Coordination of motions" + (f"; {more} more in the table" if more else ""))
+    others = f"; {more} more in the table" if more else ""
+    nothing = "" if drawn else ": fewer than two decoders move anything"
+    figure.suptitle(f"Coordination of motions{others}{nothing}")
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
