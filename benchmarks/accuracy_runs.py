@@ -99,20 +99,19 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
         return found
     simulated, neutral, run = folder / "simulated", folder / "neutral", folder / _stem(decoder)
     neutral_cost, run_cost = folder / "neutral_cost.json", folder / f"{_stem(decoder)}_cost.json"
-    finest = ["--resolution", f"{chosen.resolution_A:g}"]
     if not (_finished(neutral) and neutral_cost.exists()):
         arguments = ["neutral", "--map", simulated / "consensus.mrc"]
-        # The model is complete, and the average map smeared by the motion.
-        arguments += ["--model", simulated / "model.cif", "--hold-model", *finest]
+        arguments += ["--model", simulated / "model.cif"]
         if chosen.gaussians is not None:
             arguments += ["--gaussians", str(chosen.gaussians)]
         run_measured([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
     if again or not (_finished(run) and run_cost.exists()):
         arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
-        arguments += ["--output", run, *finest, *DECODERS[decoder]]
+        arguments += ["--output", run, *DECODERS[decoder]]
         bodies = {name: f"{name}={residues}" for name, residues in chosen.bodies.items()}
         if decoder == "rigid":
             arguments += [f"--body={body}" for body in bodies.values()]
+            arguments += [f"--body={name}={body}" for name, body in chosen.moving_frame.items()]
         if decoder == "two rigid":
             each = [{"name": n, "kind": "rigid", "bodies": [body]} for n, body in bodies.items()]
             config = folder / "two_rigid_config.json"

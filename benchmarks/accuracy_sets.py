@@ -39,7 +39,7 @@ class AccuracySet:
     states: builds the states; None for adenylate kinase, whose trajectory is read as it is.
     course: what the states form: ordered on a line, around a circle, over two parameters, or one.
     bodies: residues of the parts that move, by name; all else is the rest that they move against.
-    resolution_A: of the neutral mixture and of the analysis.
+    moving_frame: bodies of what the others are measured against, if that moves in the map's frame.
     gaussians: how many, or None for one for each residue.
     """
 
@@ -47,10 +47,10 @@ class AccuracySet:
     course: Course
     box_px: int
     pixel_size_A: float
-    resolution_A: float
     sources: tuple[str, ...] = ()
     states: Callable[[Path], States] | None = None
     bodies: dict[str, str] = field(default_factory=dict)
+    moving_frame: dict[str, str] = field(default_factory=dict)
     particles: int = 3000
     snr: float = 0.1
     symmetry: str = "C1"
@@ -75,7 +75,6 @@ _ADK = AccuracySet(
     course="line",
     box_px=64,
     pixel_size_A=2.0,
-    resolution_A=5.5,
     particles=6000,
     bodies={"NMP": "4AKE:30-67", "LID": "4AKE:118-160"},
 )
@@ -84,7 +83,6 @@ _AMPA = AccuracySet(
     course="line",
     box_px=64,
     pixel_size_A=4.0,
-    resolution_A=10.0,
     sources=("models/3kg2.pdb.gz",),
     gaussians=600,
     states=ampa_tilt,
@@ -120,7 +118,6 @@ SETS: dict[str, AccuracySet] = {
         course="line",
         box_px=64,
         pixel_size_A=2.5,
-        resolution_A=6.9,
         sources=("models/1ewk.pdb.gz", "models/1ewt.pdb.gz"),
         states=glutamate_receptor,
         bodies={
@@ -128,13 +125,13 @@ SETS: dict[str, AccuracySet] = {
             "LB1B": "B:1-207,B:344-478",
             "LB2B": "B:208-343,B:479-520",
         },
+        moving_frame={"LB1A": "A:1-207,A:344-478"},
     ),
     "igg": AccuracySet(
         title="IgG, one Fab turns a full circle",
         course="circle",
         box_px=64,
         pixel_size_A=3.5,
-        resolution_A=9.0,
         sources=("models/1igt.pdb",),
         gaussians=600,
         states=antibody,
@@ -145,7 +142,6 @@ SETS: dict[str, AccuracySet] = {
         course="none",
         box_px=64,
         pixel_size_A=3.0,
-        resolution_A=8.0,
         sources=("models/apoferritin_ca_apo_sym.pdb",),
         gaussians=800,
         states=apoferritin,

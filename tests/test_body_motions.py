@@ -102,7 +102,13 @@ def test_many_particles_in_pieces_are_the_same(monkeypatch):
 def test_the_summary_tells_axis_range_and_precision(tmp_path):
     by_fold = _latents(2000, noise=1.0)[1]
     lid, arm = report_body_motions(
-        tmp_path, _model(bend_A=0.7), CENTRE_A, by_fold, ("lid", "arm"), _membership()
+        tmp_path,
+        _model(bend_A=0.7),
+        CENTRE_A,
+        by_fold.mean(1),
+        by_fold,
+        ("lid", "arm"),
+        _membership(),
     )
     sign = np.sign(np.dot(lid["axis"], AXIS))
     np.testing.assert_allclose(sign * np.array(lid["axis"]), AXIS, atol=1e-3)
@@ -124,7 +130,9 @@ def test_the_summary_tells_axis_range_and_precision(tmp_path):
 
 def test_the_table_has_a_line_for_each_particle_and_body(tmp_path):
     truth, by_fold = _latents(50)
-    report_body_motions(tmp_path, _model(), CENTRE_A, by_fold, ("lid", "arm"), _membership())
+    report_body_motions(
+        tmp_path, _model(), CENTRE_A, by_fold.mean(1), by_fold, ("lid", "arm"), _membership()
+    )
     with (tmp_path / "body_motions.csv").open() as stream:
         lines = list(csv.DictReader(stream))
     assert tuple(lines[0]) == COLUMNS and len(lines) == 100
@@ -148,6 +156,6 @@ def test_the_picture_is_a_picture_also_without_motion(tmp_path):
     membership = torch.zeros(10, 120)
     for i in range(10):
         membership[i, 12 * i : 12 * i + 12] = 1.0
-    report_body_motions(tmp_path, _model(), CENTRE_A, still, many, membership)
+    report_body_motions(tmp_path, _model(), CENTRE_A, still.mean(1), still, many, membership)
     picture = matplotlib.image.imread(tmp_path / "body_motions.png")
     assert picture.shape[1] > 900 and picture.std() > 0.05

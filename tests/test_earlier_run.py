@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 from sliding_domain import run, settings, simulated
 
 from gmmflex.engine.io.errors import UserError
@@ -88,7 +89,10 @@ def test_other_latents_and_parameters_start_from_the_layout_alone(moving, before
     assert any("none of its decoders, which differ" in line for line in lines)
     old, new = np.load(before / "latents.npy"), np.load(after / "latents.npy")
     first = old[:, np.argmax(old.std(0))]
-    assert max(abs(np.corrcoef(first, new[:, k])[0, 1]) for k in range(3)) > 0.8
+    # In any direction: fitted to the images, latents may turn.
+    shared = LinearRegression().fit(new, first).score(new, first)
+    print("multiple correlation of the earlier latent with the new ones:", shared**0.5)
+    assert shared**0.5 > 0.8
 
 
 def test_strangers_are_refused(moving, before, tmp_path):

@@ -35,6 +35,7 @@ CONTRACT = {
     "run.json",
     "checkpoint",
     "latents.npy",
+    "latent_covariances.npy",
     "density.npy",
     "latents.png",
     "training.png",

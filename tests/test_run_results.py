@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from sliding_domain import BOX, N_LARGE, N_SMALL, PIXEL_A, run, settings, simulated, truth
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages import heterogeneity
+from gmmflex.engine.stages import heterogeneity, heterogeneity_results
 from gmmflex.engine.stages.latent_readout import read_out
 from gmmflex.engine.stages.run_results import read_run
 
@@ -24,20 +24,22 @@ def moving(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(moving, tmp_path_factory):
-    """A run, and what its model decoded and encoded at the moment of writing."""
+    """A run, and what its model decoded and found at the moment of writing."""
     seen = {}
     write = heterogeneity.write_results
 
     def watch(options, particles, prepared, *rest):
         with torch.no_grad():
             seen["offsets"] = prepared.model.decoder(torch.ones(1, 2))
-            inputs = prepared.inputs.gather(torch.arange(len(prepared.inputs)))
-            halves = prepared.model.encoder(inputs.float())
-            seen["latents"] = read_out(halves, options.latent_noise).latents
         write(options, particles, prepared, *rest)
+
+    def watch_latents(*arguments):
+        seen["latents"] = read_out(*arguments)
+        return seen["latents"]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heterogeneity, "write_results", watch)
+        patch.setattr(heterogeneity_results, "read_out", watch_latents)
         folder = run(
             moving,
             tmp_path_factory.mktemp("runs") / "run",
@@ -54,7 +56,10 @@ def test_what_is_read_is_what_was_trained(trained):
     for name in ("positions_A", "amplitudes", "widths"):
         ours, theirs = getattr(decoded, name), getattr(seen["offsets"], name)
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(results.latents, seen["latents"].numpy(), atol=1e-5)
+    np.testing.assert_allclose(results.latents, seen["latents"].latents.numpy(), atol=1e-6)
+    covariances = np.load(folder / "latent_covariances.npy")
+    np.testing.assert_allclose(covariances, seen["latents"].covariances.numpy(), atol=1e-6)
+    assert covariances.shape == (200, 2, 2) and (np.linalg.eigvalsh(covariances) > 0).all()
     np.testing.assert_array_equal(results.latents, np.load(folder / "latents.npy"))
 
 

@@ -53,15 +53,16 @@ def report_body_motions(
     output: Path,
     model: Model,
     centre_A: NDArray[np.float64],
+    latents: Tensor,
     by_fold: Tensor,
     names: tuple[str, ...],
     membership: Tensor,
 ) -> list[dict[str, Any]]:
     """Write body_motions.csv and body_motions.png of all particles; entries for summary.json.
 
-    by_fold: (n, 2, d) latents of the two halves of each image; membership: (K, N) of the bodies.
+    latents: (n, d); by_fold: (n, 2, d) those of the halves of each image; membership: (K, N).
     """
-    motions = decoded_body_motions(model, centre_A, by_fold.mean(1), names, membership)
+    motions = decoded_body_motions(model, centre_A, latents, names, membership)
     precisions = precision_of_bodies(model, by_fold, names, membership)
     write_body_motions(output / "body_motions.csv", motions)
     draw_body_motions(output / "body_motions.png", motions, precisions)

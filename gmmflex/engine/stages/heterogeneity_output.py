@@ -70,11 +70,12 @@ def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
 def point_density(projected: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) particle density at each particle in the first two components, relative to its peak.
 
-    A blurred histogram, so that half a million particles take no time.
+    A blurred histogram, so that half a million particles take no time. Both components have one
+    scale: noise along the second must not look as wide as motion along the first.
     """
     points = projected[:, :2] if projected.shape[1] > 1 else np.c_[projected, 0 * projected]
     low, high = points.min(axis=0), points.max(axis=0)
-    span = np.maximum(high - low, 1e-9)
+    span = max(float((high - low).max()), 1e-9)
     scaled = (points - low) / span * (_BINS - 1)
     index = np.minimum(np.round(scaled).astype(int), _BINS - 1)
     counts = np.bincount(index[:, 0] * _BINS + index[:, 1], minlength=_BINS * _BINS)

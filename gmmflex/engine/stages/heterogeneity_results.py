@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,18 @@ def write_results(
     watch: Stopwatch,
     log: Log,
 ) -> None:
-    """Encode all particles, every process its block; then the leader writes, summary.json last."""
-    halves = encode_by_fold(prepared.model, prepared.inputs, prepared.world)
-    readout = read_out(halves, settings.latent_noise)
+    """Fit all latents, every process its block; then the leader writes, summary.json last."""
+    readout = read_out(
+        prepared.model,
+        prepared.data,
+        encode_by_fold(prepared.model, prepared.inputs, prepared.world),
+        prepared.test_rows,
+        prepared.weights,
+        settings.latent_noise,
+        prepared.room,
+        log,
+        prepared.world,
+    )
     latents = readout.latents.numpy().astype(np.float32)
     score_neutral = -neutral_loss(
         prepared.model.neutral,
@@ -53,14 +63,15 @@ def write_results(
     write_metrics(settings.output / "metrics.csv", all_epochs(progress))
     operators = prepared.data.operators.numpy().astype(np.float64)
     write_latents(settings.output, particles, latents, operators)
+    covariances = readout.covariances.numpy().astype(np.float32)
+    with replacing(settings.output / "latent_covariances.npy") as temporary:
+        np.save(temporary, covariances)
     draw_training(settings.output / "training.png", progress.history, score_neutral)
     summary = {
         **_summary(settings, prepared, progress, latents, score_neutral),
         "latent_reliability": readout.reliability,
-        "latent_stretch": readout.factor,
-        **report_motions(
-            settings.output, prepared, neutral.centre_A, readout.by_fold, settings.seed, log
-        ),
+        "latent_fit": asdict(readout.trial),
+        **report_motions(settings.output, prepared, neutral.centre_A, readout, settings.seed, log),
     }
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(

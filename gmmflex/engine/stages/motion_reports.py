@@ -14,6 +14,7 @@ from gmmflex.engine.stages.body_motion_files import report_body_motions
 from gmmflex.engine.stages.body_motions import moved_A
 from gmmflex.engine.stages.coordination import coordination, report_coordination
 from gmmflex.engine.stages.decoders import Region
+from gmmflex.engine.stages.latent_readout import Readout
 from gmmflex.engine.stages.motion_file import write_motion
 from gmmflex.engine.stages.preparation import Prepared
 from gmmflex.engine.stages.progress import Log
@@ -23,14 +24,13 @@ def report_motions(
     output: Path,
     prepared: Prepared,
     centre_A: NDArray[np.float64],
-    by_fold: Tensor,
+    readout: Readout,
     seed: int,
     log: Log,
 ) -> dict[str, Any]:
     """Write the tables and pictures that the run's decoders call for; entries for summary.json.
 
-    centre_A: (3,) box centre in the frame of the files; by_fold: (n, 2, d) latents of the two
-    halves of each image.
+    centre_A: (3,) box centre in the frame of the files.
     """
     model = prepared.model
 
@@ -38,18 +38,18 @@ def report_motions(
         return moved_A(model, torch.as_tensor(latents)).cpu().numpy()
 
     positions_A = model.neutral.positions_A.cpu().numpy().astype(np.float64) + centre_A
-    latents = by_fold.mean(1).cpu().numpy().astype(np.float32)
+    latents = readout.latents.numpy().astype(np.float32)
     write_motion(output / "motion.npz", decode, latents, positions_A)
 
     entries: dict[str, Any] = {}
     names, membership = bodies_of(prepared.regions)
     if names:
         entries["bodies"] = report_body_motions(
-            output, prepared.model, centre_A, by_fold, names, membership
+            output, model, centre_A, readout.latents, readout.by_fold, names, membership
         )
     if len(prepared.regions) > 1:
         pairs = coordination(
-            prepared.model, prepared.data, by_fold.mean(1), prepared.room, seed, log
+            prepared.model, prepared.data, readout.latents, prepared.room, seed, log
         )
         entries["coordination"] = report_coordination(output, pairs)
     return entries

@@ -34,6 +34,10 @@ class Batch:
     contrast: Tensor
     images: Tensor
 
+    def at(self, places: Tensor) -> Batch:
+        """The particles at these places (m,) of the batch."""
+        return Batch(*(values[places] for values in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class HostBatch:
