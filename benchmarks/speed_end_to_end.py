@@ -11,9 +11,11 @@ from benchmarks.speed_cases import Case
 from benchmarks.speed_training import DEFAULT, one_epoch, preparation_of
 from benchmarks.timing import timed
 from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
-from gmmflex.engine.stages.evaluation import encode
+from gmmflex.engine.stages.evaluation import encode_by_fold
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.latent_fitting import Fitting
 from gmmflex.engine.stages.network_start import start_encoder
+from gmmflex.engine.stages.world import ALONE
 
 PARTICLES = 125_000
 # The 50S ribosome of Chen & Ludtke 2021 (EMPIAR-10076): 320 px of 1.31 Å; ring 52 is at 8.06 Å.
@@ -63,7 +65,10 @@ def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
         ),
         device,
     )
-    latents, _ = timed(lambda: encode(prepared.model, prepared.inputs), device)
+    rows, by_fold = torch.arange(particles), encode_by_fold(prepared.model, prepared.inputs)
+    fitting = Fitting(prepared.model, prepared.data, prepared.room)
+    way = fitting.way(rows, by_fold, prepared.training.latent_noise, None, ALONE)
+    latents, _ = timed(lambda: fitting.fit(rows, by_fold, way), device)
     minutes = PARTICLES / 60
     return EndToEnd(
         minutes * transform / _IMAGES_AT_ONCE,
