@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.particle_set import Particles
+from gmmflex.engine.io.particle_set import CtfParameters, Particles
 from gmmflex.engine.model.ctf import CtfBatch, ctf_at, ctf_batch
 from gmmflex.engine.model.grid import fourier_of_images
 from gmmflex.engine.model.scoring import Coefficients
@@ -172,22 +172,26 @@ def read_particle_data(
     with storage.world.together():
         _read_into(images, particles, where, storage.world, log)
     images.complete(storage.world)
-    values = particles.ctf
     return ParticleData(
         images,
         torch.as_tensor(particles.rotations, dtype=torch.float32),
         torch.as_tensor(particles.origins_A, dtype=torch.float32),
-        ctf_batch(
-            values.defocus_u_A,
-            values.defocus_v_A,
-            values.defocus_angle_deg,
-            values.voltage_kv,
-            values.spherical_aberration_mm,
-            values.amplitude_contrast,
-            values.phase_shift_deg,
-        ),
+        ctf_of(particles.ctf),
         where,
         1.0,
+    )
+
+
+def ctf_of(values: CtfParameters) -> CtfBatch:
+    """The CTF of particles as they are read, in the units of `ctf_at`."""
+    return ctf_batch(
+        values.defocus_u_A,
+        values.defocus_v_A,
+        values.defocus_angle_deg,
+        values.voltage_kv,
+        values.spherical_aberration_mm,
+        values.amplitude_contrast,
+        values.phase_shift_deg,
     )
 
 

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map
-from gmmflex.engine.io.particle_set import CtfParameters, Particles
+from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.model.backprojection import SliceCoefficients, Slices, empty_cells, insert
 from gmmflex.engine.model.backprojection_map import map_of_cells
-from gmmflex.engine.model.ctf import CtfBatch, ctf_at, ctf_batch
+from gmmflex.engine.model.ctf import ctf_at
 from gmmflex.engine.model.frc import fourier_shell_correlation
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.solvent import solvent_mask
+from gmmflex.engine.stages.particle_data import ctf_of
 from gmmflex.engine.stages.prefetch import prefetched
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 
@@ -129,7 +130,7 @@ def sums_of_halves(
     cells = empty_cells(2, there.grid)
     counted = torch.ones(len(rows)) if weights is None else torch.as_tensor(weights)
     turns = torch.eye(3)[None] if operators is None else torch.as_tensor(operators)
-    optics = _optics(particles.ctf.subset(rows))
+    optics = ctf_of(particles.ctf.subset(rows))
 
     def load(part: slice) -> Slices:
         chosen = rows[part]
@@ -241,15 +242,3 @@ def _curve(
 def _map(density: Tensor, grid: FourierGrid) -> Map:
     data = np.ascontiguousarray(density.cpu().numpy(), dtype=np.float32)
     return Map(data, grid.pixel_size_A, np.zeros(3))
-
-
-def _optics(values: CtfParameters) -> CtfBatch:
-    return ctf_batch(
-        values.defocus_u_A,
-        values.defocus_v_A,
-        values.defocus_angle_deg,
-        values.voltage_kv,
-        values.spherical_aberration_mm,
-        values.amplitude_contrast,
-        values.phase_shift_deg,
-    )
