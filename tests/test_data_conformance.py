@@ -17,12 +17,8 @@ from gmmflex.engine.io.particles import read_particle_records, read_particles
 from gmmflex.engine.stages.info import describe
 
 DATA = Path(os.environ.get("GMMFLEX_TEST_DATA", ""))
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GMMFLEX_TEST_DATA") and not IN_CI,
-    reason="GMMFLEX_TEST_DATA is not set: it names the folder of outside data files",
-)
+pytestmark = pytest.mark.needs("outside data")
 
 ASPIRE_ROW_1 = {
     "defocus": (21186.804688, 21363.109375, 7.476096),

@@ -12,14 +12,14 @@ import pytest
 from gui_window import picture_folder, project_window
 from scipion_analyses import started
 from scipion_session import point_to, scipion
-from virtual_display import missing_programs, wait_for_window
+from virtual_display import wait_for_window
 
 __all__ = ["scipion"]  # a fixture
 
 pytestmark = [
     # Scipion and its plugins warn about their own dependencies
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(bool(missing_programs()), reason=f"needs {', '.join(missing_programs())}"),
+    pytest.mark.needs("windows"),
 ]
 
 

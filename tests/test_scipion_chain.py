@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
@@ -198,10 +197,7 @@ def test_texts_for_people(chain):
         assert "Chen2021" in protocol._citations()
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("xmipp3") is None,
-    reason="flexutils needs scipion-em-xmipp, which Python 3.12 cannot have beside scipion-em",
-)
+@pytest.mark.needs("xmipp3")
 def test_flexutils_takes_the_output(chain):
     protocol = chain.new("ProtFlexAssociateSpace")
     point_to(protocol, "particlesFlex", chain.of_star, "outputParticles")
