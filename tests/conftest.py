@@ -1,8 +1,8 @@
 """What all tests share: the place of the outside data, and that CI leaves out no test.
 
-A test that needs what a developer may lack says so: `@pytest.mark.needs("outside data")`. Outside of
-CI such tests are not collected where it is missing, and the header of the report says why; in CI all
-run, and fail.
+A test that needs what a developer may lack says so: `@pytest.mark.needs("outside data")`. Outside
+of CI such tests are not collected where it is missing, and the header of the report says why; in
+CI all run, and fail.
 """
 
 from __future__ import annotations

@@ -125,7 +125,15 @@ def test_training_ends_by_itself(finished):
     rates = [float(line["learning_rate"]) for line in lines]
     assert rates == sorted(rates, reverse=True) and rates[-1] < rates[0]
     best = -min(float(line["test_loss"]) for line in lines)
-    assert _summary(finished)["test_score"] == pytest.approx(best, abs=1e-6)
+    assert _summary(finished)["test_score_encoded"] == pytest.approx(best, abs=1e-6)
+
+
+def test_decoder_learns_from_fitted_latents_as_long_as_it_helps(finished):
+    """Its best epoch on held-out particles is the one that stays, the start if none is better."""
+    summary = _summary(finished)
+    scores = summary["decoder_lesson"]["held_out_scores"]
+    print(f"encoded {summary['test_score_encoded']:.4f}, fitted {scores}")
+    assert summary["test_score"] == max(scores) >= scores[0] > summary["test_score_encoded"]
 
 
 # --- what it writes ----------------------------------------------------------------------------

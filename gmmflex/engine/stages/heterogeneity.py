@@ -7,10 +7,13 @@ import shutil
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import RunState, begin_run, run_state
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.stages.decoder_lesson import teach_decoder
 from gmmflex.engine.stages.decoders import varied_anywhere
+from gmmflex.engine.stages.evaluation import encode_by_fold
 from gmmflex.engine.stages.heterogeneity_inputs import Inputs, read_inputs
 from gmmflex.engine.stages.heterogeneity_results import write_results
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+from gmmflex.engine.stages.latent_readout import read_out
 from gmmflex.engine.stages.particle_data import read_particle_data
 from gmmflex.engine.stages.preparation import prepare, resolution_of
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
@@ -91,7 +94,21 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
                 settings.output.mkdir()
         raise
     progress = train_in_rounds(settings, prepared, log, given.earlier)
-    write_results(settings, given.particles, prepared, progress, given.neutral, watch, log)
+    readout = read_out(
+        prepared.model,
+        prepared.data,
+        encode_by_fold(prepared.model, prepared.inputs, world),
+        prepared.test_rows,
+        prepared.weights,
+        settings.latent_noise,
+        room,
+        log,
+        world,
+    )
+    taught = teach_decoder(prepared, progress, readout, settings.learning_rate, log)
+    write_results(
+        settings, given.particles, prepared, progress, taught, readout, given.neutral, watch, log
+    )
     for rows in (data.images, prepared.inputs):
         rows.remove()
 

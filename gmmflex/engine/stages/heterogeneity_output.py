@@ -116,8 +116,11 @@ def _draw_latents(
         figure.savefig(temporary, format="png", dpi=120)
 
 
-def draw_training(path: Path, history: tuple[Epoch, ...], score_neutral: float) -> None:
-    """The scores of all epochs beside that of the neutral mixture."""
+def draw_training(
+    path: Path, history: tuple[Epoch, ...], score_neutral: float, score_fitted: float
+) -> None:
+    """The scores of all epochs beside that of the neutral mixture and, with fitted latents, that
+    of the model in the end."""
     figure = Figure(figsize=(7.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.add_subplot()
@@ -132,6 +135,7 @@ def draw_training(path: Path, history: tuple[Epoch, ...], score_neutral: float) 
     panel.plot(
         epochs, [-line.test_loss for line in history], "o-", color="#1f5fa8", label="held out"
     )
+    panel.axhline(score_fitted, color="#1f5fa8", lw=1, ls=":", label="held out, latents fitted")
     panel.axhline(score_neutral, color="0.5", lw=1, ls="--", label="neutral mixture")
     panel.set_xlabel("epoch")
     panel.set_ylabel("weighted FRC on the data not encoded")

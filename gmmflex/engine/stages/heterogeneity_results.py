@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import finish_run, replacing
 from gmmflex.engine.stages.bonds import TARGET_A
-from gmmflex.engine.stages.evaluation import encode_by_fold, neutral_loss
+from gmmflex.engine.stages.evaluation import neutral_loss
 from gmmflex.engine.stages.heterogeneity_output import draw_training, write_latents
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.latent_readout import read_out
+from gmmflex.engine.stages.latent_readout import Readout
 from gmmflex.engine.stages.motion_reports import report_motions
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.preparation import Prepared, resolution_of
@@ -31,22 +31,14 @@ def write_results(
     particles: Particles,
     prepared: Prepared,
     progress: Progress,
+    taught: Progress,
+    readout: Readout,
     neutral: Neutral,
     watch: Stopwatch,
     log: Log,
 ) -> None:
-    """Fit all latents, every process its block; then the leader writes, summary.json last."""
-    readout = read_out(
-        prepared.model,
-        prepared.data,
-        encode_by_fold(prepared.model, prepared.inputs, prepared.world),
-        prepared.test_rows,
-        prepared.weights,
-        settings.latent_noise,
-        prepared.room,
-        log,
-        prepared.world,
-    )
+    """Of what training (progress), the fit of the latents (readout) and the decoder's last lesson
+    (taught) have led to the leader writes all files, summary.json last. Every process calls it."""
     latents = readout.latents.numpy().astype(np.float32)
     score_neutral = -neutral_loss(
         prepared.model.neutral,
@@ -66,9 +58,11 @@ def write_results(
     covariances = readout.covariances.numpy().astype(np.float32)
     with replacing(settings.output / "latent_covariances.npy") as temporary:
         np.save(temporary, covariances)
-    draw_training(settings.output / "training.png", progress.history, score_neutral)
+    draw_training(
+        settings.output / "training.png", progress.history, score_neutral, -taught.best_test_loss
+    )
     summary = {
-        **_summary(settings, prepared, progress, latents, score_neutral),
+        **_summary(settings, prepared, progress, taught, latents, score_neutral),
         "latent_reliability": readout.reliability,
         "latent_fit": asdict(readout.trial),
         **report_motions(settings.output, prepared, neutral.centre_A, readout, settings.seed, log),
@@ -110,6 +104,7 @@ def _summary(
     settings: HeterogeneitySettings,
     prepared: Prepared,
     progress: Progress,
+    taught: Progress,
     latents: NDArray[np.float32],
     score_neutral: float,
 ) -> dict[str, Any]:
@@ -117,7 +112,7 @@ def _summary(
     rings = range(where.first_ring, where.last_ring + 1)
     bonds = {}
     if prepared.bonds is not None:
-        best = min(progress.history, key=lambda line: line.test_loss)
+        best = min(taught.history, key=lambda line: line.test_loss)
         bonds = {
             "bonds": {
                 "terms": len(prepared.bonds.backbone.pairs),
@@ -139,7 +134,9 @@ def _summary(
         "resolution_A": resolution_of(where),
         "epochs": sum(line.epoch > 0 for line in all_epochs(progress)),
         "test_score_neutral": score_neutral,
-        "test_score": -progress.best_test_loss,
+        "test_score_encoded": -progress.best_test_loss,
+        "test_score": -taught.best_test_loss,
+        "decoder_lesson": {"held_out_scores": [-line.test_loss for line in taught.history]},
         "contrast": "white" if prepared.data.contrast_sign > 0 else "dark",
         "rings": [
             {"resolution_A": where.grid.resolution_of_ring(r), "frc_neutral": c, "weight": w}
