@@ -20,6 +20,8 @@ from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.training import Progress, TrainingSettings, train
 
 _MOST_EPOCHS = 6
+# Particles that it learns from at most: what is left to learn is the same for all.
+_MOST_PARTICLES = 20_000
 # Of the learning rate of training: the decoder is nearly right already.
 _RATE = 0.1
 # In units of latents: fitted ones stand for less of their neighbourhood than the encoder's.
@@ -39,12 +41,13 @@ def teach_decoder(
     trained = prepared.model
     passing = passing_encoder(trained.latent_dim).to(trained.device)
     model = Model(passing, trained.decoder, trained.neutral)
+    rows = prepared.train_rows[torch.randperm(len(prepared.train_rows))[:_MOST_PARTICLES]]
     return train(
         model,
         prepared.data,
         RowsInMemory(readout.by_fold),
         prepared.weights,
-        prepared.train_rows,
+        rows,
         prepared.test_rows,
         TrainingSettings(
             epochs=_MOST_EPOCHS,
