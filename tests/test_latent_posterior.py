@@ -14,6 +14,7 @@ from gmmflex.engine.model.latent_posterior import (
     shared_covariance,
     updated_covariance,
     whole_covariance,
+    with_spread_of_states,
 )
 
 SEED, D, K = 3, 2, 60
@@ -147,3 +148,43 @@ def test_a_direction_without_spread_is_held():
     one = torch.eye(2, dtype=torch.float64)
     prior = prior_within(torch.zeros(2), torch.diag(torch.tensor([1.0, 0.0])), one)
     np.testing.assert_allclose(prior.precision, np.diag([1.0, 1e4]), rtol=1e-4)
+
+
+def _posterior(states, noise):
+    """Mean and covariance of each state (n, d) given one measurement of it, noise (d, d); the
+    prior being that of the states, all normal."""
+    random = np.random.default_rng(SEED + 1)
+    measured = states + random.multivariate_normal(np.zeros(len(noise)), noise, len(states))
+    prior = np.cov(states, rowvar=False)
+    covariance = np.linalg.inv(np.linalg.inv(prior) + np.linalg.inv(noise))
+    means = measured @ np.linalg.inv(noise) @ covariance
+    return torch.as_tensor(means), torch.as_tensor(np.tile(covariance, (len(states), 1, 1)))
+
+
+def test_stretched_latents_spread_as_the_states():
+    """Correlated states and noise: covariances agree, and motions are of the right size."""
+    random = np.random.default_rng(SEED)
+    states = random.multivariate_normal(
+        [0, 0, 0], [[2, 0.6, 0], [0.6, 1, 0.2], [0, 0.2, 0.8]], 20_000
+    )
+    means, covariances = _posterior(
+        states, np.array([[0.2, 0.05, 0], [0.05, 0.1, 0], [0, 0, 0.15]])
+    )
+    stretched = with_spread_of_states(means, covariances).numpy()
+    truth = np.cov(states, rowvar=False)
+
+    def off(latents):
+        return np.abs(np.cov(latents, rowvar=False) - truth).max() / np.abs(truth).max()
+
+    print(f"spread off by {off(means.numpy()):.3f}, stretched {off(stretched):.3f}")
+    assert off(stretched) < 0.02 < 0.05 < off(means.numpy())
+
+
+def test_what_images_do_not_tell_is_stretched_by_root_two_at_most():
+    random = np.random.default_rng(SEED)
+    states = random.normal(size=(20_000, 2))
+    means, covariances = _posterior(states, np.diag([1e-4, 1e4]))
+    stretched = with_spread_of_states(means, covariances)
+    change = (stretched.std(0) / means.std(0)).numpy()
+    print("stretched by", change)
+    np.testing.assert_allclose(change, [1.0, 2**0.5], rtol=5e-3)

@@ -15,7 +15,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gmmflex.engine.model.latent_posterior import shared_covariance
+from gmmflex.engine.model.latent_posterior import shared_covariance, with_spread_of_states
 from gmmflex.engine.model.scoring import N_FOLDS
 from gmmflex.engine.stages.latent_fit import Fit
 from gmmflex.engine.stages.latent_fitting import Fitting, Way
@@ -49,7 +49,8 @@ class Trial:
 @dataclass(frozen=True)
 class Readout:
     """by_fold: (n, 2, d) what the halves of each image alone ask for; latents: (n, d) what they
-    ask for together; covariances: (n, d, d) of these; trial: on held-out particles.
+    ask for together, spread as the states are; covariances: (n, d, d) of what they ask for; trial:
+    on held-out particles.
 
     reliability: share of the variance of one half's latents, along the direction in which the
     halves agree most, that the other half shows too.
@@ -111,7 +112,8 @@ def read_out(
         f"score {encoded:.4f} -> {found if searched else fitted:.4f}"
     )
     fit = _fit_all(fitting, by_fold, way, log, world)
-    return Readout(fit.halves, fit.latents, fit.covariances, trial)
+    latents = with_spread_of_states(fit.latents, fit.covariances)
+    return Readout(fit.halves, latents, fit.covariances, trial)
 
 
 def _all_over(by_fold: Tensor) -> Tensor:
