@@ -12,6 +12,7 @@ from pyworkflow.protocol.params import (
 )
 
 from gmmflex import map_frame
+from gmmflex.protocols.shared_form import define_seed
 
 FROM_MAP, FROM_MODEL, FROM_BOTH = range(3)
 MASK_AUTOMATIC, MASK_NONE, MASK_GIVEN = range(3)
@@ -183,12 +184,4 @@ def _define_mixture(form):
         help="0: as many as the map needs to be explained up to the resolution (or as the "
         "model has atoms). Another number is taken as it is.",
     )
-    group.addParam(
-        "seed",
-        IntParam,
-        default=1,
-        expertLevel=LEVEL_ADVANCED,
-        validators=[GE(0, "A seed is 0 or larger.")],
-        label="Random seed",
-        help="The same seed gives the same mixture on the same machine.",
-    )
+    define_seed(group, "The same seed gives the same mixture on the same machine.")

@@ -232,6 +232,15 @@ def define_learning(form):
         help="RELION and cryoSPARC keep particles white on dark. *auto* finds out by comparing "
         "images with projections of the mixture.",
     )
+    define_seed(
+        group,
+        "The same seed gives the same result on the same machine. A motion that appears with "
+        "every seed deserves more trust.",
+    )
+
+
+def define_seed(group, what_for):
+    """Seed of everything random; what_for: the help."""
     group.addParam(
         "seed",
         IntParam,
@@ -239,8 +248,7 @@ def define_learning(form):
         expertLevel=LEVEL_ADVANCED,
         validators=[GE(0, "A seed is 0 or larger.")],
         label="Random seed",
-        help="The same seed gives the same result on the same machine. A motion that appears with "
-        "every seed deserves more trust.",
+        help=what_for,
     )
 
 

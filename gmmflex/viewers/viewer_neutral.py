@@ -6,14 +6,14 @@ from pyworkflow.protocol.params import LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, Viewer
 
 from gmmflex.chimerax_script import mixture_script
-from gmmflex.constants import NEUTRAL_FSC_FILE, SUMMARY_FILE
+from gmmflex.constants import NEUTRAL_FSC_FILE
 from gmmflex.objects import GaussianModel
 from gmmflex.protocols import ProtGmmflexNeutral
 from gmmflex.viewers.chimerax import script_view
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.plots import draw_fsc
-from gmmflex.viewers.run_files import read_json_file, read_table
-from gmmflex.viewers.summary_view import SummaryView
+from gmmflex.viewers.run_files import read_table
+from gmmflex.viewers.summary_view import summary_view
 
 CONSENSUS_MAP = "consensus.mrc"
 
@@ -33,11 +33,6 @@ def chimerax_view(gaussians: GaussianModel, tk_root=None):
     background = consensus if os.path.exists(consensus) else gaussians.getMapFileName()
     text = mixture_script(gaussians.getFileName(), background)
     return script_view(os.path.join(folder, "mixture_over_map.cxc"), text, tk_root)
-
-
-def summary_view(run_folder: str, title: str, tk_root=None):
-    """The run's summary as a table."""
-    return SummaryView(title, read_json_file(os.path.join(run_folder, SUMMARY_FILE)), tk_root)
 
 
 class GmmflexNeutralViewer(ProtocolViewer):

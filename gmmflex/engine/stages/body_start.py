@@ -23,8 +23,9 @@ from gmmflex.engine.model.rigid_motion import RigidMotions, rigid_offsets
 from gmmflex.engine.model.scoring import N_FOLDS
 from gmmflex.engine.model.screw import Screw, fit_screw, mean_rotation
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
+from gmmflex.engine.nets.parameters import MOTION_SCALE_A
 from gmmflex.engine.nets.rigid_decoder import RigidDecoder
-from gmmflex.engine.stages.evaluation import encode, held_out_loss
+from gmmflex.engine.stages.evaluation import encode, held_out_loss, neutral_loss
 from gmmflex.engine.stages.network_start import learn_layout
 from gmmflex.engine.stages.particle_data import ParticleData
 from gmmflex.engine.stages.progress import Log
@@ -39,6 +40,8 @@ _STEPS, _BATCH, _RATE = 120, 48, 2e-3
 # A body whose turns spread as widely as this may go all around.
 _WIDE_DEG = 50.0
 _TURNS_DEG = np.arange(-180.0, 180.0, 15.0)
+# By this part of what the swing gains over the mixture at rest, turns have to explain more.
+_WORTH_A_CIRCLE = 0.02
 _MOST_PARTICLES = 10_000
 _AT_ONCE = 128
 # Radius of the circle on which the latents are laid out.
@@ -101,7 +104,7 @@ def _turn_around(
     log: Log,
 ) -> None:
     """Lay the latents out by the turn about the swing's axis that fits each particle, if the turns
-    that one half of the images chooses explain the other half better than the swing does."""
+    that one half of the images chooses explain the other half clearly better than the swing."""
     by_fold = scores_of_turns(model, swing, data, rows, weights)
     turned = float(by_fold.gather(2, by_fold.argmax(2).flip(1)[..., None]).mean())
     swung = -held_out_loss(model, data, inputs, weights, rows, room, ALONE)
@@ -109,7 +112,8 @@ def _turn_around(
         f"a body swings by {swing.range_deg:.0f} degrees: score {swung:.4f}, with turns all around "
         f"its axis {turned:.4f}"
     )
-    if turned <= swung:
+    still = -neutral_loss(model.neutral, data, inputs, weights, rows, room, ALONE)
+    if turned - swung <= _WORTH_A_CIRCLE * abs(swung - still):
         return
     turns_rad = torch.as_tensor(np.radians(_TURNS_DEG))[by_fold.mean(1).argmax(1)]
     layout = circular_layout(turns_rad, model.latent_dim)
@@ -203,7 +207,7 @@ def learn_turns(swing: Swing, latent_dim: int) -> None:
         found = part.motions(latents.to(part.positions_A))
         turned = found.rotations[:, swing.body] - wanted.rotations[:, 0]
         shifted_A = found.shifts_A[:, swing.body] - wanted.shifts_A[:, 0]
-        radius_A = 5.0 / part.scale_rad[swing.body]
+        radius_A = MOTION_SCALE_A / part.scale_rad[swing.body]
         loss = radius_A**2 * turned.square().sum((1, 2)) + shifted_A.square().sum(1)
         optimiser.zero_grad(set_to_none=True)
         loss.mean().backward()
