@@ -8,7 +8,9 @@ newest window, `select ID` selects a run, `tree NAME` another tree of protocols,
 presses Analyze Results, `show PARAMETER` the eye beside a line of the viewer opened last,
 `wizard PARAMETER` the wand beside a line of the newest form; in the window of chains that it opens,
 `drag ROW FIRST LAST` chooses residues on a bar, `name NAME` adds them as a part, `accept` presses
-OK; `report PARAMETER` prints what a line of the newest form holds, `quit` ends. Errors of Tk and of
+OK; in the window that explores latents, `colour NAME` chooses a colour, `lasso X1,Y1 X2,Y2 …` drags
+the mouse around (in parts of the panel, from its lower left corner), `subset` presses the button;
+`report PARAMETER` prints what a line of the newest form holds, `quit` ends. Errors of Tk and of
 commands go to standard error.
 """
 
@@ -23,6 +25,7 @@ from pyworkflow.gui.project import ProjectWindow
 from pyworkflow.gui.project.viewprotocols import FormWindow
 from pyworkflow.viewer import ProtocolViewer
 
+from gmmflex.viewers.latent_explorer import LatentExplorer
 from gmmflex.wizards.parts_dialog import PartsDialog
 
 POLL_MS = 200
@@ -79,6 +82,15 @@ class Driver:
             dialog.add()
         elif command == "accept":
             self.dialog().accept()
+        elif command == "colour":
+            explorer = self.window_of(LatentExplorer)
+            explorer.colour.set(argument)
+            explorer.draw()
+        elif command == "lasso":
+            corners = [tuple(map(float, corner.split(","))) for corner in argument.split()]
+            lasso(self.window_of(LatentExplorer), corners)
+        elif command == "subset":
+            self.window_of(LatentExplorer).make_subset()
         elif command == "report":
             value = self.forms[-1].widgetDict[argument].get()
             print(f"{argument}: {value}".replace("\n", " | "), flush=True)
@@ -86,7 +98,10 @@ class Driver:
             self.window.root.destroy()
 
     def dialog(self):
-        return next(w for w in descendants(self.window.root) if isinstance(w, PartsDialog))
+        return self.window_of(PartsDialog)
+
+    def window_of(self, kind):
+        return next(w for w in descendants(self.window.root) if isinstance(w, kind))
 
 
 def drag(bars, row, first, last):
@@ -98,6 +113,20 @@ def drag(bars, row, first, last):
     for x in xs[1:]:
         bars.canvas.event_generate("<B1-Motion>", x=x, y=y)
     bars.canvas.event_generate("<ButtonRelease-1>", x=xs[-1], y=y)
+
+
+def lasso(explorer, corners):
+    """Press, move and release the mouse on the picture."""
+    explorer.canvas.draw()
+    panel, widget = explorer.figure.axes[0], explorer.canvas.get_tk_widget()
+    widget.update()
+    points = panel.transAxes.transform([*corners, corners[0]])
+    height = widget.winfo_height()
+    places = [{"x": int(x), "y": int(height - y)} for x, y in points]
+    widget.event_generate("<Button-1>", **places[0])
+    for place in places[1:]:
+        widget.event_generate("<B1-Motion>", **place)
+    widget.event_generate("<ButtonRelease-1>", **places[-1])
 
 
 def descendants(widget) -> list:

@@ -5,14 +5,21 @@ Pictures are saved in the folder that GMMFLEX_SCREENSHOTS names, else in build/s
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gui_window import picture_folder, project_window
 from scipion_analyses import started
 from scipion_session import point_to, scipion
 from virtual_display import wait_for_window
+
+from gmmflex.latent_database import read_latents_of_set
+from gmmflex.particle_columns import ParticleColumns
+from gmmflex.principal_axes import principal_components
 
 __all__ = ["scipion"]  # a fixture
 
@@ -45,6 +52,7 @@ def project(scipion, tmp_path_factory):
         "folder": st.project.getPath(),
         "neutral": st.neutral.getObjId(),
         "analysis": analysis.getObjId(),
+        "particles": str(Path(st.project.getPath()) / analysis.outputParticles.getFileName()),
         "coordination": coordination.getObjId(),
         "morph": morph.getObjId(),
         "bodies": bodies.getObjId(),
@@ -110,6 +118,36 @@ def test_viewer_of_the_analysis(window, project, pictures):
     window.check("Training curves", pictures / "4_training.png")
     window.tell("show showSummary")
     window.check("Heterogeneity analysis", pictures / "4_summary.png")
+
+
+def test_drawing_around_particles_makes_a_subset(window, project, pictures):
+    """The half of the picture with the low values of the first axis becomes a set of its own."""
+    window.tell(f"analyze {project['analysis']}", "show showExplorer")
+    window.check("Explore the latent space", pictures / "4_explorer.png")
+    window.tell("lasso .002,.002 .5,.002 .5,.998 .002,.998")
+    window.check("Explore the latent space", pictures / "4_explorer_chosen.png")
+    window.tell("subset")
+    made = _wait_for(Path(project["folder"]), "Runs/*_ProtUserSubSet/*particles*.sqlite")
+    everything = ParticleColumns(project["particles"])
+    first = principal_components(read_latents_of_set(project["particles"]), 1)[:, 0]
+    chosen = np.isin(everything.ids, ParticleColumns(str(made)).ids)
+    print(f"{chosen.sum()} of {len(chosen)} particles")
+    assert 0 < chosen.sum() < len(chosen)
+    assert first[chosen].max() < first[~chosen].min()
+    window.tell("colour Defocus U (Å)")
+    window.check("Explore the latent space", pictures / "4_explorer_defocus.png")
+
+
+def _wait_for(folder: Path, pattern: str, patience_s: float = 90.0) -> Path:
+    """The file that the run has finished."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        for path in folder.glob(pattern):
+            with contextlib.suppress(sqlite3.Error):
+                if len(ParticleColumns(str(path)).ids):
+                    return path
+        time.sleep(0.5)
+    raise AssertionError(f"no {pattern} in {folder}")
 
 
 def test_bodies_are_chosen_on_the_chains(window, project, pictures):

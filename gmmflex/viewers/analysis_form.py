@@ -29,6 +29,15 @@ def define_latent_space(group, dimensions):
         "Separate clouds are separate states; a band is a continuous motion.",
     )
     group.addParam(
+        "showExplorer",
+        LabelParam,
+        important=True,
+        label="Explore: colours and subsets",
+        help="A window in which the particles are coloured by anything known of them (defocus, "
+        "view, class, …), to see what a cloud comes from. Draw around some with the mouse to make "
+        "a subset of them in the project.",
+    )
+    group.addParam(
         "showOverview",
         LabelParam,
         label="All pairs of axes",

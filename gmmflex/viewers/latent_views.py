@@ -6,6 +6,7 @@ from pyworkflow.viewer import DESKTOP_TKINTER, Viewer
 from gmmflex.constants import PROGRAM_NAME
 from gmmflex.latent_database import read_latents_of_set
 from gmmflex.viewers.figure_view import figure_view
+from gmmflex.viewers.latent_explorer import LatentExplorerView, explored
 from gmmflex.viewers.plots import draw_latent_space, latent_axes
 
 
@@ -33,7 +34,6 @@ class GmmflexParticlesViewer(Viewer):
         return name == PROGRAM_NAME
 
     def _visualize(self, obj, **kwargs):
-        latents = read_latents_of_set(obj.getFileName())
-        if not len(latents):
+        if not len(read_latents_of_set(obj.getFileName())):
             return [self.infoMessage("These particles have no latents.", "Nothing to show")]
-        return [latent_view(latents, True, 1, min(2, latents.shape[1]))]
+        return [LatentExplorerView(explored(self.getProject(), obj), self.getTkRoot())]

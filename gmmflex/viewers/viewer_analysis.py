@@ -30,6 +30,7 @@ from gmmflex.viewers.analysis_form import (
 from gmmflex.viewers.body_views import bodies_view, body_table_view
 from gmmflex.viewers.coordination_views import coordination_view, picture_view
 from gmmflex.viewers.figure_view import figure_view
+from gmmflex.viewers.latent_explorer import LatentExplorerView, explored
 from gmmflex.viewers.latent_views import latent_view
 from gmmflex.viewers.motion_views import (
     arrows_in_chimerax,
@@ -78,6 +79,7 @@ class GmmflexAnalysisViewer(ProtocolViewer):
     def _getVisualizeDict(self):
         return {
             "showLatents": self._showLatents,
+            "showExplorer": self._showExplorer,
             "showOverview": self._showOverview,
             "showTraining": self._showTraining,
             "showSummary": self._showSummary,
@@ -108,6 +110,13 @@ class GmmflexAnalysisViewer(ProtocolViewer):
             return [self._notYet()]
         principal = self.coordinates.get() == PRINCIPAL
         return [latent_view(latents, principal, self.xAxis.get(), self.yAxis.get())]
+
+    def _showExplorer(self, _name=None):
+        output = getattr(self.protocol, "outputParticles", None)
+        if output is None:
+            return [self._notYet()]
+        what = explored(self.getProject(), output)
+        return [LatentExplorerView(what, self.getTkRoot())]
 
     def _showOverview(self, _name=None):
         latents = self._latents()
