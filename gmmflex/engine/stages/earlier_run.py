@@ -21,7 +21,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
-from gmmflex.engine.stages.heterogeneity_output import principal_components
+from gmmflex.engine.stages.latent_axes import principal_components
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.run_results import RunResults, read_run
 

@@ -9,15 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from gmmflex.engine.io.particles import Particles, write_particles_star
 from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.stages.latent_axes import point_density, principal_components
 from gmmflex.engine.stages.symmetry_copies import columns_of_copies, columns_of_joined
 from gmmflex.engine.stages.training import Epoch
 
 LATENT_LABEL = "gmmflexLatent"
-_BINS = 128
 
 
 def write_latents(
@@ -54,34 +53,6 @@ def write_latents(
             np.save(temporary, values)
     what = "particles" if n_copies == 1 else f"copies of {n:,} particles"
     _draw_latents(output / "latents.png", projected, density, what)
-
-
-def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, d) latents in their principal axes, the widest first; signs fixed."""
-    centred = latents - latents.mean(axis=0)
-    _, axes = np.linalg.eigh(np.cov(centred, rowvar=False).reshape(latents.shape[1], -1))
-    axes = axes[:, ::-1]
-    # An eigenvector's sign is arbitrary: the largest entry is made positive.
-    largest = np.abs(axes).argmax(axis=0)
-    axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])
-    return np.asarray(centred @ axes, dtype=np.float32)
-
-
-def point_density(projected: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) particle density at each particle in the first two components, relative to its peak.
-
-    A blurred histogram, so that half a million particles take no time. Both components have one
-    scale: noise along the second must not look as wide as motion along the first.
-    """
-    points = projected[:, :2] if projected.shape[1] > 1 else np.c_[projected, 0 * projected]
-    low, high = points.min(axis=0), points.max(axis=0)
-    span = max(float((high - low).max()), 1e-9)
-    scaled = (points - low) / span * (_BINS - 1)
-    index = np.minimum(np.round(scaled).astype(int), _BINS - 1)
-    counts = np.bincount(index[:, 0] * _BINS + index[:, 1], minlength=_BINS * _BINS)
-    image = ndimage.gaussian_filter(counts.reshape(_BINS, _BINS).astype(float), 2.0)
-    values = ndimage.map_coordinates(image, scaled.T, order=1, mode="nearest")
-    return np.asarray(values / values.max(), dtype=np.float32)
 
 
 def _draw_latents(

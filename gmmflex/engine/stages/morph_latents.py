@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages.heterogeneity_output import principal_components
+from gmmflex.engine.stages.latent_axes import principal_components
 
 # The path ends here: beyond are the few particles that the encoder read worst.
 _PERCENTILES = (5.0, 95.0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.run_folder import replacing
-from gmmflex.engine.stages.heterogeneity_output import principal_components
+from gmmflex.engine.stages.latent_axes import principal_components
 
 END_SHARE = 0.1
 MOST_DECODED = 256

@@ -1,0 +1,48 @@
+"""`gmmflex landscape`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gmmflex.engine.cli.options import Output, Overwrite, Seed, Threads, validated
+
+
+class Method(str, Enum):
+    kmeans = "kmeans"
+    mixture = "mixture"
+    hdbscan = "hdbscan"
+
+
+def landscape(
+    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    output: Output,
+    method: Annotated[
+        Method, typer.Option(help="How particles are grouped: k-means, Gaussian mixture, HDBSCAN.")
+    ] = Method.kmeans,
+    clusters: Annotated[
+        int | None, typer.Option(help="How many clusters.  [default: a suggested number]")
+    ] = None,
+    most_clusters: Annotated[int, typer.Option(help="Largest number that may be suggested.")] = 8,
+    seed: Seed = 1,
+    threads: Threads = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Show what a run found: density, clusters, ways through the states, star files, a report."""
+    from gmmflex.engine.stages.landscape import run_landscape
+    from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+
+    settings = validated(
+        LandscapeSettings,
+        run=run,
+        output=output,
+        method=method.value,
+        clusters=clusters,
+        most_clusters=most_clusters,
+        seed=seed,
+        threads=threads,
+    )
+    run_landscape(settings, overwrite)

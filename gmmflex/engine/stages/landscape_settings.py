@@ -1,0 +1,24 @@
+"""Everything that `gmmflex landscape` can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ClusterMethod = Literal["kmeans", "mixture", "hdbscan"]
+
+
+class LandscapeSettings(BaseModel):
+    """Which run, how its particles are grouped, and which ways through its latents are wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: Path = Field(description="Finished run folder of `gmmflex heterogeneity`.")
+    output: Path
+    method: ClusterMethod = "kmeans"
+    clusters: int | None = Field(None, ge=1, le=100, description="Default: suggested.")
+    most_clusters: int = Field(8, ge=2, le=50, description="Numbers tried for a suggestion.")
+    seed: int = Field(1, ge=0)
+    threads: int = Field(0, ge=0)

@@ -1,0 +1,52 @@
+"""Run folders with latents that are known, as `gmmflex heterogeneity` leaves them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from io_samples import names_in, particle_columns, random_images, relion31, write_stack
+from two_arms import model_of_arms
+
+from gmmflex.engine.io.particles import read_particles
+from gmmflex.engine.io.run_folder import write_json
+from gmmflex.engine.stages.heterogeneity_output import write_latents
+from gmmflex.engine.stages.run_results import RunResults
+
+NOTE = "a column of ours"
+
+
+def run_with(folder: Path, latents, operators=None, covariances=None) -> Path:
+    """latents.star, latents.npy, latent_covariances.npy and summary.json of a finished run."""
+    operators = np.eye(3)[None] if operators is None else operators
+    count = len(latents) // len(operators)
+    write_stack(folder / "set" / "p.mrcs", random_images(count))
+    columns = particle_columns(names_in("p.mrcs", count))
+    columns["rlnComment"] = [f"'{NOTE}'"] * count
+    star = relion31(folder / "set", particles=columns, stack=False)
+    run = folder / "run"
+    run.mkdir()
+    latents = np.asarray(latents, dtype=np.float32)
+    write_latents(run, read_particles(star), latents, operators)
+    if covariances is not None:
+        np.save(run / "latent_covariances.npy", np.asarray(covariances, dtype=np.float32))
+    write_json(run / "run.json", {"command": "heterogeneity", "config": {"neutral": "neutral.cif"}})
+    write_json(run / "summary.json", {"status": "finished", "resolution_A": 8.0})
+    return run
+
+
+def results_of_arms(latents) -> RunResults:
+    """Results whose decoder slides two arms by the latents, in Å, that are given."""
+    latents = np.asarray(latents, dtype=np.float32)
+    return RunResults(model_of_arms(), False, (), {}, np.full(3, 64.0), latents)
+
+
+def groups(sizes, centres, spread, seed):
+    """(n, d) normal clouds around centres, shuffled, and which cloud each is of."""
+    print(f"clouds with seed {seed}")
+    random = np.random.default_rng(seed)
+    which = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return np.asarray(centres)[which] + spread * random.normal(size=(len(which), 2)), which
+
+
+def summary_of(folder: Path) -> dict:
+    return json.loads((folder / "summary.json").read_text())

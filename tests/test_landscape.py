@@ -1,0 +1,173 @@
+"""`gmmflex landscape`: density, clusters and star files, against known clouds and scikit-learn."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+from landscape_run import NOTE, groups, results_of_arms, run_with, summary_of
+from PIL import Image
+from scipy.stats import gaussian_kde
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+
+from gmmflex.engine import cli
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.particles import read_particle_records
+from gmmflex.engine.io.star import read_star
+from gmmflex.engine.model.symmetry import symmetry_operators
+from gmmflex.engine.stages import landscape as stage
+from gmmflex.engine.stages.landscape_clusters import find_clusters
+from gmmflex.engine.stages.landscape_density import free_energy
+from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+from gmmflex.engine.stages.latent_axes import principal_axes
+
+SIZES, CENTRES = (150, 250, 200), [[6.0, 0.0], [-6.0, 0.0], [0.0, 5.0]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Three clouds, and the landscape of them by the command."""
+    folder = tmp_path_factory.mktemp("landscape")
+    latents, which = groups(SIZES, CENTRES, 0.8, seed=1)
+    run, output = run_with(folder, latents), folder / "L"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "read_run", lambda path: results_of_arms(latents))
+        line = ["gmmflex", "landscape", str(run), "--output", str(output), "--threads", "1"]
+        patch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 0
+    return {"run": run, "output": output, "latents": latents, "which": which}
+
+
+def _table(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_three_clouds_are_three_clusters_along_the_first_component(made):
+    labels = np.load(made["output"] / "clusters.npy")
+    assert labels.dtype == np.int32 and sorted(set(labels)) == [1, 2, 3]
+    assert adjusted_rand_score(made["which"], labels) > 0.99
+    rows = _table(made["output"] / "clusters.csv")
+    assert sum(int(row["particles"]) for row in rows) == 600
+    along = principal_axes(made["latents"].astype(np.float32)).project(
+        np.array([[float(row["latent1"]), float(row["latent2"])] for row in rows], np.float32)
+    )
+    assert (np.diff(along[:, 0]) > 0).all()
+    for k, row in enumerate(rows, start=1):
+        own = made["latents"][labels == k]
+        centre = [float(row["latent1"]), float(row["latent2"])]
+        np.testing.assert_allclose(centre, own.mean(0), atol=1e-4)
+        nearest = np.linalg.norm(made["latents"] - centre, axis=1).argmin()
+        assert int(row["nearest_particle"]) == nearest + 1
+    about = summary_of(made["output"])["clusters"]
+    assert about["stand_apart"] and about["number"] == 3 and "silhouette" in about["why"]
+
+
+def test_components_are_those_of_scikit_learn(made):
+    found, expected = np.load(made["output"] / "components.npy"), PCA(2).fit(made["latents"])
+    np.testing.assert_allclose(
+        np.abs(found), np.abs(expected.transform(made["latents"])), atol=1e-4
+    )
+    shares = [float(row["share"]) for row in _table(made["output"] / "components.csv")]
+    np.testing.assert_allclose(shares, expected.explained_variance_ratio_, atol=1e-4)
+
+
+def test_star_files_keep_every_column_and_the_optics(made):
+    source = read_star(made["run"].parent / "set" / "particles.star")
+    whole = read_star(made["output"] / "landscape.star")
+    for label, values in source["optics"].columns.items():
+        assert (whole["optics"].columns[label] == values).all()
+    labels = np.load(made["output"] / "clusters.npy")
+    for k in (1, 2, 3):
+        part = read_star(made["output"] / "star" / f"cluster_{k}.star")
+        for label, values in source["particles"].columns.items():
+            assert (part["particles"].columns[label] == values[labels == k]).all()
+        assert set(part["particles"].columns["gmmflexCluster"]) == {str(k)}
+        assert part["particles"].columns["rlnComment"][0] == NOTE
+    pcs = whole["particles"].columns["gmmflexPC1"].astype(float)
+    np.testing.assert_allclose(pcs, np.load(made["output"] / "components.npy")[:, 0], atol=1e-5)
+    assert whole["particles"].columns["gmmflexFreeEnergy"].astype(float).min() >= 0
+
+
+def test_pictures_are_drawn(made):
+    for name in ("landscape", "clusters", "components"):
+        with Image.open(made["output"] / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+
+
+def test_a_symmetric_run_keeps_the_pose_and_identity_of_each_copy(tmp_path, monkeypatch):
+    latents, _ = groups((60, 60), [[-4.0, 0.0], [4.0, 0.0]], 0.5, seed=2)
+    run = run_with(tmp_path, latents, symmetry_operators("C3"))
+    monkeypatch.setattr(stage, "read_run", lambda path: results_of_arms(latents))
+    settings = LandscapeSettings(run=run, output=tmp_path / "L", clusters=2, threads=1)
+    stage.run_landscape(settings, log=lambda line: None)
+    expanded = read_particle_records(run / "latents.star")
+    labels = np.load(tmp_path / "L" / "clusters.npy")
+    assert len(labels) == 120
+    for k in (1, 2):
+        path = tmp_path / "L" / "star" / f"cluster_{k}.star"
+        part, own = read_particle_records(path), labels == k
+        np.testing.assert_allclose(part.rotations, expanded.rotations[own], atol=1e-6)
+        assert (part.image_names == expanded.image_names[own]).all()
+        copies = read_star(path)["particles"].columns["gmmflexSymmetryCopy"]
+        assert (copies.astype(int) == np.tile([1, 2, 3], 40)[own]).all()
+
+
+def test_free_energy_is_that_of_a_gaussian_and_tells_its_limits():
+    random = np.random.default_rng(3)
+    points = (random.normal(size=(200_000, 2)) * [3.0, 0.5]).astype(np.float32)
+    found = free_energy(points)
+    places = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 1.0], [3.0, 0.5]])
+    exact = 0.5 * ((places / [3.0, 0.5]) ** 2).sum(1)
+    # Counting errors at the peak and at the place, and what the kernel widens: 0.25 of Scott's.
+    np.testing.assert_allclose(found.at(places), exact, atol=0.1)
+    assert np.isnan(found.at(np.array([[20.0, 0.0], [0.0, 8.0]]))).all()
+    assert (np.isnan(found.energy_kT) == ~(found.error_kT <= 0.5)).all()
+    assert found.of_particles_kT.max() <= found.ceiling_kT + 1e-4
+    assert 0 < found.sparse.mean() < 0.01
+
+
+def test_the_density_is_that_of_a_kernel():
+    random = np.random.default_rng(4)
+    points = np.concatenate([random.normal(-3, 1, 1500), random.normal(2, 0.5, 1500)])
+    found = free_energy(points[:, None].astype(np.float32))
+    kernel = gaussian_kde(points, bw_method=found.kernel[0] / points.std(ddof=1))
+    places = np.linspace(-5, 3, 30)
+    expected = -np.log(kernel(places) / kernel(np.linspace(-5, 3, 2000)).max())
+    at = found.at(places[:, None])
+    assert np.isfinite(at).sum() > 20
+    np.testing.assert_allclose(at[np.isfinite(at)], expected[np.isfinite(at)], atol=0.12)
+
+
+@pytest.mark.parametrize("method", ["mixture", "hdbscan"])
+def test_other_methods_find_the_clouds_too(method):
+    latents, which = groups((400, 300, 300), CENTRES, 0.8, seed=5)
+    latents = latents.astype(np.float32)
+    found = find_clusters(latents, principal_axes(latents), method, None, 5, 1)
+    assert len(found.centres) == 3 and found.apart
+    inside = found.labels > 0
+    assert inside.mean() > 0.9
+    assert adjusted_rand_score(which[inside], found.labels[inside]) > 0.99
+
+
+def test_a_continuum_is_not_said_to_stand_apart():
+    random = np.random.default_rng(6)
+    line = np.c_[random.uniform(-4, 4, 4000), random.normal(0, 0.2, 4000)].astype(np.float32)
+    found = find_clusters(line, principal_axes(line), "kmeans", 3, 8, 1)
+    assert not found.apart and found.barriers_kT.max() < 0.7
+    # The silhouette alone would have said so.
+    assert found.silhouette > 0.5
+
+
+def test_what_cannot_be_read_is_refused(made, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="no finished run"):
+        stage.run_landscape(LandscapeSettings(run=tmp_path, output=tmp_path / "L"))
+    assert not (tmp_path / "L").exists()
+    monkeypatch.setattr(stage, "read_run", lambda path: results_of_arms(made["latents"][:-1]))
+    settings = LandscapeSettings(run=made["run"], output=tmp_path / "L")
+    with pytest.raises(UserError, match="has 600 rows where"):
+        stage.run_landscape(settings, log=lambda line: None)
+    assert not (tmp_path / "L").exists()
