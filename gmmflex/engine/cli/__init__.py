@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from gmmflex import __version__
-from gmmflex.engine.cli import files, heterogeneity, landscape, morph, neutral, simulate
+from gmmflex.engine.cli import (
+    files,
+    heterogeneity,
+    landscape,
+    morph,
+    neutral,
+    reconstruct,
+    simulate,
+)
 from gmmflex.engine.io.errors import UserError
 
 app = typer.Typer(
@@ -42,6 +50,7 @@ for _command in (
     neutral.neutral,
     heterogeneity.heterogeneity,
     morph.morph,
+    reconstruct.reconstruct,
     landscape.landscape,
     simulate.simulate,
     files.convert,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,33 +19,40 @@ _NEAR = 100
 _SHARE_AVERAGED = 0.2
 
 
-def latents_of_file(path: Path, latent_dim: int) -> NDArray[np.float32]:
+def latents_of_file(path: Path, latent_dim: int, option: str = "--latents") -> NDArray[np.float32]:
     """(B, d) latents of a .npy file; one latent may also be stored as (d,).
 
-    Raises UserError if it is no such file, has another shape or holds NaN or infinity.
+    option: what to call it. Raises UserError if it is no such file, has another shape or holds NaN
+    or infinity.
     """
-    if not path.is_file():
-        raise UserError(f"--latents {path} does not exist: check the path")
-    try:
-        latents = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as fault:
-        raise UserError(
-            f"--latents {path} is no .npy file of numbers: write one with numpy.save"
-        ) from fault
-    if not isinstance(latents, np.ndarray) or latents.dtype.kind not in "fiu":
-        raise UserError(f"--latents {path} holds no array of numbers: write one with numpy.save")
+    latents = numbers_of_file(path, option)
     rows = latents[None] if latents.ndim == 1 else latents
     if rows.ndim != 2 or rows.shape[1] != latent_dim or len(rows) == 0:
         raise UserError(
-            f"--latents {path} has shape {latents.shape} but the run has {latent_dim} latent "
+            f"{option} {path} has shape {latents.shape} but the run has {latent_dim} latent "
             f"dimensions: give an array of shape (number of models, {latent_dim})"
         )
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
         raise UserError(
-            f"--latents {path} holds values that are not finite in row {bad[0] + 1}: remove it"
+            f"{option} {path} holds values that are not finite in row {bad[0] + 1}: remove it"
         )
     return np.asarray(rows, dtype=np.float32)
+
+
+def numbers_of_file(path: Path, option: str) -> NDArray[Any]:
+    """What a .npy file of numbers holds; UserError, which calls it `option`, if it is none."""
+    if not path.is_file():
+        raise UserError(f"{option} {path} does not exist: check the path")
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as fault:
+        raise UserError(
+            f"{option} {path} is no .npy file of numbers: write one with numpy.save"
+        ) from fault
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise UserError(f"{option} {path} holds no array of numbers: write one with numpy.save")
+    return values
 
 
 def latents_along_component(

@@ -52,13 +52,14 @@ class Reconstruction:
 
     halves, whole: divided by the weights only. filtered: the whole, each shell weighted by how
     far the halves agree. fsc: (R,) of the halves, shells 1 … R of the box, inside `mask` (z, y, x)
-    where there is one. resolution_A: where it falls to 0.143.
+    where there is one; fsc_unmasked: without it. resolution_A: where fsc falls to 0.143.
     """
 
     halves: tuple[Map, Map]
     whole: Map
     filtered: Map
     fsc: NDArray[np.float64]
+    fsc_unmasked: NDArray[np.float64]
     resolution_A: float
     mask: NDArray[np.float32] | None
 
@@ -176,22 +177,27 @@ def maps_of_halves(
         return map_of_cells(together, sums.grid, torch.from_numpy(noise_to_signal(curve)))
 
     weights = None
+    unmasked = _curve(halves, sums.grid, None)
     if isinstance(mask, str):
-        pixel = sums.grid.pixel_size_A
-        smooth = filtered_by(_curve(halves, sums.grid, None)).cpu().numpy()
-        edge = max(_MASK_RESOLUTION_A, 4 * pixel)
-        weights = solvent_mask(smooth, pixel, edge / 2, edge, edge)
+        weights = mask_around(filtered_by(unmasked).cpu().numpy(), sums.grid.pixel_size_A)
     elif mask is not None:
         weights = np.asarray(mask, dtype=np.float32)
-    curve = _curve(halves, sums.grid, weights)
+    curve = unmasked if weights is None else _curve(halves, sums.grid, weights)
     return Reconstruction(
         (_map(halves[0], sums.grid), _map(halves[1], sums.grid)),
         _map(whole, sums.grid),
         _map(filtered_by(curve), sums.grid),
         curve,
+        unmasked,
         fsc_resolution_A(curve, sums.grid),
         weights,
     )
+
+
+def mask_around(data: NDArray[np.float32], pixel_size_A: float) -> NDArray[np.float32]:
+    """The soft mask that "auto" stands for, of a filtered map (z, y, x)."""
+    edge = max(_MASK_RESOLUTION_A, 4 * pixel_size_A)
+    return solvent_mask(data, pixel_size_A, edge / 2, edge, edge)
 
 
 def noise_to_signal(curve: NDArray[np.float64]) -> NDArray[np.float64]:

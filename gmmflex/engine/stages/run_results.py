@@ -46,6 +46,14 @@ class RunResults:
         """Mixtures for (B, d) latents, centred."""
         return apply_offsets(self.model.neutral, self.offsets(latents))
 
+    def mixture(self, latent: NDArray[np.float32]) -> GaussianMixture:
+        """The mixture of one latent (d,), centred."""
+        batch, n = self.mixtures(latent[None]), self.model.neutral.n_gaussians
+        # What is held is not repeated for each of a batch.
+        return GaussianMixture(
+            batch.positions_A.reshape(n, 3), batch.amplitudes.reshape(n), batch.sigmas_A.reshape(n)
+        )
+
 
 def read_run(folder: Path) -> RunResults:
     """Read weights.safetensors and latents.npy of a finished run.

@@ -1,0 +1,66 @@
+"""`gmmflex reconstruct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gmmflex.engine.cli.options import Device, ImageRoot, Output, Overwrite, Threads, validated
+
+
+def reconstruct(
+    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    output: Output,
+    clusters: Annotated[
+        Path | None,
+        typer.Option(help="A map for each label (.npy, one for each latent, from 1; 0: none)."),
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            help="A map at each latent (.npy).  [default: 5 along the first principal component]"
+        ),
+    ] = None,
+    nearest: Annotated[
+        int | None,
+        typer.Option(help="Particles of each point.  [default: a tenth of all, at least 500]"),
+    ] = None,
+    weighted: Annotated[
+        bool,
+        typer.Option(
+            "--weighted",
+            help="Weigh particles by their distance instead; --nearest is how many count.",
+        ),
+    ] = False,
+    mask: Annotated[
+        str, typer.Option(help="Where half maps are compared: auto, none, or a map.")
+    ] = "auto",
+    particles: Annotated[
+        Path | None, typer.Option(help="The run's particles, if the file has moved.")
+    ] = None,
+    image_root: ImageRoot = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Reconstruct maps of the states of a run from its particles."""
+    from gmmflex.engine.stages.reconstruct import run_reconstruct
+    from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
+
+    settings = validated(
+        ReconstructSettings,
+        run=run,
+        output=output,
+        clusters=clusters,
+        points=points,
+        nearest=nearest,
+        weighted=weighted,
+        mask=mask,
+        particles=particles,
+        image_root=image_root,
+        device=device,
+        threads=threads,
+    )
+    run_reconstruct(settings, overwrite)

@@ -1,0 +1,144 @@
+"""`gmmflex reconstruct`: maps of the states of a run, from the particles themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.maps import read_map, write_map
+from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, RunState, begin_run, finish_run, run_state
+from gmmflex.engine.stages.compute import choose_device, set_threads
+from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
+from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
+from gmmflex.engine.stages.reconstruct_maps import MaskChoice, placed, with_decoded
+from gmmflex.engine.stages.reconstruct_output import (
+    state_row,
+    summary_of,
+    write_fsc,
+    write_reconstruction,
+    write_states,
+)
+from gmmflex.engine.stages.reconstruct_picture import draw_curves, draw_maps
+from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
+from gmmflex.engine.stages.reconstruct_states import (
+    ParticleState,
+    states_of_clusters,
+    states_of_points,
+)
+from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
+from gmmflex.engine.stages.run_particles import read_run_particles
+from gmmflex.engine.stages.run_results import RunResults, read_run
+
+# Along the first component, where nothing else is asked for.
+_POINTS = 5
+
+
+def run_reconstruct(
+    settings: ReconstructSettings, overwrite: bool = False, log: Log = print_line
+) -> None:
+    """Reconstruct and write the run folder; raises UserError and then writes nothing."""
+    config = settings.model_dump(mode="json")
+    if run_state(settings.output, "reconstruct", config, overwrite) is RunState.FINISHED:
+        log(f"{settings.output} is finished already; --overwrite would run it again")
+        return
+    set_threads(settings.threads)
+    device = choose_device(settings.device)
+    watch = Stopwatch()
+    results = read_run(settings.run)
+    source = read_run_particles(
+        settings.run, len(results.latents), settings.particles, settings.image_root
+    )
+    particles = source.expanded()
+    mask = mask_of(settings.mask, particles)
+    states = [_all_of(results), *states_of(settings, results)]
+    for state in states:
+        _refuse_one_half(state, particles)
+    particles.read_images(np.arange(min(len(particles), 16)))
+
+    inputs = [source.particles.source, settings.run / "weights.safetensors"]
+    inputs += [settings.run / SUMMARY_FILE]
+    inputs += [path for path in (settings.clusters, settings.points) if path is not None]
+    begin_run(settings.output, "reconstruct", config, inputs, overwrite, {})
+    rows = []
+    for state in states:
+        log(f"{state.file}: {len(state.rows):,} particles ({state.what})")
+        sums = sums_of_halves(
+            particles,
+            state.rows,
+            weights=state.weights,
+            contrast_sign=source.contrast_sign,
+            device=device,
+            log=log,
+        )
+        maps = with_decoded(maps_of_halves(sums, mask), results.mixture(state.latent))
+        write_reconstruction(settings.output, state.file, maps.found, results.centre_A)
+        decoded = placed(maps.decoded, results.centre_A)
+        write_map(settings.output / f"{state.file}_decoded.mrc", decoded)
+        rows.append(state_row(state, sums.counts, maps))
+        log(
+            f"  halves agree to {maps.found.resolution_A:.2f} A, the map and the decoded mixture "
+            f"to {maps.agree_A:.2f} A"
+        )
+    pixel_size_A = particles.pixel_size_A
+    write_fsc(settings.output / "fsc.csv", rows, particles.box_px * pixel_size_A)
+    write_states(settings.output / "states.csv", rows, len(results.latents))
+    draw_curves(settings.output / "fsc.png", rows, particles.box_px * pixel_size_A)
+    draw_maps(settings.output / "maps.png", rows, pixel_size_A)
+    finish_run(
+        settings.output,
+        {"states": [summary_of(row) for row in rows], "seconds": watch.elapsed_s},
+    )
+    log(f"finished: {len(rows) - 1} states and the consensus, written to {settings.output}")
+
+
+def mask_of(choice: str, particles: Particles) -> MaskChoice:
+    """What `--mask` says: "auto", None for "none", or the map of a file.
+
+    Raises UserError if the map is not on the grid of the particles.
+    """
+    if choice == "auto":
+        return "auto"
+    if choice == "none":
+        return None
+    density = read_map(choice)
+    same = np.isclose(density.pixel_size_A, particles.pixel_size_A, rtol=1e-3)
+    if density.box_px != particles.box_px or not same:
+        raise UserError(
+            f"--mask {choice} has {density.box_px} voxels of {density.pixel_size_A:.4g} A, but the "
+            f"particles {particles.box_px} of {particles.pixel_size_A:.4g} A: give one of their box"
+        )
+    if density.data.min() < -1e-3 or density.data.max() > 1 + 1e-3 or not density.data.any():
+        raise UserError(f"--mask {choice} is no mask: its values must lie between 0 and 1")
+    return density.data
+
+
+def _all_of(results: RunResults) -> ParticleState:
+    """All particles, as a state; what is decoded is the one in the middle."""
+    n = len(results.latents)
+    away = ((results.latents - results.latents.mean(axis=0)) ** 2).sum(axis=1)
+    middle = results.latents[int(away.argmin())]
+    return ParticleState("consensus", np.arange(n), np.ones(n), middle, "all of the run")
+
+
+def states_of(settings: ReconstructSettings, results: RunResults) -> list[ParticleState]:
+    """The states that the settings name, each with its particles."""
+    latents = results.latents
+    if settings.clusters is not None:
+        return states_of_clusters(settings.clusters, latents)
+    if settings.points is not None:
+        points = latents_of_file(settings.points, latents.shape[1], "--points")
+    else:
+        points = latents_along_component(latents, 1, _POINTS)[0]
+    return states_of_points(points, latents, settings.nearest, settings.weighted)
+
+
+def _refuse_one_half(state: ParticleState, particles: Particles) -> None:
+    """Before anything is written: every state needs particles of both half sets."""
+    assert particles.half_set is not None
+    present = np.unique(particles.half_set[state.rows])
+    if len(present) < 2:
+        raise UserError(
+            f"{state.what} has {len(state.rows)} particles, none of them in half set "
+            f"{3 - int(present[0])}, so there are no half maps to compare: choose more particles"
+        )

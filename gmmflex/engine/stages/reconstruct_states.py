@@ -1,0 +1,130 @@
+"""Which particles make up a state, and how much each counts: clusters, or the surroundings of
+latent points.
+
+Distances are Euclidean in the latents as they are. Their noise in training is the same along every
+axis, so that a step of one length tells about as much in any direction. Latents scaled to the same
+spread along every principal axis do much worse (docs/decisions/016): axes of noise then count as
+much as the motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.stages.morph_latents import numbers_of_file
+
+# A tenth of the particles tells states apart and leaves enough of them for a map; fewer than this
+# give no map worth looking at.
+_SHARE, _FEWEST = 0.1, 500
+# Particles that count less than this beside the nearest are left out: nobody would see them.
+_LEAST_WEIGHT = 1e-3
+
+
+@dataclass(frozen=True)
+class ParticleState:
+    """name: in the tables. rows: (k,) of the latents. weights: (k,) at most 1. latent: (d,) what
+    is decoded to compare. what: where it comes from, in words."""
+
+    name: str
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    latent: NDArray[np.float32]
+    what: str
+
+    @property
+    def file(self) -> str:
+        """The beginning of its files' names."""
+        return f"state_{self.name}" if self.name.isdigit() else self.name
+
+    @property
+    def effective(self) -> float:
+        """How many particles of equal weight average out noise as well (Kish 1965)."""
+        return float(self.weights.sum() ** 2 / (self.weights**2).sum())
+
+
+def states_of_clusters(path: Path, latents: NDArray[np.float32]) -> list[ParticleState]:
+    """A state for each label from 1 of a file; its latent is that of the particle nearest to the
+    mean, since the mean itself may lie where no particle is.
+
+    Raises UserError if the labels do not belong to the run.
+    """
+    labels = numbers_of_file(path, "--clusters")
+    if labels.shape != (len(latents),):
+        raise UserError(
+            f"--clusters {path} has shape {labels.shape} but the run has {len(latents)} latents: "
+            "give one label for each"
+        )
+    if labels.dtype.kind == "f" or labels.min() < 0 or labels.max() < 1:
+        raise UserError(
+            f"--clusters {path} holds no labels: give integers from 1, and 0 for what is in no "
+            "cluster"
+        )
+    states = []
+    for label in np.unique(labels[labels > 0]).tolist():
+        rows = np.flatnonzero(labels == label)
+        own = latents[rows]
+        middle = own[((own - own.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+        states.append(
+            ParticleState(str(label), rows, np.ones(len(rows)), middle, f"cluster {label}")
+        )
+    return states
+
+
+def states_of_points(
+    points: NDArray[np.float32],
+    latents: NDArray[np.float32],
+    count: int | None,
+    weighted: bool,
+) -> list[ParticleState]:
+    """The `count` nearest particles of each point (m, d), or all of them weighted by a Gaussian of
+    their distance, so wide that they average noise as well as `count` of equal weight.
+
+    Raises UserError if there are not so many particles.
+    """
+    n = len(latents)
+    wanted = min(n, max(_FEWEST, round(_SHARE * n))) if count is None else count
+    if wanted > n:
+        raise UserError(f"--nearest {wanted} is more than the {n} latents of the run: give less")
+    surroundings = _weighted if weighted else _nearest
+    states = []
+    for number, point in enumerate(points, start=1):
+        squared = ((latents.astype(np.float64) - point) ** 2).sum(axis=1)
+        rows, weights = surroundings(squared, wanted)
+        states.append(ParticleState(str(number), rows, weights, point, f"point {number}"))
+    return states
+
+
+def _nearest(
+    squared: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    rows = np.sort(np.argsort(squared, kind="stable")[:count])
+    return rows, np.ones(count)
+
+
+def _weighted(
+    squared: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Weights exp(−d²/2h²) beside the nearest particle's, h such that Σw² / (Σw)² is 1/count."""
+    beyond = squared - squared.min()
+    if count >= len(squared) or not beyond.any():
+        return np.arange(len(squared)), np.ones(len(squared))
+
+    def surplus(log_width: float) -> float:
+        weights = np.exp(-0.5 * beyond / np.exp(2 * log_width))
+        return float(weights.sum() ** 2 / (weights**2).sum()) - count
+
+    scale = 0.5 * np.log(beyond[beyond > 0].max())
+    # From a width at which the nearest particle alone counts to one at which all do alike.
+    low = 0.5 * np.log(beyond[beyond > 0].min()) - 5
+    if surplus(low) >= 0:
+        return _nearest(squared, count)
+    width = float(np.exp(brentq(surplus, low, scale + 20, xtol=1e-6)))
+    weights = np.exp(-0.5 * beyond / width**2)
+    rows = np.flatnonzero(weights >= _LEAST_WEIGHT)
+    return rows, weights[rows]
