@@ -69,6 +69,23 @@ def arrows_script(arrows_file: str, mixture_file: str, map_file: str) -> str:
     )
 
 
+def maps_script(map_files: list[str]) -> str:
+    """Commands that show maps one after the other, with a slider; all at one contour level."""
+    opened = " ".join(f'"{os.path.abspath(path)}"' for path in map_files)
+    return "\n".join(
+        [
+            f"open {opened} vseries true",
+            "set bgColor white",
+            "lighting soft",
+            "volume #1 style surface step 1 sdLevel 4",
+            "color #1 #9fb8d0",
+            "view",
+            "vseries slider #1",
+            "",
+        ]
+    )
+
+
 def _map_in_the_background(map_file, transparency_percent):
     return [
         f'open "{os.path.abspath(map_file)}"',

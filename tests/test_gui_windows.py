@@ -46,6 +46,9 @@ def project(scipion, tmp_path_factory):
     point_to(morph, "inputAnalysis", analysis, "outputParticles")
     point_to(morph, "inputModel", st.model, "outputPdb")
     morph = st.run(morph)
+    landscape = st.new("ProtGmmflexLandscape", numberOfThreads=1, useGpu=False)
+    point_to(landscape, "inputAnalysis", analysis, "outputParticles")
+    landscape = st.run(landscape)
     bodies = st.analysis("ProtGmmflexRigidBodies")
     st.project.saveProtocol(bodies)
     return {
@@ -55,6 +58,7 @@ def project(scipion, tmp_path_factory):
         "particles": str(Path(st.project.getPath()) / analysis.outputParticles.getFileName()),
         "coordination": coordination.getObjId(),
         "morph": morph.getObjId(),
+        "landscape": landscape.getObjId(),
         "bodies": bodies.getObjId(),
     }
 
@@ -82,6 +86,7 @@ def test_project_window(window, project, pictures):
         ("bodies", "ProtGmmflexRigidBodies", 1),
         ("bonds", "ProtGmmflexBonds", 0),
         ("coordination", "ProtGmmflexCoordination", 1),
+        ("landscape", "ProtGmmflexLandscape", 0),
         ("morph", "ProtGmmflexMorph", 0),
     ],
 )
@@ -185,6 +190,20 @@ def test_viewer_of_the_morph(window, project, pictures):
     window.check("Histogram of displacements", pictures / "8_histogram.png")
     window.tell("show showTable")
     window.check("Displacement of all residues", pictures / "8_table.png")
+
+
+def test_viewer_of_the_landscape(window, project, pictures):
+    window.tell(f"analyze {project['landscape']}")
+    window.check("GmmflexLandscapeViewer", pictures / "9_viewer.png")
+    for parameter, title, name in (
+        ("showEnergy", "Free energy", "free_energy"),
+        ("showClusters", "Groups of particles", "groups"),
+        ("showFsc", "FSC of the maps", "fsc"),
+        ("showMaps", "Projections of the maps", "maps"),
+        ("showStates", "Groups", "table"),
+    ):
+        window.tell(f"show {parameter}")
+        window.check(title, pictures / f"9_{name}.png")
 
 
 def test_chimerax_message_says_where_the_script_lies(window, project, pictures):

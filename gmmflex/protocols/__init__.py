@@ -5,6 +5,7 @@ from gmmflex.protocols.protocol_coordination import ProtGmmflexCoordination
 from gmmflex.protocols.protocol_heterogeneity import ProtGmmflexHeterogeneity
 from gmmflex.protocols.protocol_hierarchical import ProtGmmflexHierarchical
 from gmmflex.protocols.protocol_import_particles import ProtGmmflexImportParticles
+from gmmflex.protocols.protocol_landscape import ProtGmmflexLandscape
 from gmmflex.protocols.protocol_morph import ProtGmmflexMorph
 from gmmflex.protocols.protocol_neutral import ProtGmmflexNeutral
 from gmmflex.protocols.protocol_rigid_bodies import ProtGmmflexRigidBodies
@@ -15,6 +16,7 @@ __all__ = [
     "ProtGmmflexHeterogeneity",
     "ProtGmmflexHierarchical",
     "ProtGmmflexImportParticles",
+    "ProtGmmflexLandscape",
     "ProtGmmflexMorph",
     "ProtGmmflexNeutral",
     "ProtGmmflexRigidBodies",

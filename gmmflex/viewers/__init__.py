@@ -2,12 +2,14 @@
 
 from gmmflex.viewers.latent_views import GmmflexParticlesViewer
 from gmmflex.viewers.viewer_analysis import GmmflexAnalysisViewer
+from gmmflex.viewers.viewer_landscape import GmmflexLandscapeViewer
 from gmmflex.viewers.viewer_morph import GmmflexMorphViewer
 from gmmflex.viewers.viewer_neutral import GmmflexGaussianModelViewer, GmmflexNeutralViewer
 
 __all__ = [
     "GmmflexAnalysisViewer",
     "GmmflexGaussianModelViewer",
+    "GmmflexLandscapeViewer",
     "GmmflexMorphViewer",
     "GmmflexNeutralViewer",
     "GmmflexParticlesViewer",

@@ -3,11 +3,11 @@
 import os
 
 import numpy as np
-from matplotlib.image import imread
 
 from gmmflex.constants import COORDINATION_FILE, COORDINATION_PICTURE
 from gmmflex.coordination_verdict import NO_MOTION, OTHERWISE, TOGETHER, verdict
 from gmmflex.viewers.figure_view import figure_view
+from gmmflex.viewers.picture_view import picture_view
 from gmmflex.viewers.plots import BLUE, GREY, ORANGE, quiet
 from gmmflex.viewers.run_files import read_table
 
@@ -23,15 +23,9 @@ def coordination_view(run_folder: str):
     return view
 
 
-def picture_view(run_folder: str):
+def motions_view(run_folder: str):
     """The engine's picture: both motions of each pair, particle by particle."""
-    picture = imread(os.path.join(run_folder, COORDINATION_PICTURE))
-    height_px, width_px = picture.shape[:2]
-    view = figure_view("Motions of the regions", (9.6, 9.6 * height_px / width_px))
-    axes = view.getFigure().add_axes((0, 0, 1, 1))
-    axes.imshow(picture, interpolation="antialiased")
-    axes.axis("off")
-    return view
+    return picture_view(os.path.join(run_folder, COORDINATION_PICTURE), "Motions of the regions")
 
 
 def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:

@@ -28,7 +28,7 @@ from gmmflex.viewers.analysis_form import (
     define_run,
 )
 from gmmflex.viewers.body_views import bodies_view, body_table_view
-from gmmflex.viewers.coordination_views import coordination_view, picture_view
+from gmmflex.viewers.coordination_views import coordination_view, motions_view
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.latent_explorer import LatentExplorerView, explored
 from gmmflex.viewers.latent_views import latent_view
@@ -177,7 +177,7 @@ class GmmflexAnalysisViewer(ProtocolViewer):
         return [coordination_view(self.protocol.getRunFolder())]
 
     def _showCoordinationPicture(self, _name=None):
-        return [picture_view(self.protocol.getRunFolder())]
+        return [motions_view(self.protocol.getRunFolder())]
 
     def _latents(self):
         if not self._has(LATENTS_ARRAY_FILE):

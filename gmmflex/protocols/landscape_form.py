@@ -1,0 +1,66 @@
+"""The form of "landscape", written for people who know their molecule."""
+
+from pyworkflow.protocol.constants import LEVEL_ADVANCED
+from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam, PointerParam
+
+from gmmflex.protocols.shared_form import define_seed
+
+METHODS = ("kmeans", "mixture", "hdbscan")
+
+
+def define_parameters(form):
+    """Add every parameter but those of the GPU."""
+    form.addSection(label="Input")
+    form.addParam(
+        "inputAnalysis",
+        PointerParam,
+        pointerClass="SetOfParticlesFlex",
+        important=True,
+        label="Analysed particles",
+        help="The output of any analysis of GMMFlex that has finished. With a subset of it the "
+        "landscape is still that of all analysed particles, but only those of the subset are "
+        "sorted into classes.",
+    )
+    group = form.addGroup("States")
+    group.addParam(
+        "method",
+        EnumParam,
+        choices=["k-means", "Gaussian mixture", "HDBSCAN"],
+        default=0,
+        display=EnumParam.DISPLAY_HLIST,
+        label="Grouping",
+        help="*k-means*: groups of about the same width; cuts a continuous motion into steps.\n"
+        "*Gaussian mixture*: clouds of different size and shape.\n"
+        "*HDBSCAN*: dense clouds only; particles between them are in no class.",
+    )
+    group.addParam(
+        "clusters",
+        IntParam,
+        default=0,
+        condition="method != 2",
+        validators=[GE(0, "Give 0 for a suggested number, or how many groups there shall be.")],
+        label="Number of groups (0 = suggested)",
+        help="0: the number that suits the particles best, with the reason in the summary.",
+    )
+    group.addParam(
+        "reconstruct",
+        BooleanParam,
+        default=True,
+        label="Reconstruct a map of each group?",
+        help="Yes: from the images of each group, with half maps and their FSC, and how far it "
+        "agrees with what the network says of the same state. Takes minutes for 100,000 "
+        "particles.",
+    )
+    group.addParam(
+        "mask",
+        PointerParam,
+        pointerClass="VolumeMask",
+        allowsNull=True,
+        condition="reconstruct",
+        expertLevel=LEVEL_ADVANCED,
+        label="Mask for the FSC",
+        help="Where half maps are compared. Empty: a soft mask around the molecule, made from "
+        "each map.",
+    )
+    define_seed(group, "The same seed gives the same groups.")
+    form.addParallelSection(threads=2, mpi=0)

@@ -1,0 +1,112 @@
+"""The landscape of an analysis as classes and maps, in a real headless Scipion project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipion_analyses import CHEAP, started
+from scipion_session import point_to, scipion
+
+from gmmflex.engine.io.maps import read_map
+from gmmflex.engine.io.run_folder import read_json
+
+__all__ = ["scipion"]  # a fixture
+
+# Scipion and its plugins warn about their own dependencies
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+PARTICLES = 120
+
+
+@pytest.fixture(scope="module")
+def st(scipion, tmp_path_factory):
+    return started(scipion, tmp_path_factory.mktemp("data"), "Landscape", PARTICLES)
+
+
+@pytest.fixture(scope="module")
+def analysis(st):
+    return st.run(st.analysis("ProtGmmflexHeterogeneity"))
+
+
+@pytest.fixture(scope="module")
+def landscape(st, analysis):
+    protocol = st.new("ProtGmmflexLandscape", clusters=2, **CHEAP)
+    point_to(protocol, "inputAnalysis", analysis, "outputParticles")
+    return st.run(protocol)
+
+
+def _groups(landscape):
+    return np.load(Path(landscape.getRunFolder()) / "clusters.npy")
+
+
+def test_classes_are_the_groups_of_the_engine(landscape, analysis):
+    """By id: particle i of the analysis is row i of the engine's table, as it was written."""
+    groups = _groups(landscape)
+    ids = np.array(sorted(analysis.outputParticles.getIdSet()))
+    classes = landscape.outputClasses
+    assert classes.getSize() == 2
+    for group in classes.iterItems():
+        members = sorted(int(number) for number in group.getIdSet())
+        assert members == ids[groups == group.getObjId()].tolist()
+        assert len(group.getFirstItem().getZFlex()) == 2
+
+
+def test_maps_are_those_of_the_groups(landscape):
+    folder = Path(landscape.getMapsFolder())
+    groups = _groups(landscape)
+    summary = read_json(folder / "summary.json")
+    assert [state["particles"] for state in summary["states"]][-2:] == [
+        int((groups == number).sum()) for number in (1, 2)
+    ]
+    assert landscape.outputVolumes.getSize() == 2
+    for number, volume in enumerate(landscape.outputVolumes.iterItems(), start=1):
+        assert Path(volume.getFileName()) == folder / f"state_{number}.mrc"
+        first, second = (read_map(path).data for path in volume.getHalfMaps().split(","))
+        assert np.abs(first - second).max() > 0
+        assert read_map(volume.getFileName()).data.std() > 0
+    representative = landscape.outputClasses[1].getRepresentative()
+    assert Path(representative.getFileName()) == folder / "state_1.mrc"
+    script = Path(landscape.getStatesScript()).read_text()
+    assert str((folder / "state_2.mrc").resolve()) in script and "vseries slider" in script
+
+
+def test_texts(landscape):
+    said = "\n".join(landscape._summary())
+    assert "2 groups" in said and "FSC 0.143" in said
+    assert "2 groups" in landscape._methods()[0] and landscape._citations() == ["Chen2021"]
+
+
+def test_a_subset_is_sorted_by_its_ids(st, analysis, tmp_path):
+    chosen = list(range(3, PARTICLES, 4))
+    (tmp_path / "ids.txt").write_text(" ".join(map(str, chosen)))
+    subset = st.new(
+        "ProtUserSubSet",
+        sqliteFile=f"{tmp_path / 'ids.txt'},",
+        outputClassName="SetOfParticlesFlex",
+        other="",
+    )
+    point_to(subset, "inputObject", analysis, "outputParticles")
+    ((name, _),) = st.run(subset).iterOutputAttributes()
+    protocol = st.new("ProtGmmflexLandscape", clusters=2, reconstruct=False, **CHEAP)
+    point_to(protocol, "inputAnalysis", subset, name)
+    few = st.run(protocol)
+    assert not hasattr(few, "outputVolumes")
+    every = sorted(analysis.outputParticles.getIdSet())
+    of_id = dict(zip(every, _groups(few).tolist(), strict=True))
+    found = {
+        int(number): group.getObjId()
+        for group in few.outputClasses.iterItems()
+        for number in group.getIdSet()
+    }
+    assert found == {number: of_id[number] for number in chosen}
+
+
+def test_particles_of_others_are_refused_in_one_sentence(st, tmp_path):
+    from pwem.objects import SetOfParticlesFlex
+
+    protocol = st.new("ProtGmmflexLandscape", **CHEAP)
+    protocol.inputAnalysis.set(SetOfParticlesFlex(filename=str(tmp_path / "other.sqlite")))
+    [sentence] = protocol._validate()
+    assert "finished analysis" in sentence
