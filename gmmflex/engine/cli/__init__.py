@@ -14,6 +14,7 @@ from gmmflex.engine.cli import (
     landscape,
     morph,
     neutral,
+    poses,
     reconstruct,
     simulate,
 )
@@ -51,6 +52,7 @@ for _command in (
     heterogeneity.heterogeneity,
     morph.morph,
     reconstruct.reconstruct,
+    poses.poses,
     landscape.landscape,
     simulate.simulate,
     files.convert,

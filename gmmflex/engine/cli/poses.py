@@ -1,0 +1,53 @@
+"""`gmmflex poses`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gmmflex.engine.cli.options import Device, ImageRoot, Output, Overwrite, Threads, validated
+
+
+def poses(
+    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    output: Output,
+    rounds: Annotated[
+        int, typer.Option(help="So many times: refine the poses, then repeat the analysis.")
+    ] = 0,
+    angle: Annotated[
+        float, typer.Option(help="How far orientations may be off, in degrees; then learnt.")
+    ] = 3.0,
+    shift: Annotated[
+        float, typer.Option(help="How far origins may be off, in Å; then learnt.")
+    ] = 1.5,
+    particles: Annotated[
+        Path | None, typer.Option(help="Particles of the run, if their file has moved.")
+    ] = None,
+    image_root: ImageRoot = None,
+    memory_limit: Annotated[
+        float, typer.Option(help="GB of images kept in memory, beyond it in files.")
+    ] = 0.1,
+    device: Device = "auto",
+    threads: Threads = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Refine orientations and origins against what each particle's own latent decodes to."""
+    from gmmflex.engine.stages.poses import run_poses
+    from gmmflex.engine.stages.poses_settings import PosesSettings
+
+    settings = validated(
+        PosesSettings,
+        run=run,
+        output=output,
+        rounds=rounds,
+        angle_deg=angle,
+        shift_A=shift,
+        particles=particles,
+        image_root=image_root,
+        memory_limit_GB=memory_limit,
+        device=device,
+        threads=threads,
+    )
+    run_poses(settings, overwrite)

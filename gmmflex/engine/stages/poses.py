@@ -1,0 +1,138 @@
+"""`gmmflex poses`: orientations and origins refined against each particle's own mixture."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.io.run_folder import (
+    SUMMARY_FILE,
+    RunState,
+    begin_run,
+    finish_run,
+    run_state,
+)
+from gmmflex.engine.stages.compute import choose_device, set_threads
+from gmmflex.engine.stages.pose_fitting import Spread
+from gmmflex.engine.stages.poses_output import (
+    angles_between_deg,
+    changed,
+    draw_changes,
+    write_changes,
+    write_poses,
+)
+from gmmflex.engine.stages.poses_refine import Refinement, refine_poses
+from gmmflex.engine.stages.poses_settings import PosesSettings
+from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
+from gmmflex.engine.stages.run_particles import RunParticles, read_run_particles
+from gmmflex.engine.stages.run_results import read_run
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One refinement: of which run, what it found, and the particles with poses after it."""
+
+    run: Path
+    refined: Refinement
+    particles: Particles
+
+    def summary(self) -> dict[str, Any]:
+        check = self.refined.check
+        return {
+            "run": str(self.run),
+            "kept": check.gained,
+            "held_out": asdict(check),
+            "poses_off": asdict(self.refined.off),
+        }
+
+
+def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print_line) -> None:
+    """Refine poses and write the run folder; raises UserError and then writes nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("gmmflex poses works in one process: start it without torchrun")
+    config = settings.model_dump(mode="json")
+    if run_state(settings.output, "poses", config, overwrite) is RunState.FINISHED:
+        log(f"{settings.output} is finished already; --overwrite would run it again")
+        return
+    set_threads(settings.threads)
+    watch = Stopwatch()
+    results = read_run(settings.run)
+    source = read_run_particles(
+        settings.run, len(results.latents), settings.particles, settings.image_root
+    )
+    if len(source.operators) > 1:
+        raise UserError(
+            f"{settings.run} is a run with --symmetry, of which every image shows several units: "
+            "refine poses with a run without --symmetry"
+        )
+    choose_device(settings.device)
+    source.particles.read_images(np.arange(min(len(source.particles), 16)))
+    inputs = [source.particles.source, settings.run / "weights.safetensors"]
+    inputs += [settings.run / SUMMARY_FILE]
+    begin_run(settings.output, "poses", config, inputs, overwrite, {})
+
+    step = _refined(settings, settings.run, source, log)
+    _write(settings.output, source.particles, step, [step.summary()], watch, log)
+
+
+def _refined(settings: PosesSettings, run: Path, source: RunParticles, log: Log) -> Step:
+    """The poses of a run's particles, refined with its mixtures."""
+    particles = source.particles
+    refined = refine_poses(
+        run,
+        read_run(run),
+        source,
+        Spread(settings.angle_deg, settings.shift_A),
+        choose_device(settings.device),
+        settings.output,
+        settings.memory_limit_GB,
+        log,
+    )
+    check = refined.check
+    log(
+        f"held-out score {check.before:.4f} -> {check.after:.4f} (standard error "
+        f"{check.standard_error:.4f}): poses are "
+        + ("refined" if check.gained else "left as they were, refined ones explain no more")
+    )
+    if not check.gained:
+        return Step(run, refined, particles)
+    rotations, origins_A = changed(particles.rotations, particles.origins_A, refined.changes)
+    return Step(run, refined, replace(particles, rotations=rotations, origins_A=origins_A))
+
+
+def _write(
+    output: Path,
+    before: Particles,
+    step: Step,
+    steps: list[dict[str, Any]],
+    watch: Stopwatch,
+    log: Log,
+) -> None:
+    """The files of a finished run; before: the particles with the poses that were given."""
+    after = step.particles
+    angles_deg = angles_between_deg(before.rotations, after.rotations)
+    shifts_A = np.linalg.norm(after.origins_A - before.origins_A, axis=1)
+    write_poses(output / "particles.star", before, after.rotations, after.origins_A)
+    write_changes(output / "changes.csv", before, angles_deg, shifts_A, step.refined.deviations)
+    draw_changes(output / "changes.png", angles_deg, shifts_A)
+    summary = {
+        "particles": len(before),
+        "refined": any(item["kept"] for item in steps),
+        "median_angle_change_deg": float(np.median(angles_deg)),
+        "median_shift_change_A": float(np.median(shifts_A)),
+        "refinements": steps,
+    }
+    finish_run(output, {**summary, "seconds": watch.elapsed_s})
+    log(
+        f"finished: poses changed by {summary['median_angle_change_deg']:.2f} degrees and "
+        f"{summary['median_shift_change_A']:.2f} A (medians), written to {output}"
+    )

@@ -1,0 +1,175 @@
+"""Poses of all particles of a run, refined, if particles that were held out say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.particle_set import Particles
+from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
+from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.stages.decoders import varied_anywhere
+from gmmflex.engine.stages.latent_fit import WHOLE
+from gmmflex.engine.stages.latent_fitting import Fitting
+from gmmflex.engine.stages.particle_data import read_particle_data
+from gmmflex.engine.stages.pose_fit import PoseFit, learnt_frame
+from gmmflex.engine.stages.pose_fitting import PoseFitting, Spread, fold_scores, learnt_spread
+from gmmflex.engine.stages.progress import Log
+from gmmflex.engine.stages.room import room_for
+from gmmflex.engine.stages.row_store import Storage
+from gmmflex.engine.stages.run_particles import RunParticles
+from gmmflex.engine.stages.run_results import RunResults
+from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.stages.world import ALONE
+
+# Particles that noise and priors are learnt from; held-out ones that decide.
+_SAMPLE, _MOST_TRIED = 400, 300
+_CANDIDATES = 32
+_AT_ONCE = 256
+# A gain has to be so many of its standard errors to count.
+_SIGNIFICANT = 2.0
+# Where so much of the mixture may vary, the decoder may move it as a whole.
+_EVERYTHING = 0.99
+
+
+@dataclass(frozen=True)
+class PoseCheck:
+    """Held-out scores, each half of an image with pose and latent of the other half: with the poses
+    as they were and with refined ones; standard_error: of their difference."""
+
+    particles: int
+    before: float
+    after: float
+    standard_error: float
+
+    @property
+    def gained(self) -> bool:
+        return self.after - self.before > _SIGNIFICANT * self.standard_error
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """changes: (n, 5) rotation vectors (radians, in the frame of the image) and shifts (Å);
+    deviations: (n, 5) their standard deviations; off: how far poses were off, as learnt. Without
+    a gain changes are 0."""
+
+    changes: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    off: Spread
+    check: PoseCheck
+
+
+def refine_poses(
+    run: Path,
+    results: RunResults,
+    source: RunParticles,
+    start: Spread,
+    device: torch.device,
+    folder: Path,
+    memory_limit_GB: float,
+    log: Log,
+) -> Refinement:
+    """Refine the poses of the run's particles; folder: where images beyond the limit are kept.
+
+    Raises UserError for images that cannot be read.
+    """
+    about = read_json(run / SUMMARY_FILE)
+    config = read_json(run / RUN_FILE)["config"]
+    where, weights = _rings(about, source.particles, device)
+    storage = Storage(folder, memory_limit_GB)
+    data = read_particle_data(source.particles, where, storage, log)
+    data = data.with_contrast(source.contrast_sign)
+    model = _on_device(results.model, device)
+    room = room_for(model.neutral.n_gaussians, where, _AT_ONCE, log)
+    latents = torch.as_tensor(results.latents)
+    n = len(latents)
+    sample = torch.linspace(0, n - 1, min(n, _SAMPLE)).long()
+    varies = varied_anywhere(results.regions)
+    frame = None
+    if float((varies > 0).float().mean()) >= _EVERYTHING:
+        frame = learnt_frame(model, latents[sample].to(device))
+    fitting = PoseFitting(model, data, frame, room)
+    of_latents = Fitting(model, data, room)
+    way = of_latents.way(
+        sample, _twice(latents[sample]), float(config["latent_noise"]), None, ALONE
+    )
+    ways = fitting.ways(sample, latents[sample], way, start)
+    off = learnt_spread(ways)
+    log(f"poses are off by {off.angle_deg:.2f} degrees about each axis, {off.shift_A:.2f} A along")
+
+    tried = held_out(n, int(config["seed"]), float(config["test_fraction"]))[:_MOST_TRIED]
+    # Each half finds its own start: that of the whole image would tell one half of the other.
+    groups = KMeans(min(_CANDIDATES, n), n_init=1, random_state=0).fit(results.latents[:20_000])
+    places = torch.as_tensor(groups.cluster_centers_, dtype=latents.dtype)
+    apart = of_latents.apart(
+        tried,
+        _twice(latents.mean(0).expand(len(tried), -1)),
+        replace(way, candidates=places.to(device)),
+    )
+    before = sum(
+        (
+            fold_scores(model, data, tried, apart[:, fold], weights, 1 - fold, room)
+            for fold in WHOLE
+        ),
+        start=torch.zeros(len(tried)),
+    ) / len(WHOLE)
+    fits = [fitting.fit(tried, apart[:, fold], ways, (fold,)) for fold in WHOLE]
+    after = fitting.scores(tried, fits, weights)
+    difference = (after - before).double()
+    check = PoseCheck(
+        len(tried),
+        float(before.mean()),
+        float(after.mean()),
+        float(difference.std() / len(tried) ** 0.5),
+    )
+    fit = PoseFit(latents, torch.zeros(n, 5), torch.zeros(n, 5, 5))
+    if check.gained:
+        fit = fitting.fit(torch.arange(n), latents, ways, log=log)
+    data.images.remove()
+    return Refinement(
+        fit.changes.numpy().astype(np.float64),
+        fit.covariances.diagonal(dim1=1, dim2=2).sqrt().numpy().astype(np.float64),
+        off,
+        check,
+    )
+
+
+def held_out(n: int, seed: int, fraction: float) -> Tensor:
+    """The particles of n that a run with this seed did not learn from, as it drew them."""
+    order = np.random.default_rng(seed).permutation(n)
+    return torch.from_numpy(order[: max(1, round(fraction * n))])
+
+
+def _rings(
+    about: dict[str, object], particles: Particles, device: torch.device
+) -> tuple[Coefficients, Tensor]:
+    """The coefficients that a run compared and the weights (n_rings,) of its score."""
+    rings = about["rings"]
+    assert isinstance(rings, list)
+    box, pixel = particles.box_px, particles.pixel_size_A
+    whole = FourierGrid(box, pixel, max_usable_ring(box), device)
+    first, last = (whole.ring_of_resolution(rings[i]["resolution_A"]) for i in (0, -1))
+    if last - first + 1 != len(rings):
+        raise UserError(
+            f"{particles.source} has images of {box} px of {pixel:.3f} Å, others than the run was "
+            "made of: give the --particles of the run"
+        )
+    where = coefficients_in_use(whole.with_max_ring(last), first, last)
+    return where, torch.tensor([ring["weight"] for ring in rings], device=device)
+
+
+def _on_device(model: Model, device: torch.device) -> Model:
+    return Model(model.encoder.to(device), model.decoder.to(device), model.neutral.to(device))
+
+
+def _twice(latents: Tensor) -> Tensor:
+    """(m, d) → (m, 2, d), the same for both halves."""
+    return latents[:, None].expand(-1, len(WHOLE), -1).contiguous()

@@ -1,0 +1,156 @@
+"""Derivatives by the pose and the frame of a mixture, against numpy, scipy and finite steps."""
+
+import numpy as np
+import torch
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from gmmflex.engine.model.grid import FourierGrid
+from gmmflex.engine.model.latent_posterior import LatentPrior, gram_matrices, posterior_step
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.model.pose_change import (
+    changed_poses,
+    pose_columns,
+    rotations_of,
+    vectors_of,
+)
+from gmmflex.engine.model.pose_frame import as_change, frame_of, superposed
+from gmmflex.engine.model.projection import project_reference
+from gmmflex.engine.model.scoring import coefficients_in_use
+
+SEED, B, N = 5, 3, 30
+UNITS = torch.tensor([0.02, 0.02, 0.02, 0.5, 0.5], dtype=torch.float64)
+
+
+def _case(dtype=torch.float64):
+    """Mixtures, poses and the coefficients of 8 rings of a 32 px box."""
+    print("seed", SEED)
+    random = np.random.default_rng(SEED)
+    positions_A = random.normal(0, 15, (B, N, 3))
+    mixtures = GaussianMixture.from_arrays(
+        positions_A, random.uniform(0.5, 2, (B, N)), np.full((B, N), 4.0), dtype
+    )
+    rotations = torch.as_tensor(Rotation.random(B, random_state=SEED).as_matrix(), dtype=dtype)
+    origins_A = torch.as_tensor(random.normal(0, 3, (B, 2)), dtype=dtype)
+    where = coefficients_in_use(FourierGrid(32, 4.0, 8, dtype=dtype), 1, 8)
+    return mixtures, rotations, origins_A, where
+
+
+def _projected(mixtures, rotations, origins_A, where):
+    """(B, K, 2) by the published formula."""
+    planes = project_reference(mixtures, rotations, origins_A, where.grid)
+    return torch.view_as_real(where.select(planes))
+
+
+def test_derivatives_are_the_slopes_of_the_published_formula():
+    mixtures, rotations, origins_A, where = _case()
+    columns = pose_columns(mixtures, rotations, origins_A, where)
+    plain = _projected(mixtures, rotations, origins_A, where)
+    # What splatting promises.
+    assert (columns[:, 0] - plain).norm() < 1e-3 * plain.norm()
+    for number, step in enumerate([1e-4] * 3 + [1e-3] * 2):
+        both = []
+        for sign in (1, -1):
+            turns = Rotation.from_rotvec(sign * step * np.eye(5, 3)[number]).as_matrix()
+            shift = sign * step * torch.eye(5, dtype=torch.float64)[number, 3:]
+            turned = torch.as_tensor(turns) @ rotations
+            both.append(_projected(mixtures, turned, origins_A + shift, where))
+        slope = (both[0] - both[1]) / (2 * step)
+        error = (columns[:, 1 + number] - slope).norm() / slope.norm()
+        assert error < 1e-3, f"derivative {number}: {error:.1e}"
+
+
+def test_rotation_vectors_agree_with_scipy_there_and_back():
+    print("seed", SEED)
+    vectors = np.random.default_rng(SEED).normal(0, 0.3, (50, 3))
+    vectors[0] = 0.0
+    ours = rotations_of(torch.as_tensor(vectors))
+    np.testing.assert_allclose(ours, Rotation.from_rotvec(vectors).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(vectors_of(ours), vectors, atol=1e-9)
+
+
+def test_step_leads_to_scipys_least_squares():
+    """Steps of a pose with a brightness of its own, to the minimum of the sum written out."""
+    mixtures, rotations, origins_A, where = _case()
+    random = np.random.default_rng(SEED)
+    true = torch.as_tensor(random.normal(size=(B, 5))) * UNITS
+    images = 1.3 * _projected(mixtures, *changed_poses(rotations, origins_A, true), where)
+    images += 0.3 * images.std() * torch.as_tensor(random.normal(size=images.shape))
+    weights = where.multiplicity / images.var()
+    prior = LatentPrior(torch.zeros(5).double(), torch.eye(5, dtype=torch.float64))
+
+    changes = torch.zeros(B, 5, dtype=torch.float64)
+    for _ in range(8):
+        turned, shifted = changed_poses(rotations, origins_A, changes * UNITS)
+        columns = pose_columns(mixtures, turned, shifted, where)
+        columns[:, 1:] *= UNITS[:, None, None]
+        columns = torch.cat([images[:, None], columns], 1)
+        grams = gram_matrices(columns, weights, torch.zeros_like(where.folds))[:, 0]
+        step, _ = posterior_step(grams, changes, prior)
+        changes = changes + step
+
+    for number in range(B):
+        one = GaussianMixture(
+            mixtures.positions_A[number], mixtures.amplitudes[number], mixtures.sigmas_A[number]
+        )
+
+        def residuals(unknowns, number=number, one=one):
+            vector = unknowns[1:4] * UNITS[:3].numpy()
+            turn = torch.as_tensor(Rotation.from_rotvec(vector).as_matrix())
+            shift = torch.as_tensor(unknowns[4:]) * UNITS[3:]
+            here = turn @ rotations[number : number + 1], origins_A[number : number + 1] + shift
+            off = images[number] - unknowns[0] * _projected(one, *here, where)[0]
+            off = (off * weights.sqrt()[:, None]).numpy().ravel()
+            return np.concatenate([off, [(unknowns[0] - 1) / 0.3], unknowns[1:]])
+
+        found = least_squares(residuals, np.r_[1.0, np.zeros(5)], xtol=1e-12, ftol=1e-12)
+        np.testing.assert_allclose(changes[number], found.x[1:], atol=2e-3)
+
+
+def test_frame_takes_out_turns_and_shifts_but_not_those_of_the_state():
+    """Molecules that bend, and lie about at random besides: laid, they bend and lie still."""
+    print("seed", SEED)
+    random, m = np.random.default_rng(SEED), 2000
+    rest_A = torch.as_tensor(random.normal(0, 15, (N, 3)))
+    weights = torch.linspace(0.1, 2, N).double()
+    bend = torch.zeros(N, 3, dtype=torch.float64)
+    bend[:8] = torch.tensor([16.0, -8.0, 5.0])
+    states = torch.as_tensor(random.uniform(-1, 1, (m, 1, 1)))
+    bent_A = rest_A + states * bend
+    turns = torch.as_tensor(Rotation.from_rotvec(random.normal(0, 0.03, (m, 3))).as_matrix())
+    shifts_A = torch.as_tensor(random.normal(0, 1.5, (m, 3)))
+    moved_A = bent_A @ turns.transpose(1, 2) + shifts_A[:, None]
+    laid_A, turned, shifted_A = frame_of(rest_A, weights, moved_A).laid(moved_A)
+    torch.testing.assert_close(
+        laid_A @ turned.transpose(1, 2) + shifted_A[:, None], moved_A, atol=1e-9, rtol=0
+    )
+    # Laid upon the rest they would lie askew; what the bend itself is stays.
+    askew_A = superposed(rest_A, weights, moved_A)[0]
+    error_A, askew_error_A = (
+        float((x - bent_A).square().sum(-1).mean().sqrt()) for x in (laid_A, askew_A)
+    )
+    print("left", error_A, "laid upon the rest", askew_error_A)
+    assert error_A < 0.4 * askew_error_A
+
+    # It looks the same in the pose that follows.
+    _, rotations, origins_A, where = _case()
+    poses = changed_poses(rotations, origins_A, as_change(rotations, turned[:B], shifted_A[:B]))
+    amplitudes, sigmas_A = torch.ones(B, N).double(), torch.full((B, N), 4.0).double()
+    looks = [
+        _projected(GaussianMixture(places_A, amplitudes, sigmas_A), *pose, where)
+        for places_A, pose in ((moved_A[:B], (rotations, origins_A)), (laid_A[:B], poses))
+    ]
+    torch.testing.assert_close(*looks)
+
+
+def test_superposition_agrees_with_scipys():
+    print("seed", SEED)
+    random = np.random.default_rng(SEED)
+    rest_A, moved_A = random.normal(0, 10, (2, N, 3))
+    weights = random.uniform(0.1, 3, N)
+    _, turned, _ = superposed(
+        *(torch.as_tensor(values) for values in (rest_A, weights, moved_A[None]))
+    )
+    centred = [x - np.average(x, axis=0, weights=weights) for x in (moved_A, rest_A)]
+    expected, _ = Rotation.align_vectors(*centred, weights=weights)
+    np.testing.assert_allclose(turned[0], expected.as_matrix(), atol=1e-9)

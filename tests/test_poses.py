@@ -1,0 +1,147 @@
+"""`gmmflex poses` on a small set with wrong poses, its star file, and what it refuses."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from sliding_domain import run, simulated, truth
+
+from gmmflex.engine import cli
+from gmmflex.engine.io.particles import read_particle_records, read_particles
+from gmmflex.engine.io.star import read_star
+from gmmflex.engine.stages.poses import run_poses
+from gmmflex.engine.stages.poses_output import write_poses
+from gmmflex.engine.stages.poses_settings import PosesSettings
+
+PARTICLES, SEED = 200, 1
+ANGLE_DEG, SHIFT_A = 4.0, 2.0
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory):
+    """A finished run of copies of one state with wrong poses."""
+    folder = simulated(tmp_path_factory.mktemp("poses"), 0.0, PARTICLES, seed=SEED, snr=8.0)
+    random = np.random.default_rng(SEED)
+    particles = read_particles(folder / "set" / "particles.star")
+    axes = random.normal(size=(PARTICLES, 3))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    vectors = np.deg2rad(random.normal(0, ANGLE_DEG, (PARTICLES, 1))) * axes
+    rotations = Rotation.from_rotvec(vectors).as_matrix() @ particles.rotations
+    origins_A = particles.origins_A + random.normal(0, SHIFT_A, (PARTICLES, 2))
+    write_poses(folder / "set" / "wrong.star", particles, rotations, origins_A)
+    run(folder, folder / "run", particles=folder / "set" / "wrong.star", epochs=6)
+    return folder
+
+
+def _refined(folder, output, **changed):
+    lines = []
+    settings = PosesSettings(run=folder / "run", output=output, device="cpu", threads=1, **changed)
+    run_poses(settings, log=lines.append)
+    return lines
+
+
+def _errors(folder, records):
+    true = truth(folder)
+    left = Rotation.from_matrix(records.rotations @ np.swapaxes(true["rotation"], 1, 2))
+    shifts_A = np.linalg.norm(records.origins_A - true["origin_A"], axis=1)
+    return np.median(np.rad2deg(left.magnitude())), np.median(shifts_A)
+
+
+def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
+    lines = _refined(wrong, tmp_path / "poses")
+    before = _errors(wrong, read_particle_records(wrong / "set" / "wrong.star"))
+    found = read_particle_records(tmp_path / "poses" / "particles.star")
+    after = _errors(wrong, found)
+    print("medians before", before, "after", after)
+    assert after[0] < 0.6 * before[0]
+    assert after[1] < 0.5 * before[1]
+
+    summary = json.loads((tmp_path / "poses" / "summary.json").read_text())
+    assert summary["status"] == "finished" and summary["refined"]
+    (only,) = summary["refinements"]
+    assert only["held_out"]["after"] > only["held_out"]["before"]
+    # The prior that has been learnt is what was put in, by axis.
+    assert only["poses_off"]["angle_deg"] == pytest.approx(ANGLE_DEG / 3**0.5, rel=0.35)
+    assert only["poses_off"]["shift_A"] == pytest.approx(SHIFT_A, rel=0.35)
+    assert any("remaining" in line for line in lines)
+
+    given = read_particle_records(wrong / "set" / "wrong.star")
+    with (tmp_path / "poses" / "changes.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    turned = Rotation.from_matrix(found.rotations @ np.swapaxes(given.rotations, 1, 2))
+    shown = np.array([float(row["angle_change_deg"]) for row in rows])
+    np.testing.assert_allclose(shown, np.rad2deg(turned.magnitude()), atol=2e-3)
+    shown = np.array([float(row["shift_change_A"]) for row in rows])
+    shifts_A = np.linalg.norm(found.origins_A - given.origins_A, axis=1)
+    np.testing.assert_allclose(shown, shifts_A, atol=1e-3)
+
+    # Everything but the pose is as it was.
+    poses = {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst"}
+    tables = [
+        read_star(path)["particles"].columns
+        for path in (wrong / "set" / "wrong.star", tmp_path / "poses" / "particles.star")
+    ]
+    assert list(tables[0]) == list(tables[1])
+    for label in set(tables[0]) - poses:
+        np.testing.assert_array_equal(tables[0][label], tables[1][label])
+
+    _refined(wrong, tmp_path / "poses")
+    assert json.loads((tmp_path / "poses" / "summary.json").read_text()) == summary
+
+
+def test_star_gives_back_the_poses_of_either_version(wrong, tmp_path):
+    particles = read_particles(wrong / "set" / "particles.star")
+    random = np.random.default_rng(SEED)
+    rotations = Rotation.random(PARTICLES, random_state=SEED).as_matrix()
+    origins_A = random.normal(0, 5, (PARTICLES, 2))
+    write_poses(tmp_path / "new.star", particles, rotations, origins_A)
+    text = (tmp_path / "new.star").read_text()
+    (tmp_path / "old.star").write_text(text)
+    found = read_particle_records(tmp_path / "new.star")
+    np.testing.assert_allclose(found.rotations, rotations, atol=1e-6)
+    np.testing.assert_allclose(found.origins_A, origins_A, atol=1e-5)
+    # Poses that did not change leave the file as it was.
+    write_poses(tmp_path / "same.star", particles, particles.rotations, particles.origins_A)
+    same, source = (read_star(p) for p in (tmp_path / "same.star", particles.source))
+    for name, table in source.items():
+        for label, values in table.columns.items():
+            np.testing.assert_array_equal(same[name].columns[label], values)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["{tmp}/nothing"], "holds no finished run of 'gmmflex heterogeneity'"),
+        (["{run}", "--rounds", "-1"], "rounds = -1 is not allowed"),
+        (["{run}", "--angle", "0"], "angle_deg = 0.0 is not allowed"),
+        (["{run}", "--particles", "{tmp}/gone.star"], "gone.star"),
+        (["{run}", "--device", "tpu9"], "--device tpu9 is not a device"),
+    ],
+)
+def test_refusals_are_one_sentence(wrong, tmp_path, monkeypatch, capsys, options, sentence):
+    places = {"tmp": tmp_path, "run": wrong / "run"}
+    given = [option.format(**places) for option in options]
+    monkeypatch.setattr(
+        sys, "argv", ["gmmflex", "poses", *given, "--output", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert sentence in said and "\n" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_processes_are_refused(wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(
+        sys, "argv", ["gmmflex", "poses", str(wrong / "run"), "--output", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "start it without torchrun" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
