@@ -51,7 +51,7 @@ def _errors(folder, records):
 
 
 def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
-    lines = _refined(wrong, tmp_path / "poses")
+    lines = _refined(wrong, tmp_path / "poses", rounds=1)
     before = _errors(wrong, read_particle_records(wrong / "set" / "wrong.star"))
     found = read_particle_records(tmp_path / "poses" / "particles.star")
     after = _errors(wrong, found)
@@ -61,12 +61,28 @@ def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
 
     summary = json.loads((tmp_path / "poses" / "summary.json").read_text())
     assert summary["status"] == "finished" and summary["refined"]
-    (only,) = summary["refinements"]
-    assert only["held_out"]["after"] > only["held_out"]["before"]
+    first = summary["refinements"][0]
+    assert first["held_out"]["after"] > first["held_out"]["before"]
     # The prior that has been learnt is what was put in, by axis.
-    assert only["poses_off"]["angle_deg"] == pytest.approx(ANGLE_DEG / 3**0.5, rel=0.35)
-    assert only["poses_off"]["shift_A"] == pytest.approx(SHIFT_A, rel=0.35)
+    assert first["poses_off"]["angle_deg"] == pytest.approx(ANGLE_DEG / 3**0.5, rel=0.35)
+    assert first["poses_off"]["shift_A"] == pytest.approx(SHIFT_A, rel=0.35)
     assert any("remaining" in line for line in lines)
+
+    # The analysis was repeated with the poses of the first refinement and the settings of the run.
+    repeated = tmp_path / "poses" / "round_1"
+    latents = read_particle_records(repeated / "latents.star")
+    better = _errors(wrong, latents)
+    assert better[0] < 0.6 * before[0] and better[1] < 0.5 * before[1]
+    configs = [
+        json.loads((f / "run.json").read_text())["config"] for f in (wrong / "run", repeated)
+    ]
+    changed = {name for name in configs[0] if configs[0][name] != configs[1][name]}
+    assert changed == {"particles", "image_root", "start_from", "output"}
+    scores = [
+        json.loads((f / "summary.json").read_text())["test_score_neutral"]
+        for f in (wrong / "run", repeated)
+    ]
+    assert scores[1] > scores[0]
 
     given = read_particle_records(wrong / "set" / "wrong.star")
     with (tmp_path / "poses" / "changes.csv").open(newline="") as stream:
@@ -88,7 +104,7 @@ def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
     for label in set(tables[0]) - poses:
         np.testing.assert_array_equal(tables[0][label], tables[1][label])
 
-    _refined(wrong, tmp_path / "poses")
+    _refined(wrong, tmp_path / "poses", rounds=1)
     assert json.loads((tmp_path / "poses" / "summary.json").read_text()) == summary
 
 

@@ -14,7 +14,8 @@ def poses(
     run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
     output: Output,
     rounds: Annotated[
-        int, typer.Option(help="So many times: refine the poses, then repeat the analysis.")
+        int,
+        typer.Option(help="So many times repeat the analysis with them, and refine them again."),
     ] = 0,
     angle: Annotated[
         float, typer.Option(help="How far orientations may be off, in degrees; then learnt.")

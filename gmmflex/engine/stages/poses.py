@@ -29,6 +29,11 @@ from gmmflex.engine.stages.poses_output import (
     write_poses,
 )
 from gmmflex.engine.stages.poses_refine import Refinement, refine_poses
+from gmmflex.engine.stages.poses_rounds import (
+    folder_of_images,
+    repeat_analysis,
+    settings_of_run,
+)
 from gmmflex.engine.stages.poses_settings import PosesSettings
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.run_particles import RunParticles, read_run_particles
@@ -76,12 +81,35 @@ def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print
         )
     choose_device(settings.device)
     source.particles.read_images(np.arange(min(len(source.particles), 16)))
+    if settings.rounds:
+        settings_of_run(settings.run)
     inputs = [source.particles.source, settings.run / "weights.safetensors"]
     inputs += [settings.run / SUMMARY_FILE]
     begin_run(settings.output, "poses", config, inputs, overwrite, {})
 
     step = _refined(settings, settings.run, source, log)
-    _write(settings.output, source.particles, step, [step.summary()], watch, log)
+    steps = [step.summary()]
+    # With the same poses the analysis would find the same again.
+    for number in range(1, settings.rounds + 1 if step.refined.check.gained else 1):
+        later = _round(settings, number, source.particles, step, log)
+        steps.append(later.summary())
+        if not later.refined.check.gained:
+            break
+        step = later
+    _write(settings.output, source.particles, step, steps, watch, log)
+
+
+def _round(settings: PosesSettings, number: int, given: Particles, before: Step, log: Log) -> Step:
+    """The analysis repeated with the poses of the step before, and then these refined again."""
+    output = settings.output / f"round_{number}"
+    star = settings.output / f"round_{number}.star"
+    log(f"round {number} of {settings.rounds}: the analysis with refined poses")
+    # The same bytes again when an unfinished command goes on, so that its analysis does too.
+    write_poses(star, given, before.particles.rotations, before.particles.origins_A)
+    repeat_analysis(settings, star, folder_of_images(given), before.run, output, log)
+    results = read_run(output)
+    source = read_run_particles(output, len(results.latents), star, folder_of_images(given))
+    return _refined(settings, output, source, log)
 
 
 def _refined(settings: PosesSettings, run: Path, source: RunParticles, log: Log) -> Step:
