@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from kinase_path import results_of
 from PIL import Image
 from sliding_domain import ATOM_SIGMA_A, BOX, N_LARGE, N_STATES, PIXEL_A, run, simulated, truth
@@ -23,7 +22,7 @@ from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
 from gmmflex.engine.stages.reconstruct_states import states_of_points
 from gmmflex.engine.stages.run_particles import RunParticles
 
-PATH_A, PARTICLES = 20.0, 400
+PATH_A, PARTICLES = 20.0, 300
 LAST = BOX // 2 - 3
 # Where the run's map lies: its voxel [0, 0, 0] at ORIGIN_A.
 ORIGIN_A = np.array([10.0, -6.0, 4.0])
@@ -147,10 +146,10 @@ def test_points_take_the_nearest_or_weigh_all(inputs, tmp_path):
     agreement = {}
     for weighted in (False, True):
         output = tmp_path / f"weighted_{weighted}"
-        _reconstruct(inputs, output, points=tmp_path / "points.npy", nearest=80, weighted=weighted)
+        _reconstruct(inputs, output, points=tmp_path / "points.npy", nearest=60, weighted=weighted)
         rows = _rows(output / "states.csv")
-        assert float(rows[1]["effective_particles"]) == pytest.approx(80, abs=0.2)
-        assert (int(rows[1]["particles"]) > 80) == weighted
+        assert float(rows[1]["effective_particles"]) == pytest.approx(60, abs=0.2)
+        assert (int(rows[1]["particles"]) > 60) == weighted
         agreement[weighted] = [
             _agreement(read_map(output / f"state_{k}.mrc").data, true) for k in (1, 2)
         ]
@@ -207,7 +206,7 @@ def test_refusals(inputs, tmp_path):
     labels = np.load(inputs["folder"] / "labels.npy")
     file = tmp_path / "bad.npy"
     np.save(file, labels[1:])
-    _refused(inputs, tmp_path, "but the run has 400 latents", clusters=file)
+    _refused(inputs, tmp_path, "but the run has 300 latents", clusters=file)
     np.save(file, labels - 1)
     _refused(inputs, tmp_path, "holds no labels", clusters=file)
     half_set = read_particles(inputs["folder"] / "set" / "particles.star").half_set
@@ -215,7 +214,7 @@ def test_refusals(inputs, tmp_path):
     _refused(inputs, tmp_path, "none of them in half set 1", clusters=file)
     np.save(file, np.zeros((2, 3)))
     _refused(inputs, tmp_path, "--points .* has shape", points=file)
-    _refused(inputs, tmp_path, "--nearest 401 is more than the 400", nearest=401)
+    _refused(inputs, tmp_path, "--nearest 301 is more than the 300", nearest=301)
     _refused(inputs, tmp_path, "does not exist", clusters=tmp_path / "none.npy")
     write_map(tmp_path / "m.mrc", Map(np.ones((8, 8, 8), np.float32), PIXEL_A, np.zeros(3)))
     _refused(inputs, tmp_path, "--mask .* has 8 voxels", mask=str(tmp_path / "m.mrc"))
@@ -224,7 +223,7 @@ def test_refusals(inputs, tmp_path):
     lines = (inputs["folder"] / "set" / "particles.star").read_text().splitlines()
     fewer.write_text("\n".join(lines[:-2]) + "\n")
     stacks = inputs["folder"] / "set"
-    _refused(inputs, tmp_path, "400 latents", particles=fewer, image_root=stacks)
+    _refused(inputs, tmp_path, "300 latents", particles=fewer, image_root=stacks)
 
 
 def test_the_command(inputs, tmp_path, monkeypatch, capsys):
@@ -240,4 +239,3 @@ def test_the_command(inputs, tmp_path, monkeypatch, capsys):
         cli.main()
     assert end.value.code == 0
     assert (output / "state_2_half2.mrc").exists()
-    torch.set_num_threads(1)

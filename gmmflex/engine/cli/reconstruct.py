@@ -34,6 +34,13 @@ def reconstruct(
             help="Weigh particles by their distance instead; --nearest is how many count.",
         ),
     ] = False,
+    deformed: Annotated[
+        bool,
+        typer.Option("--deformed", help="One map of all particles, the motion of each undone."),
+    ] = False,
+    groups: Annotated[
+        int, typer.Option(help="Groups of particles whose motion --deformed undoes alike.")
+    ] = 24,
     mask: Annotated[
         str, typer.Option(help="Where half maps are compared: auto, none, or a map.")
     ] = "auto",
@@ -57,6 +64,8 @@ def reconstruct(
         points=points,
         nearest=nearest,
         weighted=weighted,
+        deformed=deformed,
+        groups=groups,
         mask=mask,
         particles=particles,
         image_root=image_root,

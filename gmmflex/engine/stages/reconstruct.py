@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.maps import read_map, write_map
+from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import SUMMARY_FILE, RunState, begin_run, finish_run, run_state
 from gmmflex.engine.stages.compute import choose_device, set_threads
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
-from gmmflex.engine.stages.reconstruct_maps import MaskChoice, placed, with_decoded
+from gmmflex.engine.stages.reconstruct_deformed_maps import SumsOf, deformed_maps
+from gmmflex.engine.stages.reconstruct_groups import groups_of
+from gmmflex.engine.stages.reconstruct_maps import MaskChoice, with_decoded
 from gmmflex.engine.stages.reconstruct_output import (
+    StateRow,
     state_row,
     summary_of,
     write_fsc,
-    write_reconstruction,
+    write_state,
     write_states,
 )
 from gmmflex.engine.stages.reconstruct_picture import draw_curves, draw_maps
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
 from gmmflex.engine.stages.reconstruct_states import (
     ParticleState,
+    all_of,
     states_of_clusters,
     states_of_points,
 )
-from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
+from gmmflex.engine.stages.reconstruction import HalfSums, maps_of_halves, sums_of_halves
 from gmmflex.engine.stages.run_particles import read_run_particles
 from gmmflex.engine.stages.run_results import RunResults, read_run
 
@@ -51,7 +58,11 @@ def run_reconstruct(
     )
     particles = source.expanded()
     mask = mask_of(settings.mask, particles)
-    states = [_all_of(results), *states_of(settings, results)]
+    groups = None
+    states = [] if settings.deformed else [all_of(results.latents), *states_of(settings, results)]
+    if settings.deformed:
+        assert particles.half_set is not None
+        groups = groups_of(results, particles.half_set, settings.groups)
     for state in states:
         _refuse_one_half(state, particles)
     particles.read_images(np.arange(min(len(particles), 16)))
@@ -60,36 +71,54 @@ def run_reconstruct(
     inputs += [settings.run / SUMMARY_FILE]
     inputs += [path for path in (settings.clusters, settings.points) if path is not None]
     begin_run(settings.output, "reconstruct", config, inputs, overwrite, {})
-    rows = []
-    for state in states:
-        log(f"{state.file}: {len(state.rows):,} particles ({state.what})")
-        sums = sums_of_halves(
+
+    def sums_of(state: ParticleState, told: Log) -> HalfSums:
+        return sums_of_halves(
             particles,
             state.rows,
             weights=state.weights,
             contrast_sign=source.contrast_sign,
             device=device,
-            log=log,
+            log=told,
         )
+
+    about: dict[str, Any] = {}
+    if groups is None:
+        rows = _state_maps(settings.output, states, sums_of, mask, results, log)
+    else:
+        rows, about = deformed_maps(settings.output, groups, sums_of, mask, results, log)
+    extent_A = particles.box_px * particles.pixel_size_A
+    write_fsc(settings.output / "fsc.csv", rows, extent_A)
+    write_states(settings.output / "states.csv", rows, len(results.latents))
+    draw_curves(settings.output / "fsc.png", rows, extent_A)
+    of_maps = [row for row in rows if (settings.output / f"{row.state.file}.mrc").exists()]
+    draw_maps(settings.output / "maps.png", of_maps, particles.pixel_size_A)
+    summary = {"states": [summary_of(row) for row in rows], **about}
+    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
+    log(f"finished: maps and tables written to {settings.output}")
+
+
+def _state_maps(
+    output: Path,
+    states: list[ParticleState],
+    sums_of: SumsOf,
+    mask: MaskChoice,
+    results: RunResults,
+    log: Log,
+) -> list[StateRow]:
+    """Write the maps of each state, one after the other: memory is that of one."""
+    rows = []
+    for state in states:
+        log(f"{state.file}: {len(state.rows):,} particles ({state.what})")
+        sums = sums_of(state, log)
         maps = with_decoded(maps_of_halves(sums, mask), results.mixture(state.latent))
-        write_reconstruction(settings.output, state.file, maps.found, results.centre_A)
-        decoded = placed(maps.decoded, results.centre_A)
-        write_map(settings.output / f"{state.file}_decoded.mrc", decoded)
+        write_state(output, state.file, maps, results.centre_A)
         rows.append(state_row(state, sums.counts, maps))
         log(
             f"  halves agree to {maps.found.resolution_A:.2f} A, the map and the decoded mixture "
             f"to {maps.agree_A:.2f} A"
         )
-    pixel_size_A = particles.pixel_size_A
-    write_fsc(settings.output / "fsc.csv", rows, particles.box_px * pixel_size_A)
-    write_states(settings.output / "states.csv", rows, len(results.latents))
-    draw_curves(settings.output / "fsc.png", rows, particles.box_px * pixel_size_A)
-    draw_maps(settings.output / "maps.png", rows, pixel_size_A)
-    finish_run(
-        settings.output,
-        {"states": [summary_of(row) for row in rows], "seconds": watch.elapsed_s},
-    )
-    log(f"finished: {len(rows) - 1} states and the consensus, written to {settings.output}")
+    return rows
 
 
 def mask_of(choice: str, particles: Particles) -> MaskChoice:
@@ -111,14 +140,6 @@ def mask_of(choice: str, particles: Particles) -> MaskChoice:
     if density.data.min() < -1e-3 or density.data.max() > 1 + 1e-3 or not density.data.any():
         raise UserError(f"--mask {choice} is no mask: its values must lie between 0 and 1")
     return density.data
-
-
-def _all_of(results: RunResults) -> ParticleState:
-    """All particles, as a state; what is decoded is the one in the middle."""
-    n = len(results.latents)
-    away = ((results.latents - results.latents.mean(axis=0)) ** 2).sum(axis=1)
-    middle = results.latents[int(away.argmin())]
-    return ParticleState("consensus", np.arange(n), np.ones(n), middle, "all of the run")
 
 
 def states_of(settings: ReconstructSettings, results: RunResults) -> list[ParticleState]:

@@ -16,7 +16,7 @@ from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.model.grid import FourierGrid
 from gmmflex.engine.stages.reconstruct_maps import StateMaps, placed
 from gmmflex.engine.stages.reconstruct_states import ParticleState
-from gmmflex.engine.stages.reconstruction import Reconstruction, fsc_resolution_A
+from gmmflex.engine.stages.reconstruction import fsc_resolution_A
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,17 @@ class StateRow:
     decoded_seen: tuple[NDArray[np.float32], ...]
 
 
-def write_reconstruction(
-    output: Path, name: str, found: Reconstruction, centre_A: NDArray[np.float64]
-) -> None:
-    """NAME.mrc (filtered), NAME_half1.mrc, NAME_half2.mrc and, if there is one, NAME_mask.mrc."""
+def write_state(output: Path, name: str, maps: StateMaps, centre_A: NDArray[np.float64]) -> None:
+    """NAME.mrc (filtered), NAME_half1.mrc, NAME_half2.mrc, NAME_decoded.mrc and, if there is one,
+    NAME_mask.mrc; centre_A: of the box, in the frame of the files."""
+    found = maps.found
     whole = found.whole
-    maps = {f"{name}_half{k}": half for k, half in enumerate(found.halves, start=1)}
+    files = {f"{name}_half{k}": half for k, half in enumerate(found.halves, start=1)}
+    files[f"{name}_decoded"] = maps.decoded
     if found.mask is not None:
-        maps[f"{name}_mask"] = Map(found.mask, whole.pixel_size_A, whole.origin_A)
+        files[f"{name}_mask"] = Map(found.mask, whole.pixel_size_A, whole.origin_A)
     # The map itself last: where it is there, all of it is.
-    for file, density in {**maps, name: found.filtered}.items():
+    for file, density in {**files, name: found.filtered}.items():
         write_map(output / f"{file}.mrc", placed(density, centre_A))
 
 

@@ -38,8 +38,10 @@ def draw_curves(path: Path, rows: Sequence[StateRow], extent_A: float) -> None:
             (panels[0], row.fsc, row.resolution_A),
             (panels[1], row.fsc_decoded, row.agree_A),
         ):
-            label = f"{_title(row)}: {length_A:.1f} Å"
-            line = "--" if number == 0 else "-"
+            # Curves that do not fall below the limit end where the images do.
+            least = "≤ " if length_A <= extent_A / len(curve) * 1.0001 else ""
+            label = f"{_title(row)}: {least}{length_A:.1f} Å"
+            line = "--" if row.state.name.startswith("consensus") else "-"
             panel.plot(frequency, curve, color=colour, lw=1.5, ls=line, label=label)
     _finish(panels[0], "Half maps", FSC_LIMIT, len(shown[0].fsc), extent_A)
     _finish(
@@ -74,7 +76,7 @@ def _finish(panel: Axes, title: str, limit: float, last: int, extent_A: float) -
     ticks = np.linspace(low, high, 6)[1:]
     panel.set_xticks(ticks, [f"{1 / tick:.1f}" for tick in ticks])
     panel.set_xlabel("resolution (Å)")
-    panel.legend(frameon=False, fontsize=8, loc="upper right")
+    panel.legend(frameon=False, fontsize=8, loc="lower left")
     panel.spines[["top", "right"]].set_visible(False)
 
 
@@ -117,11 +119,12 @@ def _shown(rows: Sequence[StateRow]) -> list[StateRow]:
     if len(rows) - 1 <= _MOST_SHOWN:
         return list(rows)
     chosen = np.unique(np.linspace(1, len(rows) - 1, _MOST_SHOWN).round().astype(int))
-    return [rows[0], *(rows[i] for i in chosen)]
+    return [rows[0], *(rows[int(i)] for i in chosen)]
 
 
 def _title(row: StateRow) -> str:
-    return f"state {row.state.name}" if row.state.name.isdigit() else row.state.name
+    name = row.state.name
+    return f"state {name}" if name.isdigit() else name.replace("_", ", ")
 
 
 def _around(images: list[NDArray[np.float32]]) -> slice:

@@ -22,6 +22,10 @@ class ReconstructSettings(BaseModel):
     weighted: bool = Field(
         False, description="Particles count by a Gaussian of their distance from the point."
     )
+    deformed: bool = Field(False, description="One map of all, their motion undone.")
+    groups: int = Field(
+        24, ge=2, le=1000, description="Groups of particles whose motion is undone alike."
+    )
     mask: str = Field("auto", description="auto, none, or a map on the particles' grid.")
     particles: Path | None = Field(None, description="In place of the run's, if it has moved.")
     image_root: Path | None = None
@@ -43,5 +47,10 @@ class ReconstructSettings(BaseModel):
             raise ValueError(
                 "--clusters say already which particles belong together: leave out "
                 f"--{of_points[0]}"
+            )
+        if self.deformed and (self.clusters is not None or of_points):
+            raise ValueError(
+                "--deformed makes one map of all particles: leave out "
+                f"--{of_points[0] if of_points else 'clusters'}"
             )
         return self

@@ -48,6 +48,15 @@ class ParticleState:
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 
+def all_of(latents: NDArray[np.float32]) -> ParticleState:
+    """All particles, as a state; what is decoded is the one in the middle."""
+    n = len(latents)
+    away = ((latents - latents.mean(axis=0)) ** 2).sum(axis=1)
+    return ParticleState(
+        "consensus", np.arange(n), np.ones(n), latents[int(away.argmin())], "all of the run"
+    )
+
+
 def states_of_clusters(path: Path, latents: NDArray[np.float32]) -> list[ParticleState]:
     """A state for each label from 1 of a file; its latent is that of the particle nearest to the
     mean, since the mean itself may lie where no particle is.

@@ -168,7 +168,7 @@ def maps_of_halves(
     mask: (M, M, M), soft, on the grid of the particles: the FSC is that of the masked halves (the
     maps themselves are not masked). "auto" makes one from the map.
     """
-    least = torch.full((sums.grid.max_ring + 1,), _LEAST_NOISE, dtype=torch.float64)
+    least = least_noise(sums.grid)
     halves = [map_of_cells(cells, sums.grid, least) for cells in sums.cells]
     together = sums.cells.sum(0)
     whole = map_of_cells(together, sums.grid, least)
@@ -192,6 +192,37 @@ def maps_of_halves(
         fsc_resolution_A(curve, sums.grid),
         weights,
     )
+
+
+def reconstruction_of(
+    halves: tuple[Map, Map],
+    counts: tuple[int, int],
+    grid: FourierGrid,
+    mask: NDArray[np.float32] | None,
+) -> Reconstruction:
+    """The same of half maps that are there already: both together, and filtered by their FSC.
+
+    counts: particles in each, by which they are averaged.
+    """
+    first, second = (torch.from_numpy(half.data) for half in halves)
+    whole = (counts[0] * first + counts[1] * second) / sum(counts)
+    unmasked = _curve([first, second], grid, None)
+    curve = unmasked if mask is None else _curve([first, second], grid, mask)
+    kept = 1 / (1 + torch.from_numpy(noise_to_signal(curve)))
+    return Reconstruction(
+        halves,
+        _map(whole, grid),
+        _map(_shells_scaled(whole, kept), grid),
+        curve,
+        unmasked,
+        fsc_resolution_A(curve, grid),
+        mask,
+    )
+
+
+def least_noise(grid: FourierGrid) -> Tensor:
+    """(R + 1,) the Wiener term of maps that are not filtered."""
+    return torch.full((grid.max_ring + 1,), _LEAST_NOISE, dtype=torch.float64)
 
 
 def mask_around(data: NDArray[np.float32], pixel_size_A: float) -> NDArray[np.float32]:
@@ -243,6 +274,17 @@ def _curve(
         halves = [half * weights for half in halves]
     curve = fourier_shell_correlation(halves[0], halves[1])[: grid.max_ring]
     return np.asarray(curve.cpu().numpy(), dtype=np.float64)
+
+
+def _shells_scaled(density: Tensor, factors: Tensor) -> Tensor:
+    """A map whose shells 0 … R are scaled by factors (R + 1,); nothing of it lies beyond."""
+    box = density.shape[-1]
+    full = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64)
+    half = torch.arange(box // 2 + 1, dtype=torch.float64)
+    shell = (full[:, None, None] ** 2 + full[:, None] ** 2 + half**2).sqrt().round().long()
+    by_shell = torch.cat([factors, factors.new_zeros(1)])[shell.clamp_max(len(factors))]
+    scaled: Tensor = torch.fft.irfftn(torch.fft.rfftn(density) * by_shell, s=density.shape)
+    return scaled
 
 
 def _map(density: Tensor, grid: FourierGrid) -> Map:
