@@ -7,7 +7,8 @@ SIMULATED is a folder of `gmmflex simulate` (adenylate kinase in the accuracy ta
 its first particles is turned about a random axis by an angle of N(0, 3°) and shifted by N(0, 1.5 Å)
 along x and y. Analyses of the true and of the wrong poses and `gmmflex poses` run as a user would
 start them; what is finished in FOLDER is not made again. Printed: medians over the particles of the
-errors of the poses, and of the Cα RMSD of the moved models to the true ones.
+errors of the poses, beside the least that these images allow, and of the Cα RMSD of the moved
+models to the true ones.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.accuracy_model import motion_against_truth
 from benchmarks.accuracy_runs import DECODERS, run_measured
 from benchmarks.accuracy_sets import SETS
+from benchmarks.poses_limit import least_errors
 from gmmflex.engine.io.particles import read_particles, write_particles_star
 from gmmflex.engine.io.poses import relion_angles_from_rotations
 
@@ -127,6 +129,10 @@ def main() -> None:
     for name, run in runs.items():
         scores = motion_against_truth(wrong, run, bodies)
         figures[f"motion, {name}"] = vars(scores)
+    angle_deg, shift_A = least_errors(
+        options.simulated, work / "true", options.angle, options.shift
+    )
+    figures["least possible"] = {"angle_deg": angle_deg, "shift_A": shift_A}
     for name, values in figures.items():
         print(name, "  ".join(f"{key} {value:.3f}" for key, value in values.items()))
     (work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
