@@ -27,6 +27,28 @@ def landscape(
         int | None, typer.Option(help="How many clusters.  [default: a suggested number]")
     ] = None,
     most_clusters: Annotated[int, typer.Option(help="Largest number that may be suggested.")] = 8,
+    frames: Annotated[int, typer.Option(help="Latents of each trajectory.")] = 10,
+    path: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FROM,TO: a trajectory through populated places between two particles (rows of "
+            "latents.star, from 1) or clusters (c1,c3); repeatable."
+        ),
+    ] = None,
+    line: Annotated[
+        list[str] | None, typer.Option(help="FROM,TO as for --path, but straight; repeatable.")
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=mask file, or NAME=A:130-420 of the fitted model: find the motion that "
+            "moves this region most and the rest least; repeatable."
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Fitted model that residues refer to.  [default: the mixture's]"),
+    ] = None,
     seed: Seed = 1,
     threads: Threads = 0,
     overwrite: Overwrite = False,
@@ -42,6 +64,11 @@ def landscape(
         method=method.value,
         clusters=clusters,
         most_clusters=most_clusters,
+        frames=frames,
+        path=tuple(path or ()),
+        line=tuple(line or ()),
+        region=tuple(region or ()),
+        model=model,
         seed=seed,
         threads=threads,
     )

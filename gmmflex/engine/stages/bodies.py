@@ -43,7 +43,7 @@ def memberships(
     (1 + cos(π d / edge_A)) / 2 up to that distance; 0 for none. Bodies themselves stay rigid.
     Raises UserError for a body that cannot be read, is nearly empty or overlaps another.
     """
-    written = [_name_and_place(body) for body in bodies]
+    written = [name_and_place(body, "--body") for body in bodies]
     names = tuple(name for name, _ in written)
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -113,15 +113,17 @@ def with_soft_edges(
     return np.asarray(weights / np.maximum(weights.sum(axis=0), 1.0))
 
 
-def _name_and_place(body: str) -> tuple[str, str]:
+def name_and_place(body: str, parameter: str) -> tuple[str, str]:
+    """The two parts of `NAME=WHERE`; parameter: what errors are to name."""
     name, equals, where = (piece.strip() for piece in body.partition("="))
     if not (equals and name and where):
         raise UserError(
-            f"--body {body!r} has no name or no place: write it as in lid=A:118-160 or lid=lid.mrc"
+            f"{parameter} {body!r} has no name or no place: write it as in lid=A:118-160 or "
+            "lid=lid.mrc"
         )
     if not _NAME.match(name):
         raise UserError(
-            f"--body {body!r}: the name may hold letters, digits and the signs _ . + - only: "
+            f"{parameter} {body!r}: the name may hold letters, digits and the signs _ . + - only: "
             "give it another name"
         )
     return name, where

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +14,8 @@ from gmmflex.engine.io.run_folder import (
     run_state,
 )
 from gmmflex.engine.stages.compute import set_threads
-from gmmflex.engine.stages.landscape_clusters import Clusters, find_clusters
-from gmmflex.engine.stages.landscape_density import FreeEnergy, free_energy
+from gmmflex.engine.stages.landscape_findings import STEPS, Findings, findings_of
+from gmmflex.engine.stages.landscape_overview import draw_reliability, draw_trajectories
 from gmmflex.engine.stages.landscape_pictures import (
     draw_clusters,
     draw_components,
@@ -26,12 +23,14 @@ from gmmflex.engine.stages.landscape_pictures import (
 )
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 from gmmflex.engine.stages.landscape_star import ParticleTables, as_text
+from gmmflex.engine.stages.landscape_summary import report_of, summary_of
 from gmmflex.engine.stages.landscape_tables import (
     write_array,
     write_clusters,
     write_components,
+    write_regions,
 )
-from gmmflex.engine.stages.latent_axes import PrincipalAxes, principal_axes
+from gmmflex.engine.stages.landscape_trajectories import write_trajectory
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.run_results import read_run
 
@@ -50,95 +49,83 @@ def run_landscape(
     set_threads(settings.threads)
     watch = Stopwatch()
     results = read_run(settings.run)
-    latents = results.latents
-    if len(latents) < _FEWEST:
+    if len(results.latents) < _FEWEST:
         raise UserError(
-            f"{settings.run} holds {len(latents)} latents, which make no landscape: analyse at "
-            f"least {_FEWEST} particles"
+            f"{settings.run} holds {len(results.latents)} latents, which make no landscape: "
+            f"analyse at least {_FEWEST} particles"
         )
-    tables = ParticleTables(settings.run / "latents.star", len(latents))
-    axes = principal_axes(latents)
-    projected = axes.project(latents)
-    energy = free_energy(projected)
-    log(f"{len(latents):,} latents of {latents.shape[1]} dimensions  {watch.line(1, 4)}")
-    clusters = find_clusters(
-        latents, axes, settings.method, settings.clusters, settings.most_clusters, settings.seed
-    )
-    log(f"clusters: {clusters.why}  {watch.line(2, 4)}")
+    tables = ParticleTables(settings.run / "latents.star", len(results.latents))
+    found = findings_of(settings, results, log, watch)
 
     inputs = [settings.run / name for name in ("latents.star", "latents.npy", SUMMARY_FILE)]
+    inputs += [] if settings.model is None else [settings.model]
     begin_run(settings.output, "landscape", config, inputs, overwrite, {})
-    write_array(settings.output / "components.npy", projected)
-    write_components(settings.output / "components.csv", axes)
-    _write_energy(settings, energy)
-    write_clusters(settings.output, clusters, latents, energy, None)
-    draw_components(settings.output / "components.png", axes)
-    draw_landscape(settings.output / "landscape.png", projected, energy, axes)
-    draw_clusters(settings.output / "clusters.png", projected, clusters, axes)
-    log(f"tables and pictures  {watch.line(3, 4)}")
-    _write_stars(settings, tables, _columns(projected, energy, clusters), clusters)
-    summary = _summary(settings, axes, energy, clusters)
+    _write_tables(settings, found)
+    reached_A = _write_trajectories(settings, found)
+    _draw(settings, found, tables)
+    log(f"tables and pictures  {watch.line(4, STEPS)}")
+    _write_stars(settings, tables, found)
+    log(f"star files  {watch.line(5, STEPS)}")
+    summary = summary_of(found, reached_A)
+    report_of(settings, found, summary)
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
-    log(f"finished: {len(clusters.centres)} clusters, written to {settings.output}")
+    log(
+        f"finished: {len(found.clusters.centres)} clusters, "
+        f"{len(found.trajectories)} trajectories, see {settings.output / 'report.html'}"
+    )
 
 
-def _write_energy(settings: LandscapeSettings, energy: FreeEnergy) -> None:
-    """free_energy.npy (energy and its error over the plane) and free_energy_places.npy."""
-    write_array(settings.output / "free_energy.npy", np.stack([energy.energy_kT, energy.error_kT]))
+def _write_tables(settings: LandscapeSettings, found: Findings) -> None:
+    output, energy, told = settings.output, found.energy, found.reliability
+    write_array(output / "components.npy", found.projected)
+    write_components(output / "components.csv", found.axes)
+    write_array(output / "free_energy.npy", np.stack([energy.energy_kT, energy.error_kT]))
     for k, places in enumerate(energy.places, start=1):
-        write_array(settings.output / f"free_energy_places{k}.npy", places)
+        write_array(output / f"free_energy_places{k}.npy", places)
+    of_particles = None if told is None else told.of_particles
+    write_clusters(output, found.clusters, found.results.latents, energy, of_particles)
+    if told is not None:
+        write_array(output / "reliability.npy", told.of_particles)
+    if found.motions:
+        write_regions(output / "regions.csv", found.motions)
 
 
-def _columns(
-    projected: NDArray[np.float32], energy: FreeEnergy, clusters: Clusters
-) -> dict[str, NDArray[np.generic]]:
+def _write_trajectories(settings: LandscapeSettings, found: Findings) -> dict[str, float]:
+    """How far the Gaussians get on each, in Å RMS."""
+    folder = settings.output / "trajectories"
+    folder.mkdir(exist_ok=True)
+    model, latents = found.results.model, found.results.latents
     return {
-        **{f"gmmflexPC{k + 1}": values for k, values in enumerate(projected.T)},
-        "gmmflexCluster": clusters.labels,
-        "gmmflexFreeEnergy": energy.of_particles_kT,
+        trajectory.name: write_trajectory(
+            folder, trajectory, model, latents, found.axes, found.energy
+        )
+        for trajectory in found.trajectories
     }
 
 
-def _write_stars(
-    settings: LandscapeSettings,
-    tables: ParticleTables,
-    columns: dict[str, NDArray[np.generic]],
-    clusters: Clusters,
-) -> None:
+def _draw(settings: LandscapeSettings, found: Findings, tables: ParticleTables) -> None:
+    output, axes = settings.output, found.axes
+    draw_components(output / "components.png", axes)
+    draw_landscape(output / "landscape.png", found.projected, found.energy, axes)
+    draw_clusters(output / "clusters.png", found.projected, found.clusters, axes)
+    draw_trajectories(output / "trajectories.png", found.trajectories, found.energy, axes)
+    if found.reliability is not None:
+        views_deg = tables.viewing_directions_deg()
+        draw_reliability(output / "reliability.png", found.reliability, views_deg)
+
+
+def _write_stars(settings: LandscapeSettings, tables: ParticleTables, found: Findings) -> None:
+    labels = found.clusters.labels
+    columns: dict[str, NDArray[np.generic]] = {
+        **{f"gmmflexPC{k + 1}": values for k, values in enumerate(found.projected.T)},
+        "gmmflexCluster": labels,
+        "gmmflexFreeEnergy": found.energy.of_particles_kT,
+    }
+    if found.reliability is not None:
+        columns["gmmflexReliability"] = found.reliability.of_particles
     texts = {label: as_text(values) for label, values in columns.items()}
     tables.write(settings.output / "landscape.star", texts)
     folder = settings.output / "star"
     folder.mkdir(exist_ok=True)
-    for k in range(1, len(clusters.centres) + 1):
-        rows = np.flatnonzero(clusters.labels == k)
-        tables.write(folder / f"cluster_{k}.star", texts, rows)
-
-
-def _summary(
-    settings: LandscapeSettings, axes: PrincipalAxes, energy: FreeEnergy, clusters: Clusters
-) -> dict[str, Any]:
-    n = len(clusters.labels)
-    return {
-        "particles": n,
-        "latent_dim": len(axes.mean),
-        "variance_shares": axes.shares.tolist(),
-        "free_energy": {
-            "kernel": energy.kernel.tolist(),
-            "told_up_to_kT": energy.ceiling_kT,
-            "share_of_particles_in_sparse_places": float(energy.sparse.mean()),
-        },
-        "clusters": {
-            "method": clusters.method,
-            "number": len(clusters.centres),
-            "why": clusters.why,
-            "order": "along the first principal component",
-            "silhouette": clusters.silhouette,
-            "stand_apart": clusters.apart,
-            "barriers_kT": [
-                None if not np.isfinite(b) else b for b in clusters.barriers_kT.tolist()
-            ],
-            "particles": clusters.sizes.tolist(),
-            "in_none": int((clusters.labels == 0).sum()),
-            "tried": [asdict(trial) for trial in clusters.trials],
-        },
-    }
+    for k in range(1, len(found.clusters.centres) + 1):
+        tables.write(folder / f"cluster_{k}.star", texts, np.flatnonzero(labels == k))

@@ -20,5 +20,12 @@ class LandscapeSettings(BaseModel):
     method: ClusterMethod = "kmeans"
     clusters: int | None = Field(None, ge=1, le=100, description="Default: suggested.")
     most_clusters: int = Field(8, ge=2, le=50, description="Numbers tried for a suggestion.")
+    frames: int = Field(10, ge=2, le=1000, description="Latents of each trajectory.")
+    path: tuple[str, ...] = Field((), description="FROM,TO: particles, or clusters as in c1,c3.")
+    line: tuple[str, ...] = Field((), description="As path, but straight.")
+    region: tuple[str, ...] = Field((), description="NAME=mask file or NAME=residues.")
+    model: Path | None = Field(
+        None, description="Fitted model that residues refer to; default: the neutral mixture's."
+    )
     seed: int = Field(1, ge=0)
     threads: int = Field(0, ge=0)

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.stages.landscape_clusters import Clusters
 from gmmflex.engine.stages.landscape_density import FreeEnergy
+from gmmflex.engine.stages.landscape_regions import LocalMotion
 from gmmflex.engine.stages.latent_axes import PrincipalAxes
 
 
@@ -73,6 +74,17 @@ def write_clusters(
     write_table(folder / "clusters.csv", f"{header},{latent_names(latents.shape[1])}", rows)
     trials = (f"{t.clusters},{numbers([t.silhouette, t.bic])}" for t in clusters.trials)
     write_table(folder / "cluster_numbers.csv", "clusters,silhouette,bic", trials)
+
+
+def write_regions(path: Path, motions: list[LocalMotion]) -> None:
+    """Of each region, how well its motion is localised and how far it goes."""
+    rows = []
+    for motion in motions:
+        values = [motion.share, motion.share_of_all, motion.inside_A, motion.outside_A]
+        rows.append(f"{motion.region},{numbers([*values, *motion.direction.tolist()])}")
+    header = "region,share_inside,share_inside_of_all_motion,inside_rms_A,outside_rms_A"
+    names = latent_names(len(motions[0].direction))
+    write_table(path, f"{header},{names}", rows)
 
 
 def nearest_particles(

@@ -1,0 +1,72 @@
+"""Everything that a landscape finds, before any of it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmmflex.engine.stages.landscape_clusters import Clusters, find_clusters
+from gmmflex.engine.stages.landscape_density import FreeEnergy, free_energy
+from gmmflex.engine.stages.landscape_motions import find_local_motions
+from gmmflex.engine.stages.landscape_regions import LocalMotion
+from gmmflex.engine.stages.landscape_reliability import (
+    Reliability,
+    motion_metric,
+    read_covariances,
+    reliability_of,
+)
+from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+from gmmflex.engine.stages.landscape_trajectories import Trajectory, find_trajectories
+from gmmflex.engine.stages.latent_axes import PrincipalAxes, principal_axes
+from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.run_results import RunResults
+
+STEPS = 6
+
+
+@dataclass(frozen=True)
+class Findings:
+    """projected: (n, d) principal components; reliability: None without covariances."""
+
+    results: RunResults
+    axes: PrincipalAxes
+    projected: NDArray[np.float32]
+    energy: FreeEnergy
+    clusters: Clusters
+    trajectories: list[Trajectory]
+    motions: list[LocalMotion]
+    reliability: Reliability | None
+
+
+def findings_of(
+    settings: LandscapeSettings, results: RunResults, log: Log, watch: Stopwatch
+) -> Findings:
+    """Raises UserError for regions and ends of ways that cannot be found."""
+    latents = results.latents
+    axes = principal_axes(latents)
+    projected = axes.project(latents)
+    energy = free_energy(projected)
+    log(f"{len(latents):,} latents of {latents.shape[1]} dimensions  {watch.line(1, STEPS)}")
+    # First what may refuse the user's options without long work.
+    motions = find_local_motions(settings, results)
+    clusters = find_clusters(
+        latents, axes, settings.method, settings.clusters, settings.most_clusters, settings.seed
+    )
+    log(f"clusters: {clusters.why}  {watch.line(2, STEPS)}")
+    trajectories = find_trajectories(settings, latents, axes, clusters)
+    trajectories += [
+        Trajectory(f"region_{motion.region}", f"moves {motion.region} and little else", line)
+        for motion in motions
+        for line in [motion.latents]
+    ]
+    log(f"trajectories: {', '.join(t.name for t in trajectories)}  {watch.line(3, STEPS)}")
+    covariances = read_covariances(settings.run, latents)
+    reliability = None
+    if covariances is None:
+        log("warning: the run has no latent_covariances.npy, so that reliability is not known")
+    else:
+        metric = motion_metric(results.model, latents)
+        reliability = reliability_of(latents, covariances, metric)
+    return Findings(results, axes, projected, energy, clusters, trajectories, motions, reliability)

@@ -1,0 +1,92 @@
+"""report.html: one file with pictures, numbers and what to doubt, which loads nothing more."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from gmmflex.engine.io.run_folder import replacing
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#1d2430;max-width:62rem;margin:0 auto;padding:1rem}
+h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem;
+border-bottom:1px solid #d5dae2}figure{margin:1rem 0}img{max-width:100%;height:auto;display:block}
+figcaption{color:#4a5568;font-size:.92rem}.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:.92rem;margin:.5rem 0}
+th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid #e3e7ee;
+vertical-align:top}td.n{font-variant-numeric:tabular-nums}li{margin:.35rem 0}
+.path{overflow-wrap:anywhere}
+@media print{body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}
+h2{break-after:avoid}.wide{overflow:visible}}
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading for each column, and rows of texts."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Text, pictures (file, what it shows) and a table under one heading."""
+
+    title: str
+    text: str = ""
+    pictures: tuple[tuple[Path, str], ...] = ()
+    table: Table | None = None
+    points: tuple[str, ...] = ()
+
+
+def write_report(path: Path, title: str, subtitle: str, sections: Iterable[Section]) -> None:
+    """Write the page with every picture inside it."""
+    body = "\n".join(_section(section) for section in sections)
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>"
+        f'<h1>{escape(title)}</h1><p class="path">{escape(subtitle)}</p>\n{body}\n</body></html>\n'
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def settings_table(values: Mapping[str, object]) -> Table:
+    """Names and values of parameters."""
+    rows = tuple((name, "default" if v in (None, []) else str(v)) for name, v in values.items())
+    return Table(("parameter", "value"), rows)
+
+
+def _section(section: Section) -> str:
+    parts = [f"<section><h2>{escape(section.title)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{escape(section.text)}</p>")
+    if section.points:
+        parts.append(f"<ul>{''.join(f'<li>{escape(point)}</li>' for point in section.points)}</ul>")
+    parts += [_picture(*picture) for picture in section.pictures]
+    if section.table is not None and section.table.rows:
+        parts.append(_table(section.table))
+    return "\n".join([*parts, "</section>"])
+
+
+def _picture(path: Path, caption: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    text = escape(caption, quote=True)
+    return (
+        f'<figure><img alt="{text}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f'<td class="n path">{escape(cell)}</td>' for cell in row) + "</tr>"
+        for row in table.rows
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'

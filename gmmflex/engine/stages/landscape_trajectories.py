@@ -1,0 +1,153 @@
+"""Ways through the latent space that are worth looking at, as latents to decode or to morph to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.stages.body_motions import moved_A
+from gmmflex.engine.stages.landscape_clusters import Clusters
+from gmmflex.engine.stages.landscape_density import FreeEnergy
+from gmmflex.engine.stages.landscape_paths import evenly_spaced, populated_path
+from gmmflex.engine.stages.landscape_ring import way_around
+from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+from gmmflex.engine.stages.landscape_tables import (
+    latent_names,
+    nearest_particles,
+    numbers,
+    write_array,
+    write_table,
+)
+from gmmflex.engine.stages.latent_axes import PrincipalAxes
+from gmmflex.engine.stages.morph_latents import latents_along_component
+from gmmflex.engine.stages.trained_model import Model
+
+# Without being asked for, components with this share of the variance, and so many at most.
+_LEAST_SHARE, _MOST_COMPONENTS = 0.05, 3
+_CLUSTER = "c"
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """latents: (m, d) to go through, at equal steps; about: what it is, for people; closed: the
+    first follows the last."""
+
+    name: str
+    about: str
+    latents: NDArray[np.float32]
+    closed: bool = False
+
+
+def find_trajectories(
+    settings: LandscapeSettings,
+    latents: NDArray[np.float32],
+    axes: PrincipalAxes,
+    clusters: Clusters,
+) -> list[Trajectory]:
+    """Along the wide components, between the outermost clusters, around a ring if there is one,
+    and what was asked for. Raises UserError for ends that are not there or not connected."""
+    frames, found = settings.frames, []
+    wide = int((axes.shares[:_MOST_COMPONENTS] >= _LEAST_SHARE).sum())
+    for k in range(1, max(1, wide) + 1):
+        along, _ = latents_along_component(latents, k, frames)
+        found.append(Trajectory(f"component_{k}", f"along principal component {k}", along))
+    around = way_around(latents, frames, settings.seed)
+    if around is not None:
+        found.append(Trajectory("circle", "around the ring of particles", around, True))
+    count = len(clusters.centres)
+    if count > 1 and not settings.path:
+        ends = f"{_CLUSTER}1,{_CLUSTER}{count}"
+        between = _path(ends, settings, latents, clusters)
+        found += [] if between is None else [between]
+    for ends in settings.path:
+        asked_for = _path(ends, settings, latents, clusters)
+        if asked_for is None:
+            raise UserError(
+                f"--path {ends}: too few particles lie between for a way through them: choose ends "
+                "in one group, or give --line for a straight line"
+            )
+        found.append(asked_for)
+    for ends in settings.line:
+        rows, text = _ends("--line", ends, latents, clusters)
+        line = evenly_spaced(latents[rows].astype(np.float64), frames)
+        found.append(Trajectory(f"line_{text}", f"straight between {ends}", line))
+    return found
+
+
+def _path(
+    ends: str, settings: LandscapeSettings, latents: NDArray[np.float32], clusters: Clusters
+) -> Trajectory | None:
+    (first, last), text = _ends("--path", ends, latents, clusters)
+    way = populated_path(latents, first, last, settings.frames, settings.seed)
+    if way is None:
+        return None
+    return Trajectory(f"path_{text}", f"through populated places between {ends}", way)
+
+
+def _ends(
+    option: str, ends: str, latents: NDArray[np.float32], clusters: Clusters
+) -> tuple[list[int], str]:
+    """The particles (from 0) at both ends, and what the way is called."""
+    parts = [part.strip() for part in ends.split(",")]
+    if len(parts) != 2:
+        raise UserError(
+            f"{option} {ends} has not two ends: write two particles as in 12,533 or two clusters "
+            f"as in {_CLUSTER}1,{_CLUSTER}3"
+        )
+    rows = [_end(option, part, latents, clusters) for part in parts]
+    if rows[0] == rows[1]:
+        raise UserError(f"{option} {ends} begins where it ends: give two different ends")
+    return rows, "_".join(parts)
+
+
+def _end(option: str, part: str, latents: NDArray[np.float32], clusters: Clusters) -> int:
+    of_cluster = part.startswith(_CLUSTER)
+    digits = part.removeprefix(_CLUSTER)
+    most = len(clusters.centres) if of_cluster else len(latents)
+    if not digits.isdecimal() or not 1 <= int(digits) <= most:
+        what = f"cluster of {_CLUSTER}1 to {_CLUSTER}" if of_cluster else "particle of 1 to "
+        raise UserError(f"{option}: {part!r} is no {what}{most}: give a number in this range")
+    if not of_cluster:
+        return int(digits) - 1
+    return int(nearest_particles(latents, clusters.centres[int(digits) - 1][None])[0])
+
+
+def displacements_A(model: Model, latents: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(m, m) root mean square distance in Å between the decoded Gaussians of (m, d) latents."""
+    moved = moved_A(model, torch.as_tensor(latents)).cpu().numpy().astype(np.float64)
+    apart = moved[:, None] - moved[None]
+    return np.asarray(np.sqrt(np.square(apart).sum(axis=3).mean(axis=2)))
+
+
+def write_trajectory(
+    folder: Path,
+    trajectory: Trajectory,
+    model: Model,
+    latents: NDArray[np.float32],
+    axes: PrincipalAxes,
+    energy: FreeEnergy,
+) -> float:
+    """NAME.npy and NAME.csv; returns how far the Gaussians get from the first frame, in Å RMS.
+
+    nearest_particles: how many particles are nearer to this frame than to any other.
+    """
+    write_array(folder / f"{trajectory.name}.npy", trajectory.latents)
+    apart_A = displacements_A(model, trajectory.latents)
+    nearest = cKDTree(trajectory.latents).query(latents)[1]
+    counts = np.bincount(nearest, minlength=len(trajectory.latents))
+    at_kT = energy.at(axes.project(trajectory.latents))
+    rows = []
+    for k, row in enumerate(trajectory.latents):
+        before_A = apart_A[k, k - 1] if k or trajectory.closed else 0.0
+        values = [apart_A[k, 0], before_A, at_kT[k], *row.tolist()]
+        rows.append(f"{k + 1},{counts[k]},{numbers(values)}")
+    header = "frame,nearest_particles,rms_from_first_A,rms_from_previous_A,free_energy_kT"
+    names = latent_names(trajectory.latents.shape[1])
+    write_table(folder / f"{trajectory.name}.csv", f"{header},{names}", rows)
+    return float(apart_A[0].max())

@@ -1,0 +1,175 @@
+"""Trajectories, localised motions, reliability and report of `gmmflex landscape`: known cases."""
+
+import re
+
+import numpy as np
+import pytest
+from landscape_run import results_of_arms, run_with, summary_of
+from two_arms import LEFT, RIGHT
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.maps import Map, write_map
+from gmmflex.engine.io.star import read_star
+from gmmflex.engine.stages import landscape as stage
+from gmmflex.engine.stages.landscape_paths import populated_path
+from gmmflex.engine.stages.landscape_regions import local_motion
+from gmmflex.engine.stages.landscape_reliability import motion_metric, reliability_of
+from gmmflex.engine.stages.landscape_ring import way_around
+from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+
+TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
+
+
+class _Mixed:
+    """The model of the arms, with latents that are turned: each moves both arms."""
+
+    def __init__(self, model):
+        self.model, self.neutral, self.device = model, model.neutral, model.device
+
+    def decoder(self, latents):
+        import torch
+
+        return self.model.decoder(latents @ torch.as_tensor(TURN, dtype=torch.float32))
+
+
+def _slides(n, seed):
+    """(n, 2) slides of both arms in Å, and the turned latents that decode to them."""
+    print(f"slides with seed {seed}")
+    slides = np.random.default_rng(seed).normal(size=(n, 2)) * [5.0, 3.0]
+    return slides, (slides @ TURN.T).astype(np.float32)
+
+
+def test_the_motion_of_one_arm_is_found_among_two():
+    slides, latents = _slides(1500, seed=1)
+    model = _Mixed(results_of_arms(latents).model)
+    for arm, column in ((LEFT, 0), (RIGHT, 1)):
+        inside = np.zeros(200, dtype=bool)
+        inside[arm] = True
+        found = local_motion(model, latents, "arm", inside, 7)
+        assert found.share > 0.97 and found.share_of_all < 0.95
+        along = found.latents @ TURN
+        reach = 1.645 * slides[:, column].std()
+        np.testing.assert_allclose(np.abs(along[0, column]), reach, rtol=0.1)
+        assert np.ptp(along[:, 1 - column]) < 0.1 * np.ptp(along[:, column])
+        # Less than the slide itself: its recoil is taken out with the frame of the rest.
+        assert found.inside_A == pytest.approx(2 * reach, rel=0.1)
+
+
+def test_a_path_keeps_to_the_bend_where_particles_are():
+    random = np.random.default_rng(2)
+    angle = random.uniform(0, np.pi, 3000)
+    bend = np.c_[np.cos(angle), np.sin(angle)] + 0.05 * random.normal(size=(3000, 2))
+    first, last = int(angle.argmin()), int(angle.argmax())
+    way = populated_path(bend.astype(np.float32), first, last, 15, 1)
+    assert np.abs(np.hypot(*way.T) - 1).max() < 0.15
+    np.testing.assert_allclose(way[[0, -1]], bend[[first, last]], atol=1e-5)
+    steps = np.linalg.norm(np.diff(way, axis=0), axis=1)
+    assert steps.max() < 1.4 * steps.min()
+    assert (np.diff(np.arctan2(way[:, 1], way[:, 0])) > 0).all()
+
+
+def test_no_path_leads_over_a_gulf():
+    random = np.random.default_rng(3)
+    points = random.normal(size=(800, 2)) * 0.1 + np.repeat([[0.0, 0], [50.0, 0]], 400, axis=0)
+    assert populated_path(points.astype(np.float32), 0, 799, 10, 1) is None
+
+
+def test_a_ring_is_gone_around_and_other_shapes_are_no_ring():
+    random = np.random.default_rng(4)
+    angle = random.uniform(0, 2 * np.pi, 3000)
+    bent = np.c_[np.cos(angle), np.sin(angle), 0.4 * np.sin(2 * angle)]
+    way = way_around((bent + 0.1 * random.normal(size=bent.shape)).astype(np.float32), 12, 1)
+    turn = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
+    np.testing.assert_allclose(np.abs(np.diff(turn)), 2 * np.pi / 12, atol=0.3)
+    np.testing.assert_allclose(np.hypot(way[:, 0], way[:, 1]), 1.0, atol=0.2)
+    shapes = {
+        "cloud": random.normal(size=(3000, 4)),
+        "disc": np.sqrt(random.uniform(size=(3000, 1))) * np.c_[np.cos(angle), np.sin(angle)],
+        "arc": np.c_[np.cos(angle * 0.8), np.sin(angle * 0.8)],
+    }
+    for name, points in shapes.items():
+        noise = 0.05 * random.normal(size=points.shape)
+        assert way_around((points + noise).astype(np.float32), 12, 1) is None, name
+
+
+def test_reliability_is_the_share_of_the_variance_that_is_told():
+    """A normal state seen with an error σᵢ: an image tells 1 / (1 + σᵢ²) of its variance."""
+    random = np.random.default_rng(5)
+    n, sigma = 20_000, np.repeat([0.3, 2.0], 10_000)
+    state = random.normal(size=(n, 2)) * [1.0, 1e-3]
+    left = 1 / (1 + 1 / sigma**2)
+    means = state[:, 0] * (1 - left) + random.normal(size=n) * sigma * (1 - left)
+    # As a run stretches them (model/latent_posterior.py).
+    shown = means.var()
+    means *= np.sqrt(2 - shown)
+    latents = np.c_[means, state[:, 1]].astype(np.float32)
+    # The prior was left wide along the second, which no state shows.
+    covariances = np.zeros((n, 2, 2))
+    covariances[:, 0, 0], covariances[:, 1, 1] = left, 0.5
+    found = reliability_of(latents, covariances, np.eye(2))
+    told = [found.of_particles[sigma == s].mean() for s in (0.3, 2.0)]
+    np.testing.assert_allclose(told, [1 / 1.09, 1 / 5], atol=0.08)
+    np.testing.assert_allclose(
+        found.error_A**2, (1 - found.of_particles) * found.spread_A**2, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_the_metric_is_the_mean_square_displacement():
+    _, latents = _slides(500, seed=6)
+    metric = motion_metric(results_of_arms(latents).model, latents)
+    # 50 of 200 Gaussians slide by one latent each.
+    np.testing.assert_allclose(metric, 0.25 * np.eye(2), atol=1e-4)
+
+
+@pytest.fixture
+def arms(tmp_path, monkeypatch):
+    _, latents = _slides(400, seed=7)
+    covariances = np.tile(np.diag([1.0, 4.0]), (400, 1, 1))
+    run = run_with(tmp_path, latents, covariances=covariances)
+    monkeypatch.setattr(stage, "read_run", lambda path: results_of_arms(latents))
+    grid = 4.0 * np.indices((32, 32, 32))[1]
+    # The left arm lies above y = 64 + 9 Å, the rest below.
+    write_map(tmp_path / "left.mrc", Map((grid > 73).astype(np.float32), 4.0, np.zeros(3)))
+
+    def landscape(name, **changed):
+        values = {"run": run, "output": tmp_path / name, "threads": 1, **changed}
+        stage.run_landscape(LandscapeSettings(**values), log=lambda line: None)
+        return tmp_path / name
+
+    return landscape
+
+
+def test_everything_is_in_the_folder_and_the_report_needs_nothing_else(arms, tmp_path):
+    region = f"left={tmp_path / 'left.mrc'}"
+    folder = arms("L", frames=6, path=("1,c1",), line=("3,7",), region=(region,))
+    summary = summary_of(folder)
+    names = {"component_1", "component_2", "path_1_c1", "line_3_7", "region_left"}
+    assert {item["name"] for item in summary["trajectories"]} == names
+    for name in names:
+        assert np.load(folder / "trajectories" / f"{name}.npy").shape == (6, 2)
+        assert len((folder / "trajectories" / f"{name}.csv").read_text().splitlines()) == 7
+    assert summary["regions"][0]["share_inside"] > 0.9
+    told = read_star(folder / "landscape.star")["particles"].columns["gmmflexReliability"]
+    np.testing.assert_allclose(told.astype(float), np.load(folder / "reliability.npy"), atol=1e-5)
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    assert "What to doubt" in page and "left" in page and "width=device-width" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"path": ("1",)}, "has not two ends"),
+        ({"path": ("1,401",)}, "no particle of 1 to 400"),
+        ({"line": ("c1,c9",)}, "no cluster of c1 to c"),
+        ({"line": ("5,5",)}, "begins where it ends"),
+        ({"region": ("left",)}, "--region 'left' has no name or no place"),
+        ({"region": ("left=nowhere.mrc",)}, "nowhere.mrc does not exist"),
+        ({"region": ("left=A:1-5",)}, "names residues but no model is known"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_is_written(arms, tmp_path, changed, message):
+    with pytest.raises(UserError, match=message):
+        arms("L", **changed)
+    assert not (tmp_path / "L").exists()
