@@ -173,16 +173,6 @@ def test_weights_follow_a_gaussian_of_the_distance():
     assert set(near.rows) == set(np.argsort(distances)[:60])
 
 
-def test_without_a_choice_five_points_along_the_first_component(inputs, tmp_path):
-    _reconstruct(inputs, tmp_path / "maps", nearest=60, mask="none")
-    rows = _rows(tmp_path / "maps" / "states.csv")[1:]
-    places = [float(row["latent1"]) for row in rows]
-    assert len(rows) == 5 and (np.abs(np.diff(places)) > 0.2).all()
-    assert not list((tmp_path / "maps").glob("*_mask.mrc"))
-    log = _reconstruct(inputs, tmp_path / "maps", nearest=60, mask="none")
-    assert len(log) == 1 and "finished already" in log[0]
-
-
 def test_copies_of_a_particle_stand_in_their_own_poses(inputs):
     particles = read_particles(inputs["folder"] / "set" / "particles.star")
     operators = symmetry_operators("C3")
@@ -226,16 +216,23 @@ def test_refusals(inputs, tmp_path):
     _refused(inputs, tmp_path, "300 latents", particles=fewer, image_root=stacks)
 
 
-def test_the_command(inputs, tmp_path, monkeypatch, capsys):
+def test_the_command_takes_five_points_along_the_first_component(
+    inputs, tmp_path, monkeypatch, capsys
+):
     output = tmp_path / "maps"
     line = ["gmmflex", "reconstruct", str(inputs["run"]), "--output", str(output)]
-    line += ["--clusters", str(inputs["folder"] / "labels.npy")]
-    monkeypatch.setattr(sys, "argv", [*line, "--nearest", "50"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 2 and "leave out --nearest" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", [*line, "--threads", "1", "--device", "cpu"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 0
-    assert (output / "state_2_half2.mrc").exists()
+    labels = ["--clusters", str(inputs["folder"] / "labels.npy")]
+    line += ["--nearest", "60", "--mask", "none", "--threads", "1", "--device", "cpu"]
+    for options, code in ((labels, 2), ([], 0), ([], 0)):
+        monkeypatch.setattr(sys, "argv", [*line, *options])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        told = capsys.readouterr()
+        assert end.value.code == code
+        assert ("leave out --nearest" in told.err) == (code == 2)
+    # the third time there is nothing to do
+    assert "finished already" in told.out
+    rows = _rows(output / "states.csv")[1:]
+    places = [float(row["latent1"]) for row in rows]
+    assert len(rows) == 5 and (np.abs(np.diff(places)) > 0.2).all()
+    assert (output / "state_5_half2.mrc").exists() and not list(output.glob("*_mask.mrc"))

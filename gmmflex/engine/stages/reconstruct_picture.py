@@ -76,7 +76,7 @@ def _finish(panel: Axes, title: str, limit: float, last: int, extent_A: float) -
     ticks = np.linspace(low, high, 6)[1:]
     panel.set_xticks(ticks, [f"{1 / tick:.1f}" for tick in ticks])
     panel.set_xlabel("resolution (Å)")
-    panel.legend(frameon=False, fontsize=8, loc="lower left")
+    panel.legend(edgecolor="none", framealpha=0.9, fontsize=8, loc="lower left")
     panel.spines[["top", "right"]].set_visible(False)
 
 
