@@ -3,15 +3,17 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from sliding_domain import run, simulated, truth
+from sliding_domain import PIXEL_A, run, simulated, truth
 
 from gmmflex.engine import cli
 from gmmflex.engine.io.particles import read_particle_records, read_particles
 from gmmflex.engine.io.star import read_star
+from gmmflex.engine.stages import poses_refine
 from gmmflex.engine.stages.poses import run_poses
 from gmmflex.engine.stages.poses_output import write_poses
 from gmmflex.engine.stages.poses_settings import PosesSettings
@@ -41,6 +43,14 @@ def _refined(folder, output, **changed):
     settings = PosesSettings(run=folder / "run", output=output, device="cpu", threads=1, **changed)
     run_poses(settings, log=lines.append)
     return lines
+
+
+def _columns(path):
+    return {
+        (name, label): values.tolist()
+        for name, table in read_star(path).items()
+        for label, values in table.columns.items()
+    }
 
 
 def _errors(folder, records):
@@ -108,23 +118,37 @@ def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
     assert json.loads((tmp_path / "poses" / "summary.json").read_text()) == summary
 
 
-def test_star_gives_back_the_poses_of_either_version(wrong, tmp_path):
+def test_without_a_gain_the_particles_stay_as_they_were(wrong, tmp_path, monkeypatch):
+    # No gain is that large.
+    monkeypatch.setattr(poses_refine, "_SIGNIFICANT", 1e6)
+    lines = _refined(wrong, tmp_path / "poses", rounds=1)
+    assert any("left as they were" in line for line in lines)
+    source = wrong / "set" / "wrong.star"
+    assert _columns(tmp_path / "poses" / "particles.star") == _columns(source)
+    summary = json.loads((tmp_path / "poses" / "summary.json").read_text())
+    assert not summary["refined"] and summary["median_angle_change_deg"] == 0.0
+    assert not (tmp_path / "poses" / "round_1").exists()
+
+
+def test_star_gives_back_the_poses(wrong, tmp_path):
     particles = read_particles(wrong / "set" / "particles.star")
     random = np.random.default_rng(SEED)
     rotations = Rotation.random(PARTICLES, random_state=SEED).as_matrix()
     origins_A = random.normal(0, 5, (PARTICLES, 2))
     write_poses(tmp_path / "new.star", particles, rotations, origins_A)
-    text = (tmp_path / "new.star").read_text()
-    (tmp_path / "old.star").write_text(text)
     found = read_particle_records(tmp_path / "new.star")
     np.testing.assert_allclose(found.rotations, rotations, atol=1e-6)
     np.testing.assert_allclose(found.origins_A, origins_A, atol=1e-5)
-    # Poses that did not change leave the file as it was.
-    write_poses(tmp_path / "same.star", particles, particles.rotations, particles.origins_A)
-    same, source = (read_star(p) for p in (tmp_path / "same.star", particles.source))
-    for name, table in source.items():
-        for label, values in table.columns.items():
-            np.testing.assert_array_equal(same[name].columns[label], values)
+    # RELION 3.0 reads pixels.
+    write_poses(
+        tmp_path / "old.star",
+        replace(particles, format="RELION 3.0 star (no optics table)"),
+        rotations,
+        origins_A,
+    )
+    columns = _columns(tmp_path / "old.star")
+    pixels = np.stack([columns["particles", f"rlnOrigin{axis}"] for axis in "XY"], axis=1)
+    np.testing.assert_allclose(pixels.astype(float) * PIXEL_A, origins_A, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Device, ImageRoot, Output, Overwrite, Threads, validated
+from gmmflex.engine.cli.options import (
+    Device,
+    ImageRoot,
+    Output,
+    Overwrite,
+    Seed,
+    Threads,
+    validated,
+)
 
 
 def poses(
@@ -30,6 +38,7 @@ def poses(
     memory_limit: Annotated[
         float, typer.Option(help="GB of images kept in memory, beyond it in files.")
     ] = 0.1,
+    seed: Seed = 1,
     device: Device = "auto",
     threads: Threads = 0,
     overwrite: Overwrite = False,
@@ -48,6 +57,7 @@ def poses(
         particles=particles,
         image_root=image_root,
         memory_limit_GB=memory_limit,
+        seed=seed,
         device=device,
         threads=threads,
     )

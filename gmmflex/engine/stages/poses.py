@@ -123,6 +123,7 @@ def _refined(settings: PosesSettings, run: Path, source: RunParticles, log: Log)
         choose_device(settings.device),
         settings.output,
         settings.memory_limit_GB,
+        settings.seed,
         log,
     )
     check = refined.check

@@ -75,6 +75,7 @@ def refine_poses(
     device: torch.device,
     folder: Path,
     memory_limit_GB: float,
+    seed: int,
     log: Log,
 ) -> Refinement:
     """Refine the poses of the run's particles; folder: where images beyond the limit are kept.
@@ -107,7 +108,7 @@ def refine_poses(
 
     tried = held_out(n, int(config["seed"]), float(config["test_fraction"]))[:_MOST_TRIED]
     # Each half finds its own start: that of the whole image would tell one half of the other.
-    groups = KMeans(min(_CANDIDATES, n), n_init=1, random_state=0).fit(results.latents[:20_000])
+    groups = KMeans(min(_CANDIDATES, n), n_init=1, random_state=seed).fit(results.latents[:20_000])
     places = torch.as_tensor(groups.cluster_centers_, dtype=latents.dtype)
     apart = of_latents.apart(
         tried,

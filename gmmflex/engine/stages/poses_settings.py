@@ -20,5 +20,6 @@ class PosesSettings(BaseModel):
     particles: Path | None = None
     image_root: Path | None = None
     memory_limit_GB: float = Field(0.1, gt=0.0)
+    seed: int = Field(1, ge=0, description="Of the places where held-out particles start.")
     device: str = "auto"
     threads: int = Field(0, ge=0)
