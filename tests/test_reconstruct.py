@@ -10,6 +10,7 @@ from kinase_path import results_of
 from PIL import Image
 from sliding_domain import ATOM_SIGMA_A, BOX, N_LARGE, N_STATES, PIXEL_A, run, simulated, truth
 from textbook import gaussian_density, ring_correlation
+from toy_trimer import N_BODY, N_ONE, levels, simulated_trimer
 
 from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
@@ -20,6 +21,7 @@ from gmmflex.engine.stages import reconstruct as stage
 from gmmflex.engine.stages.reconstruct import run_reconstruct
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
 from gmmflex.engine.stages.reconstruct_states import states_of_points
+from gmmflex.engine.stages.reconstruction import reconstruct
 from gmmflex.engine.stages.run_particles import RunParticles
 
 PATH_A, PARTICLES = 20.0, 300
@@ -183,6 +185,25 @@ def test_copies_of_a_particle_stand_in_their_own_poses(inputs):
         np.testing.assert_allclose(rows.rotations[row], particles.rotations[i] @ operators[copy])
         assert rows.half_set[row] == particles.half_set[i]
         np.testing.assert_array_equal(rows.read_images([row])[0], particles.read_images([i])[0])
+
+
+def test_each_copys_state_is_that_of_its_own_subunit(tmp_path):
+    """Copies whose first arm is up, in the middle or down show it there and not elsewhere."""
+    folder = simulated_trimer(tmp_path, 150, seed=1)
+    particles = read_particles(folder / "set" / "particles.star")
+    rows = RunParticles(particles, symmetry_operators("C3"), 1.0).expanded()
+    own = levels(folder).reshape(-1)
+    states_A = np.load(folder / "set" / "truth.npz")["state_coordinates_A"]
+    for level in range(3):
+        chosen = np.flatnonzero(own == level)
+        density = reconstruct(rows, chosen, log=lambda text: None).whole.data
+        shown = []
+        for place in range(3):
+            arm_A = states_A[9 * place + 4, N_BODY:N_ONE]
+            x, y, z = np.round(arm_A / PIXEL_A).astype(int).T
+            shown.append(density[z, y, x].mean())
+        print(level, np.round(np.array(shown) / max(shown), 2))
+        assert np.argmax(shown) == level and np.median(shown) < 0.5 * max(shown)
 
 
 def _refused(inputs, tmp_path, text, **changed):
