@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from io_samples import cryosparc_table, random_images, save_cs, write_stack
 from scipy.spatial.transform import Rotation
 from sliding_domain import PIXEL_A, run, simulated, truth
 
@@ -16,6 +17,7 @@ from gmmflex.engine.io.star import read_star
 from gmmflex.engine.stages import poses_refine
 from gmmflex.engine.stages.poses import run_poses
 from gmmflex.engine.stages.poses_output import write_poses
+from gmmflex.engine.stages.poses_rounds import folder_of_images
 from gmmflex.engine.stages.poses_settings import PosesSettings
 
 PARTICLES, SEED = 200, 1
@@ -149,6 +151,21 @@ def test_star_gives_back_the_poses(wrong, tmp_path):
     columns = _columns(tmp_path / "old.star")
     pixels = np.stack([columns["particles", f"rlnOrigin{axis}"] for axis in "XY"], axis=1)
     np.testing.assert_allclose(pixels.astype(float) * PIXEL_A, origins_A, atol=1e-4)
+
+
+def test_particles_of_a_cs_file_become_a_star_with_their_uids(tmp_path):
+    table = cryosparc_table()
+    write_stack(tmp_path / "J1" / "imported" / "p.mrcs", random_images())
+    particles = read_particles(save_cs(tmp_path / "J7" / "particles.cs", table))
+    rotations = Rotation.random(len(table), random_state=SEED).as_matrix()
+    write_poses(tmp_path / "new.star", particles, rotations, particles.origins_A + 1.0)
+    found = read_particle_records(tmp_path / "new.star")
+    np.testing.assert_allclose(found.rotations, rotations, atol=1e-6)
+    np.testing.assert_allclose(found.origins_A, particles.origins_A + 1.0, atol=1e-5)
+    np.testing.assert_allclose(found.ctf.defocus_u_A, particles.ctf.defocus_u_A, atol=0.01)
+    uids = read_star(tmp_path / "new.star")["particles"].columns["ucsfUid"]
+    np.testing.assert_array_equal(uids.astype(np.uint64), table["uid"])
+    assert folder_of_images(particles) == tmp_path
 
 
 @pytest.mark.parametrize(
