@@ -57,9 +57,12 @@ def findings_of(
     log(f"clusters: {clusters.why}  {watch.line(2, STEPS)}")
     trajectories = find_trajectories(settings, latents, axes, clusters)
     trajectories += [
-        Trajectory(f"region_{motion.region}", f"moves {motion.region} and little else", line)
+        Trajectory(
+            f"region_{motion.region}",
+            f"moves {motion.region} most and the rest least",
+            motion.latents,
+        )
         for motion in motions
-        for line in [motion.latents]
     ]
     log(f"trajectories: {', '.join(t.name for t in trajectories)}  {watch.line(3, STEPS)}")
     covariances = read_covariances(settings.run, latents)

@@ -19,9 +19,13 @@ table{border-collapse:collapse;font-size:.92rem;margin:.5rem 0}
 th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid #e3e7ee;
 vertical-align:top}td.n{font-variant-numeric:tabular-nums}li{margin:.35rem 0}
 .path{overflow-wrap:anywhere}
-@media print{body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}
+@media(max-width:600px){figure{overflow-x:auto}img{max-width:none;width:34rem}}
+@media print{img{max-width:100%;width:auto}body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}
 h2{break-after:avoid}.wide{overflow:visible}}
 """
+
+
+_LONG = 30
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,11 @@ def _picture(path: Path, caption: str) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f'<td class="n path">{escape(cell)}</td>' for cell in row) + "</tr>"
-        for row in table.rows
-    )
+    rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in table.rows)
     return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _cell(text: str) -> str:
+    # Only paths may break anywhere: a number in a narrow column must not.
+    kind = "path" if "/" in text and len(text) > _LONG else "n"
+    return f'<td class="{kind}">{escape(text)}</td>'

@@ -13,6 +13,8 @@ from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 
 # Particles below tell less than half of the motion that is asked about.
 _UNRELIABLE = 0.5
+# A motion with less of its squared displacement inside its region is not called local.
+_LOCALISED = 0.9
 
 
 def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
@@ -166,6 +168,12 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             f"{100 * told['share_below_half']:.0f} % of the particles have a reliability below "
             "0.5: their images tell less than half of the motion, and their places say more of "
             "all particles than of themselves."
+        )
+    loose = [region for region in summary["regions"] if region["share_inside"] < _LOCALISED]
+    if loose:
+        found.append(
+            f"The motion of {', '.join(region['name'] for region in loose)} could not be separated "
+            "from that of the rest: in these particles they move together."
         )
     sparse = 100 * summary["free_energy"]["share_of_particles_in_sparse_places"]
     found += [
