@@ -20,7 +20,8 @@ th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid #e3e
 vertical-align:top}td.n{font-variant-numeric:tabular-nums}li{margin:.35rem 0}
 .path{overflow-wrap:anywhere}
 @media(max-width:600px){figure{overflow-x:auto}img{max-width:none;width:34rem}}
-@media print{img{max-width:100%;width:auto}body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}
+@media print{img{max-width:100%;width:auto}body{max-width:none;font-size:11pt}
+figure,tr,li{break-inside:avoid}
 h2{break-after:avoid}.wide{overflow:visible}}
 """
 
