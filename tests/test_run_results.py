@@ -10,8 +10,7 @@ from safetensors.numpy import load_file, save_file
 from sliding_domain import BOX, N_LARGE, N_SMALL, PIXEL_A, run, settings, simulated, truth
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages import heterogeneity, heterogeneity_results
-from gmmflex.engine.stages.latent_readout import read_out
+from gmmflex.engine.stages import heterogeneity
 from gmmflex.engine.stages.run_results import read_run
 
 N_GAUSSIANS = N_LARGE + N_SMALL
@@ -28,18 +27,14 @@ def trained(moving, tmp_path_factory):
     seen = {}
     write = heterogeneity.write_results
 
-    def watch(options, particles, prepared, *rest):
+    def watch(options, particles, prepared, progress, taught, readout, *rest):
         with torch.no_grad():
             seen["offsets"] = prepared.model.decoder(torch.ones(1, 2))
-        write(options, particles, prepared, *rest)
-
-    def watch_latents(*arguments):
-        seen["latents"] = read_out(*arguments)
-        return seen["latents"]
+        seen["latents"] = readout
+        write(options, particles, prepared, progress, taught, readout, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heterogeneity, "write_results", watch)
-        patch.setattr(heterogeneity_results, "read_out", watch_latents)
         folder = run(
             moving,
             tmp_path_factory.mktemp("runs") / "run",
