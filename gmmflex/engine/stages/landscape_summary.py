@@ -163,7 +163,7 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
         )
     if told is None:
         found.append("The run holds no uncertainties of its latents; analyse again to get them.")
-    elif told["share_below_half"] > 0:
+    elif told["share_below_half"] >= 0.005:  # what is not 0 % when it is told
         found.append(
             f"{100 * told['share_below_half']:.0f} % of the particles have a reliability below "
             "0.5: their images tell less than half of the motion, and their places say more of "
