@@ -19,7 +19,9 @@ help:
 	@echo "make lint   ruff, mypy and import-linter only"
 	@echo "make clean  remove environments and results"
 
-test: system lint test-full test-gui test-engine
+# The tests of the windows mostly wait for windows: the engine's run beside them.
+test: system lint test-full environment-engine
+	@$(MAKE) --no-print-directory --jobs=2 test-gui test-engine
 	@echo "all tests passed"
 
 lint: environment

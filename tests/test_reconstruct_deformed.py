@@ -61,7 +61,7 @@ def test_values_between_voxels_are_those_of_the_shifted_map():
     transform *= np.sqrt(kx**2 + ky**2 + kz**2) < 0.35
     shift = np.array([0.37, -0.5, 1.21])
     wave = np.exp(2j * np.pi * (kx * shift[0] + ky * shift[1] + kz * shift[2]))
-    data, expected = (np.fft.irfftn(t, s=(24,) * 3) for t in (transform, transform * wave))
+    data, expected = (np.fft.irfftn(t, (24,) * 3, (0, 1, 2)) for t in (transform, transform * wave))
     places = np.stack(np.nonzero(np.ones_like(data))[::-1], axis=1) + shift
     found = values_at(data.astype(np.float32), places).reshape(data.shape)
     error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
