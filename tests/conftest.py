@@ -1,50 +1,22 @@
 """What all tests share: the place of the outside data, and that CI leaves out no test.
 
-A test that needs what a developer may lack says so: `@pytest.mark.needs("outside data")`. Outside
-of CI such tests are not collected where it is missing, and the header of the report says why; in
-CI all run, and fail.
+Every test runs wherever tests run. Who lacks what one needs leaves it out by its marker, as in
+`pytest -m "not outside_data"`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from virtual_display import missing_programs
 
 DATA_VARIABLE = "GMMFLEX_TEST_DATA"
 
 
 def in_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("1", "true", "yes")
-
-
-def lacking() -> dict[str, str]:
-    """What tests may need and this machine has not, and why."""
-    programs = ", ".join(missing_programs())
-    found = {
-        "outside data": "" if os.environ.get(DATA_VARIABLE) else f"{DATA_VARIABLE} is not set",
-        "windows": programs and f"no {programs}",
-        # Python 3.12 cannot have it beside scipion-em.
-        "xmipp3": "" if importlib.util.find_spec("xmipp3") else "no scipion-em-xmipp",
-    }
-    return {need: why for need, why in found.items() if why}
-
-
-def _needs(item: pytest.Item) -> set[str]:
-    named = {marker.args[0] for marker in item.iter_markers("needs")}
-    data = "test_data" in getattr(item, "fixturenames", ())
-    return named | ({"outside data"} if data else set())
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    missing = set() if in_ci() else set(lacking())
-    left_out = [item for item in items if _needs(item) & missing]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not _needs(item) & missing]
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +39,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def pytest_report_header() -> list[str]:
+def pytest_report_header() -> str:
     data = os.environ.get(DATA_VARIABLE, "not set")
-    threads = os.environ.get("OMP_NUM_THREADS", "not limited")
-    return [
-        f"{DATA_VARIABLE}: {data}; threads: {threads}",
-        *(f"tests that need {need} are left out: {why}" for need, why in lacking().items()),
-    ][: 1 if in_ci() else None]
+    return f"{DATA_VARIABLE}: {data}; threads: {os.environ.get('OMP_NUM_THREADS', 'not limited')}"

@@ -18,7 +18,7 @@ from gmmflex.engine.stages.info import describe
 
 DATA = Path(os.environ.get("GMMFLEX_TEST_DATA", ""))
 
-pytestmark = pytest.mark.needs("outside data")
+pytestmark = pytest.mark.outside_data
 
 ASPIRE_ROW_1 = {
     "defocus": (21186.804688, 21363.109375, 7.476096),

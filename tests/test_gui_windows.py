@@ -26,7 +26,7 @@ __all__ = ["scipion"]  # a fixture
 pytestmark = [
     # Scipion and its plugins warn about their own dependencies
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.needs("windows"),
+    pytest.mark.windows,
 ]
 
 

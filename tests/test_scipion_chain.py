@@ -197,7 +197,7 @@ def test_texts_for_people(chain):
         assert "Chen2021" in protocol._citations()
 
 
-@pytest.mark.needs("xmipp3")
+@pytest.mark.xmipp3
 def test_flexutils_takes_the_output(chain):
     protocol = chain.new("ProtFlexAssociateSpace")
     point_to(protocol, "particlesFlex", chain.of_star, "outputParticles")

@@ -22,6 +22,8 @@ def missing_programs() -> list[str]:
 @contextmanager
 def virtual_display(size: str = "1600x1000x24") -> Iterator[dict[str, str]]:
     """Environment of a fresh display with a window manager; both end with the block."""
+    if missing := missing_programs():
+        raise RuntimeError(f"no {', '.join(missing)}: run scripts/install_system_packages.sh")
     reader, writer = os.pipe()
     # Xvfb finds a free number by itself and writes it to the pipe
     server = subprocess.Popen(
