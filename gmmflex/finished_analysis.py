@@ -6,6 +6,11 @@ from gmmflex.constants import SUMMARY_FILE
 
 RUN_FOLDER_ATTRIBUTE = "runFolder"
 
+NOT_FINISHED = (
+    "The particles are not the output of a finished analysis of GMMFlex, or its files are no "
+    "longer there: give particles that such an analysis made."
+)
+
 
 def finished_run_folder(particles_flex) -> str | None:
     """Run folder that made a SetOfParticlesFlex, or that its subset was taken from.

@@ -3,7 +3,7 @@
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
 from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam, PointerParam
 
-from gmmflex.protocols.shared_form import define_seed
+from gmmflex.protocols.shared_form import define_analysis, define_seed
 
 METHODS = ("kmeans", "mixture", "hdbscan")
 
@@ -11,15 +11,10 @@ METHODS = ("kmeans", "mixture", "hdbscan")
 def define_parameters(form):
     """Add every parameter but those of the GPU."""
     form.addSection(label="Input")
-    form.addParam(
-        "inputAnalysis",
-        PointerParam,
-        pointerClass="SetOfParticlesFlex",
-        important=True,
-        label="Analysed particles",
-        help="The output of any analysis of GMMFlex that has finished. With a subset of it the "
-        "landscape is still that of all analysed particles, but only those of the subset are "
-        "sorted into classes.",
+    define_analysis(
+        form,
+        " With a subset of it the landscape is still that of all analysed particles, but only "
+        "those of the subset are sorted into classes.",
     )
     group = form.addGroup("States")
     group.addParam(

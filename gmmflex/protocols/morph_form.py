@@ -8,20 +8,15 @@ from pyworkflow.protocol.params import (
     PointerParam,
 )
 
+from gmmflex.protocols.shared_form import define_analysis
+
 ALONG_COMPONENT, GROUPS_OF_PARTICLES = range(2)
 
 
 def define_parameters(form):
     """Add every parameter."""
     form.addSection(label="Input")
-    form.addParam(
-        "inputAnalysis",
-        PointerParam,
-        pointerClass="SetOfParticlesFlex",
-        important=True,
-        label="Analysed particles",
-        help="The output of any analysis of GMMFlex that has finished.",
-    )
+    define_analysis(form)
     form.addParam(
         "inputModel",
         PointerParam,

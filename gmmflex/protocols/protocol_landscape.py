@@ -13,7 +13,7 @@ from pyworkflow import BETA
 from gmmflex.chimerax_script import maps_script
 from gmmflex.constants import LATENTS_STAR_FILE, PROGRAM_NAME, SUMMARY_FILE
 from gmmflex.engine.io.star import read_star
-from gmmflex.finished_analysis import finished_run_folder
+from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder
 from gmmflex.protocols.engine_job import RunsEngine
 from gmmflex.protocols.landscape_form import METHODS, define_parameters
 from gmmflex.protocols.step_keys import as_text, input_key
@@ -104,10 +104,7 @@ class ProtGmmflexLandscape(RunsEngine, EMProtocol, ProtFlexBase):
     def _validate(self):
         analysis = self.inputAnalysis.get()
         if analysis is not None and finished_run_folder(analysis) is None:
-            return [
-                "The particles are not the output of a finished analysis of GMMFlex, or its files "
-                "are no longer there: give particles that such an analysis made."
-            ]
+            return [NOT_FINISHED]
         return []
 
     def _summary(self):

@@ -20,7 +20,7 @@ from gmmflex.constants import (
 from gmmflex.displacement_table import chimerax_attributes, read_displacements
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.run_folder import RUN_FILE, read_json
-from gmmflex.finished_analysis import finished_run_folder
+from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder
 from gmmflex.latent_database import read_latents_of_set, typical_latent
 from gmmflex.model_states import write_states
 from gmmflex.protocols.engine_job import RunsEngine
@@ -114,10 +114,7 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
             return []
         folder = finished_run_folder(analysis)
         if folder is None:
-            return [
-                "The particles are not the output of a finished analysis of GMMFlex, or its files "
-                "are no longer there: give particles that such an analysis made."
-            ]
+            return [NOT_FINISHED]
         if self._hasGroups():
             return self._groupFaults(folder)
         dimensions = read_json(Path(folder, SUMMARY_FILE))["latent_dim"]

@@ -239,6 +239,18 @@ def define_learning(form):
     )
 
 
+def define_analysis(form, more=""):
+    """The particles of a finished analysis; more: added to the help."""
+    form.addParam(
+        "inputAnalysis",
+        PointerParam,
+        pointerClass="SetOfParticlesFlex",
+        important=True,
+        label="Analysed particles",
+        help="The output of any analysis of GMMFlex that has finished." + more,
+    )
+
+
 def define_seed(group, what_for):
     """Seed of everything random; what_for: the help."""
     group.addParam(

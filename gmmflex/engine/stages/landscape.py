@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import (
     SUMMARY_FILE,
-    RunState,
     begin_run,
     finish_run,
-    run_state,
 )
 from gmmflex.engine.stages.compute import set_threads
+from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.landscape_findings import STEPS, Findings, findings_of
 from gmmflex.engine.stages.landscape_overview import draw_reliability, draw_trajectories
 from gmmflex.engine.stages.landscape_pictures import (
@@ -43,8 +42,7 @@ def run_landscape(
 ) -> None:
     """Read the landscape and write the run folder; raises UserError and then writes nothing."""
     config = settings.model_dump(mode="json")
-    if run_state(settings.output, "landscape", config, overwrite) is RunState.FINISHED:
-        log(f"{settings.output} is finished already; --overwrite would run it again")
+    if already_finished(settings.output, "landscape", config, overwrite, log):
         return
     set_threads(settings.threads)
     watch = Stopwatch()

@@ -12,15 +12,14 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import AtomicModel, read_states
 from gmmflex.engine.io.run_folder import (
     SUMMARY_FILE,
-    RunState,
     begin_run,
     finish_run,
     replacing,
-    run_state,
 )
 from gmmflex.engine.stages.bond_changes import BondChanges
 from gmmflex.engine.stages.compute import set_threads
 from gmmflex.engine.stages.displacements import Displacements
+from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
 from gmmflex.engine.stages.morph_model import Morph, morph_of
 from gmmflex.engine.stages.morph_output import write_displacements, write_morph
@@ -59,8 +58,7 @@ def run_morph(settings: MorphSettings, overwrite: bool = False, log: Log = print
     if settings.latents is not None and (settings.component or settings.frames):
         raise UserError("--latents says where to go already: leave out --component and --frames")
     config = settings.model_dump(mode="json")
-    if run_state(settings.output, "morph", config, overwrite) is RunState.FINISHED:
-        log(f"{settings.output} is finished already; --overwrite would run it again")
+    if already_finished(settings.output, "morph", config, overwrite, log):
         return
     set_threads(settings.threads)
     watch = Stopwatch()

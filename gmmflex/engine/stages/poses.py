@@ -14,12 +14,11 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import (
     SUMMARY_FILE,
-    RunState,
     begin_run,
     finish_run,
-    run_state,
 )
 from gmmflex.engine.stages.compute import choose_device, set_threads
+from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.pose_fitting import Spread
 from gmmflex.engine.stages.poses_output import (
     angles_between_deg,
@@ -65,8 +64,7 @@ def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("gmmflex poses works in one process: start it without torchrun")
     config = settings.model_dump(mode="json")
-    if run_state(settings.output, "poses", config, overwrite) is RunState.FINISHED:
-        log(f"{settings.output} is finished already; --overwrite would run it again")
+    if already_finished(settings.output, "poses", config, overwrite, log):
         return
     set_threads(settings.threads)
     watch = Stopwatch()

@@ -10,8 +10,9 @@ import numpy as np
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.io.run_folder import SUMMARY_FILE, RunState, begin_run, finish_run, run_state
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, begin_run, finish_run
 from gmmflex.engine.stages.compute import choose_device, set_threads
+from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.reconstruct_deformed_maps import SumsOf, deformed_maps
@@ -46,8 +47,7 @@ def run_reconstruct(
 ) -> None:
     """Reconstruct and write the run folder; raises UserError and then writes nothing."""
     config = settings.model_dump(mode="json")
-    if run_state(settings.output, "reconstruct", config, overwrite) is RunState.FINISHED:
-        log(f"{settings.output} is finished already; --overwrite would run it again")
+    if already_finished(settings.output, "reconstruct", config, overwrite, log):
         return
     set_threads(settings.threads)
     device = choose_device(settings.device)
