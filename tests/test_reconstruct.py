@@ -178,7 +178,7 @@ def test_weights_follow_a_gaussian_of_the_distance():
 def test_copies_of_a_particle_stand_in_their_own_poses(inputs):
     particles = read_particles(inputs["folder"] / "set" / "particles.star")
     operators = symmetry_operators("C3")
-    rows = RunParticles(particles, operators, 1.0).expanded()
+    rows = RunParticles(particles, operators, 1.0, 8.0).expanded()
     assert len(rows) == 3 * PARTICLES
     for row in (0, 4, 8, 3 * PARTICLES - 1):
         i, copy = divmod(row, 3)
@@ -191,7 +191,7 @@ def test_each_copys_state_is_that_of_its_own_subunit(tmp_path):
     """Copies whose first arm is up, in the middle or down show it there and not elsewhere."""
     folder = simulated_trimer(tmp_path, 150, seed=1)
     particles = read_particles(folder / "set" / "particles.star")
-    rows = RunParticles(particles, symmetry_operators("C3"), 1.0).expanded()
+    rows = RunParticles(particles, symmetry_operators("C3"), 1.0, 8.0).expanded()
     own = levels(folder).reshape(-1)
     states_A = np.load(folder / "set" / "truth.npz")["state_coordinates_A"]
     for level in range(3):

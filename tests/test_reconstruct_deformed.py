@@ -23,6 +23,8 @@ from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
 from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
 
 PATH_A, PARTICLES, GROUPS = 20.0, 300, 5
+# Of shells to 8.5 Å.
+LEARNT_TO_A = 14.0
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ def written(inputs, tmp_path_factory):
     star = str(inputs["particles"].source)
     config = {"symmetry": "C1", "passthrough": None, "image_root": None}
     write_json(trained / "run.json", {"config": config, "inputs": [{"path": star}]})
-    write_json(trained / "summary.json", {"contrast": "white"})
+    write_json(trained / "summary.json", {"contrast": "white", "resolution_A": LEARNT_TO_A})
     (trained / "weights.safetensors").touch()
     output = tmp_path_factory.mktemp("maps") / "deformed"
     settings = ReconstructSettings(
@@ -160,6 +162,10 @@ def test_tables_say_how_the_halves_agree_with_and_without(written):
     fsc = summary["mean_fsc"]
     assert fsc["deformed_moving"] > fsc["consensus_moving"]
     assert 4 < summary["motion_maximum_A"] < PATH_A
+    assert summary["recommended"] == "deformed"
+    evidence = summary["evidence"]
+    assert evidence["held_out"] and LEARNT_TO_A > evidence["shells_A"][0] > evidence["shells_A"][1]
+    assert evidence["moving"]["gain"] > 2 * evidence["moving"]["error"]
     for name in ("deformed_decoded", "deformed_mask", "moving_mask", "consensus_half2"):
         assert read_map(written / f"{name}.mrc").box_px == BOX
 

@@ -86,7 +86,10 @@ def run_reconstruct(
     if groups is None:
         rows = _state_maps(settings.output, states, sums_of, mask, results, log)
     else:
-        rows, about = deformed_maps(settings.output, groups, sums_of, mask, results, log)
+        learnt_to_A = source.resolution_A
+        rows, about = deformed_maps(
+            settings.output, groups, sums_of, mask, results, learnt_to_A, log
+        )
     extent_A = particles.box_px * particles.pixel_size_A
     write_fsc(settings.output / "fsc.csv", rows, extent_A)
     write_states(settings.output / "states.csv", rows, len(results.latents))

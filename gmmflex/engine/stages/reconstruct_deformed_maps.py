@@ -16,6 +16,7 @@ from gmmflex.engine.stages.reconstruct_groups import Groups
 from gmmflex.engine.stages.reconstruct_maps import MaskChoice, placed, with_decoded
 from gmmflex.engine.stages.reconstruct_output import StateRow, state_row, write_state
 from gmmflex.engine.stages.reconstruct_states import ParticleState
+from gmmflex.engine.stages.reconstruct_verdict import tell, verdict_of
 from gmmflex.engine.stages.reconstruction import (
     HalfSums,
     maps_of_halves,
@@ -32,12 +33,13 @@ def deformed_maps(
     sums_of: SumsOf,
     mask: MaskChoice,
     results: RunResults,
+    learnt_to_A: float,
     log: Log,
 ) -> tuple[list[StateRow], dict[str, Any]]:
     """Write both maps, both in the state of the reference group, and judge them alike.
 
-    Returns the rows of the tables, the last two of the moving part alone, and what the summary
-    says of the motion.
+    learnt_to_A: the resolution up to which the run looked at the images. Returns the rows of the
+    tables, the last two of the moving part alone, and what the summary says of the motion.
     """
     everything = _state("consensus", np.arange(len(groups.labels)), groups, "all of the run")
     motion_A = groups.motion_A
@@ -75,7 +77,10 @@ def deformed_maps(
             f"{after.resolution_A:.2f} A (mean FSC {before.fsc.mean():.3f} and "
             f"{after.fsc.mean():.3f}){name}"
         )
+    verdict = verdict_of(plain, undone, judged, regions.moving, learnt_to_A)
+    tell(verdict, log)
     about = {
+        **verdict.summary(),
         "groups": len(groups.offsets_A),
         "reference_latent": groups.latents[groups.reference].tolist(),
         "motion_rms_A": float(np.sqrt((motion_A**2).mean())),

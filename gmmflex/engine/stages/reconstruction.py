@@ -212,7 +212,7 @@ def reconstruction_of(
     return Reconstruction(
         halves,
         _map(whole, grid),
-        _map(_shells_scaled(whole, kept), grid),
+        _map(shells_scaled(whole, kept), grid),
         curve,
         unmasked,
         fsc_resolution_A(curve, grid),
@@ -276,7 +276,7 @@ def _curve(
     return np.asarray(curve.cpu().numpy(), dtype=np.float64)
 
 
-def _shells_scaled(density: Tensor, factors: Tensor) -> Tensor:
+def shells_scaled(density: Tensor, factors: Tensor) -> Tensor:
     """A map whose shells 0 … R are scaled by factors (R + 1,); nothing of it lies beyond."""
     box = density.shape[-1]
     full = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64)

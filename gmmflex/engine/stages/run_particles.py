@@ -17,11 +17,13 @@ from gmmflex.engine.model.symmetry import symmetry_operators
 @dataclass(frozen=True)
 class RunParticles:
     """particles: n, as in the file; operators: (S, 3, 3) of the run's point group, the identity
-    first; contrast_sign: −1 for dark particles. Latents of the run are (n·S, d)."""
+    first; contrast_sign: −1 for dark particles; resolution_A: up to which the run looked at the
+    images. Latents of the run are (n·S, d)."""
 
     particles: Particles
     operators: NDArray[np.float64]
     contrast_sign: float
+    resolution_A: float
 
     def expanded(self) -> Particles:
         """A row for each latent: copy c of particle i, row S·i + c, in its own pose A g.
@@ -61,7 +63,8 @@ def read_run_particles(
         source = particles or Path(stored["inputs"][0]["path"])
         symmetry = str(config["symmetry"])
         passthrough, root = (config[name] for name in ("passthrough", "image_root"))
-        contrast = read_json(run / SUMMARY_FILE)["contrast"]
+        summary = read_json(run / SUMMARY_FILE)
+        contrast, resolution_A = summary["contrast"], float(summary["resolution_A"])
     except (KeyError, IndexError) as fault:
         raise UserError(
             f"{run} was not written by this version of 'gmmflex heterogeneity': run it again"
@@ -82,4 +85,4 @@ def read_run_particles(
             f"{source} holds {len(read)} particles{copies} but {run} has {n_latents} latents: give "
             "the --particles that the run was made of"
         )
-    return RunParticles(read, operators, 1.0 if contrast == "white" else -1.0)
+    return RunParticles(read, operators, 1.0 if contrast == "white" else -1.0, resolution_A)
