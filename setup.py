@@ -28,6 +28,7 @@ BASE = [
     "matplotlib>=3.7",
     "mrcfile>=1.4",
     "gemmi>=0.6.5",
+    "pillow>=9.1",
     "pydantic>=2.5",
     "typer>=0.12",
 ]
@@ -45,6 +46,10 @@ EXTRAS = {
     "scipion": ["scipion-pyworkflow>=3.9", "scipion-em>=3.9"],
     # Molecular dynamics trajectories as states of `gmmflex simulate`.
     "trajectory": ["MDAnalysis>=2.4"],
+    # MP4 beside GIF from `gmmflex movie`: brings an ffmpeg.
+    "movie": ["imageio-ffmpeg>=0.4.9"],
+    # A second way to draw latents of many dimensions in `gmmflex landscape`.
+    "umap": ["umap-learn>=0.5.6"],
     # Test runner, linters and the outside programs that the tests compare with.
     "test": [
         "pytest>=8",
@@ -57,6 +62,8 @@ EXTRAS = {
         "finufft>=2.2",
         "MDAnalysis>=2.4",
         "MDAnalysisTests>=2.4",
+        "imageio-ffmpeg>=0.4.9",
+        "umap-learn>=0.5.6",
         # Runs and compiles the GPU kernels without a GPU; the version of torch 2.13's CUDA build.
         "triton==3.7.1; platform_system == 'Linux'",
     ],

@@ -59,6 +59,11 @@ def _model(coordinates_A):
     )
 
 
+def model_at_rest() -> AtomicModel:
+    """The atoms with both arms in the middle; 0 Å is the centre of the box."""
+    return _model(_moved_A(0.0, 0.0))
+
+
 def simulated(folder: Path, together: bool, particles: int, snr: float, seed: int) -> Path:
     """particles.star, truth.npz … of 25 states; together: both arms nearly at the same step."""
     print(f"simulated with seed {seed}")
