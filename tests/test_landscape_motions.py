@@ -46,13 +46,37 @@ def test_the_motion_of_one_arm_is_found_among_two():
         inside = np.zeros(200, dtype=bool)
         inside[arm] = True
         found = local_motion(model, latents, "arm", inside, 7)
-        assert found.share > 0.97 and found.share_of_all < 0.95
+        assert found.whole and found.share > 0.97 and found.share_of_all < 0.95
         along = found.latents @ TURN
         reach = 1.645 * slides[:, column].std()
         np.testing.assert_allclose(np.abs(along[0, column]), reach, rtol=0.1)
         assert np.ptp(along[:, 1 - column]) < 0.1 * np.ptp(along[:, column])
         # Less than the slide itself: its recoil is taken out with the frame of the rest.
         assert found.inside_A == pytest.approx(2 * reach, rel=0.1)
+
+
+class _OneAfterTheOther(_Mixed):
+    """A single latent: below 0 the right arm slides by 6 Å for each unit, above it the left one."""
+
+    def decoder(self, latents):
+        import torch
+
+        left, right = latents.clamp(min=0), latents.clamp(max=0)
+        return self.model.decoder(6 * torch.cat([left, right], 1))
+
+
+def test_where_arms_move_in_turn_it_is_the_part_on_which_one_does():
+    latents = np.random.default_rng(8).uniform(-1.7, 1.7, (800, 1)).astype(np.float32)
+    print("latents with seed 8")
+    model = _OneAfterTheOther(results_of_arms(np.zeros((1, 2))).model)
+    for arm, sign in ((LEFT, 1), (RIGHT, -1)):
+        inside = np.zeros(200, dtype=bool)
+        inside[arm] = True
+        found = local_motion(model, latents, "arm", inside, 7)
+        assert found.share > 0.9 > found.share_of_line and not found.whole
+        # It keeps all of the slide of this arm, and a third of that of the other at most.
+        ends = np.sort(sign * found.latents[[0, -1], 0])
+        assert -0.5 < ends[0] < 0.1 and ends[1] == pytest.approx(1.645 * latents.std(), rel=0.02)
 
 
 def test_a_path_keeps_to_the_bend_where_particles_are():

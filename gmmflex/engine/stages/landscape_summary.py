@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from gmmflex.engine.stages.landscape_findings import Findings
+from gmmflex.engine.stages.landscape_regions import LOCALISED
 from gmmflex.engine.stages.landscape_report import Section, Table, settings_table, write_report
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 
 # Particles below tell less than half of the motion that is asked about.
 _UNRELIABLE = 0.5
-# A motion with less of its squared displacement inside its region is not called local.
-_LOCALISED = 0.9
 
 
 def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
@@ -56,6 +55,8 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
             {
                 "name": motion.region,
                 "share_inside": motion.share,
+                "whole_line": motion.whole,
+                "share_inside_of_line": motion.share_of_line,
                 "share_inside_of_all_motion": motion.share_of_all,
                 "inside_rms_A": motion.inside_A,
                 "outside_rms_A": motion.outside_A,
@@ -169,11 +170,12 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             "0.5: their images tell less than half of the motion, and their places say more of "
             "all particles than of themselves."
         )
-    loose = [region for region in summary["regions"] if region["share_inside"] < _LOCALISED]
+    loose = [region for region in summary["regions"] if region["share_inside"] < LOCALISED]
     if loose:
         found.append(
             f"The motion of {', '.join(region['name'] for region in loose)} could not be separated "
-            "from that of the rest: in these particles they move together."
+            "from that of the rest: in these particles they move together, or Gaussians at the "
+            "border of the region move with both, as those of a decoder without rigid bodies do."
         )
     sparse = 100 * summary["free_energy"]["share_of_particles_in_sparse_places"]
     found += [
@@ -196,18 +198,22 @@ def _regions(summary: dict[str, Any]) -> Section:
         (
             region["name"],
             f"{100 * region['share_inside']:.1f} %",
+            "the whole"
+            if region["whole_line"]
+            else f"a part; whole: {100 * region['share_inside_of_line']:.1f} %",
             f"{100 * region['share_inside_of_all_motion']:.1f} %",
             f"{region['inside_rms_A']:.2f} Å",
             f"{region['outside_rms_A']:.2f} Å",
         )
         for region in summary["regions"]
     )
-    columns = ("region", "inside", "inside, whole motion", "moves by", "the rest by")
+    columns = ("region", "inside", "of the line", "inside, all motion", "moves by", "the rest by")
     return Section(
         "Localised motions",
         "The direction that moves a region most and the rest least: share of the squared "
-        "displacement inside the region, the same for the motion of all particles, and RMS "
-        "displacement between both ends of the trajectory, after superposing the rest.",
+        "displacement inside the region between both ends of the trajectory, the same for the "
+        "motion of all particles, and RMS displacements, after superposing the rest. Where regions "
+        "move one after the other, the trajectory is the part of the line on which this one moves.",
         table=Table(columns, rows),
     )
 

@@ -80,9 +80,12 @@ def write_regions(path: Path, motions: list[LocalMotion]) -> None:
     """Of each region, how well its motion is localised and how far it goes."""
     rows = []
     for motion in motions:
-        values = [motion.share, motion.share_of_all, motion.inside_A, motion.outside_A]
+        shares = [motion.share, motion.share_of_line, motion.share_of_all]
+        ends = [motion.places[0], motion.places[-1]]
+        values = [*shares, motion.inside_A, motion.outside_A, *ends]
         rows.append(f"{motion.region},{numbers([*values, *motion.direction.tolist()])}")
-    header = "region,share_inside,share_inside_of_all_motion,inside_rms_A,outside_rms_A"
+    header = "region,share_inside,share_inside_of_line,share_inside_of_all_motion"
+    header += ",inside_rms_A,outside_rms_A,from_sd,to_sd"
     names = latent_names(len(motions[0].direction))
     write_table(path, f"{header},{names}", rows)
 
