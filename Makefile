@@ -39,6 +39,7 @@ test-full: environment
 test-gui: environment system
 	$(BIN)/python -m pytest tests/test_gui_*.py
 
+# What is slow has run in the environment above; here the rest shows that nothing needs Scipion or numpy 1.
 test-engine: environment-engine
 	$(ENGINE)/bin/python -m pytest tests -n $(JOBS) --dist loadfile -m "not slow" \
 		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*' --ignore=tests/test_io_relion_roundtrip.py

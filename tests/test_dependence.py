@@ -41,6 +41,7 @@ def _p_values(count, make):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_independent_motions_give_uniform_p_values():
     def make(seed):
         a, b = _truths(seed, 0.0)
@@ -52,6 +53,7 @@ def test_independent_motions_give_uniform_p_values():
     assert (found < 0.05).mean() <= 0.15
 
 
+@pytest.mark.slow
 def test_noise_in_common_is_no_coordination():
     """One latent, read from one half of the image, moves both decoders: its noise is in both."""
 

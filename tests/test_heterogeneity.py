@@ -233,6 +233,7 @@ def two_epochs(moving, tmp_path_factory):
     return run(moving, tmp_path_factory.mktemp("runs") / "two", epochs=2)
 
 
+@pytest.mark.slow
 def test_dark_particles_are_told_and_change_nothing(moving, two_epochs, tmp_path):
     dark = tmp_path / "set"
     dark.mkdir()
@@ -253,6 +254,7 @@ def test_dark_particles_are_told_and_change_nothing(moving, two_epochs, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(moving, two_epochs, tmp_path):
     other = run(moving, tmp_path / "run", epochs=2, seed=2)
     assert not np.array_equal(np.load(other / "latents.npy"), np.load(two_epochs / "latents.npy"))
@@ -303,6 +305,7 @@ def test_other_settings_run_through(changed, moving, tmp_path):
         assert differ == (name in summary["vary"])
 
 
+@pytest.mark.slow
 def test_images_on_disk_or_in_memory_are_the_same(moving, two_epochs, tmp_path):
     folder = run(moving, tmp_path / "run", epochs=2, memory_limit_GB=1e-4)
     np.testing.assert_array_equal(
@@ -310,6 +313,7 @@ def test_images_on_disk_or_in_memory_are_the_same(moving, two_epochs, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_neutral_score_is_that_of_the_neutral_mixture_in_every_round(moving, two_epochs, tmp_path):
     """Also when a coarse round has trained the networks before."""
     folder = run(moving, tmp_path / "run", epochs=6, first_resolution_A=20.0)

@@ -101,6 +101,7 @@ def _deviation(folder, model_path):
     return float(terms.squared_deviation_A2(offsets).mean().sqrt())
 
 
+@pytest.mark.slow
 def test_bonds_hold_in_training(moving, tmp_path):
     chain = moving / "chain.cif"
     plain = run(moving, tmp_path / "plain", epochs=12, batch_size=16, smoothing_A=0.0)

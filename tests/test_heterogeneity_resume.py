@@ -82,6 +82,7 @@ def test_time_goes_on_too(moving, tmp_path):
     assert seconds == sorted(seconds) and seconds[0] == 0
 
 
+@pytest.mark.slow
 def test_interrupted_between_and_in_rounds(moving, tmp_path):
     """With a coarse round first: stopped at the end of it, and again within the next."""
     changed = {"epochs": 2, "first_resolution_A": 25.0}
@@ -122,6 +123,7 @@ def test_interrupted_while_writing_results(moving, uninterrupted, tmp_path, monk
     assert json.loads((folder / "summary.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_killed_without_warning(moving, uninterrupted, tmp_path):
     """kill −9 of the command after its first epoch; the run goes on."""
     folder = tmp_path / "run"

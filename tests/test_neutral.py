@@ -232,6 +232,7 @@ def test_all_atoms_without_hydrogens(tmp_path):
     assert np.linalg.norm(positions - heavy, axis=1).max() < 3.0
 
 
+@pytest.mark.slow
 def test_same_seed_same_mixture(inputs, tmp_path):
     settings = {"map": inputs["map"], "gaussians": 30, "resolution_A": 20.0}
     first, again = (_run(tmp_path / name, **settings) for name in ("first", "again"))
@@ -241,6 +242,7 @@ def test_same_seed_same_mixture(inputs, tmp_path):
     assert np.abs(read[0] - read[2]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_mask_keeps_gaussians_out_of_a_second_molecule(inputs, tmp_path):
     """The map with a ball beside the molecule; the mask covers the molecule alone."""
     data = inputs["data"].copy()
@@ -256,6 +258,7 @@ def test_a_mask_keeps_gaussians_out_of_a_second_molecule(inputs, tmp_path):
     assert near[0] > 0 and near[1] == 0
 
 
+@pytest.mark.slow
 def test_without_mask_the_whole_map_counts(inputs, tmp_path):
     folder = _run(tmp_path / "out", map=inputs["map"], mask="none", resolution_A=15.0)
     summary = _summary(folder)
@@ -277,6 +280,7 @@ def test_finished_and_repeated(inputs, tmp_path):
     assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_brought_to_its_end(inputs, tmp_path):
     settings = {"map": inputs["map"], "gaussians": 20, "resolution_A": 20.0}
     folder = _run(tmp_path / "out", **settings)

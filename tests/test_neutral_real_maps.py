@@ -11,6 +11,8 @@ from textbook import ring_correlation
 
 from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
 
+pytestmark = pytest.mark.slow
+
 RESOLUTION_A = 20.0
 
 

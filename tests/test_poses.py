@@ -62,6 +62,7 @@ def _errors(folder, records):
     return np.median(np.rad2deg(left.magnitude())), np.median(shifts_A)
 
 
+@pytest.mark.slow
 def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
     lines = _refined(wrong, tmp_path / "poses", rounds=1)
     before = _errors(wrong, read_particle_records(wrong / "set" / "wrong.star"))

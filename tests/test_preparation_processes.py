@@ -5,6 +5,8 @@ import pytest
 import torch
 from several_processes import torchrun
 
+pytestmark = pytest.mark.slow
+
 _PREPARE = """
 import sys
 from pathlib import Path

@@ -85,6 +85,7 @@ def test_files_stay_small() -> None:
     assert long == {}
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_or_evaluated() -> None:
     """No pickle, eval or exec; numpy files are read with allow_pickle=False."""
     found = []

@@ -122,6 +122,7 @@ print(json.dumps({"grown_MB": peak_MB() - before}))
 """
 
 
+@pytest.mark.slow
 def test_a_large_store_needs_no_memory(tmp_path):
     """360 MB are written, and read twice; the process grows by the batches alone."""
     done = subprocess.run(

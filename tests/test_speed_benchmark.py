@@ -30,6 +30,7 @@ def tables_of(text):
     return [([cell.strip() for cell in head], lines) for head, _, *lines in rows]
 
 
+@pytest.mark.slow
 def test_quick_run_prints_every_table():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "benchmarks.speed", "--quick", "--device", "cpu"],

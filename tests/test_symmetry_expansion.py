@@ -76,6 +76,7 @@ def _correlations(trimer: Any, run_folder: Any) -> np.ndarray:
     return np.array([[abs(spearmanr(c, level)[0]) for level in levels(trimer).T] for c in first.T])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["free", "hierarchical", "rigid"])
 def test_each_subunits_motion_is_found_in_its_own_copies(
     trimer: Any, analysed: Any, decoder: str
@@ -92,6 +93,7 @@ def test_each_subunits_motion_is_found_in_its_own_copies(
     assert found[~own].max() < 0.2
 
 
+@pytest.mark.slow
 def test_expanded_table(trimer: Any, analysed: Any) -> None:
     tables, given = read_star(analysed / "latents.star"), read_star(trimer / "set/particles.star")
     rows, before = tables["particles"].columns, given["particles"].columns
@@ -114,6 +116,7 @@ def test_expanded_table(trimer: Any, analysed: Any) -> None:
     assert (poses(rows).inv() * expected).magnitude().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_table_by_particle_and_summary(trimer: Any, analysed: Any) -> None:
     joined = read_star(analysed / "latents_by_particle.star")["particles"].columns
     before = read_star(trimer / "set/particles.star")["particles"].columns
@@ -139,6 +142,7 @@ def test_table_by_particle_and_summary(trimer: Any, analysed: Any) -> None:
     assert (again == latents[[back[name] for name in names]]).all()
 
 
+@pytest.mark.slow
 def test_rows_of_an_earlier_run_are_those_of_the_same_pose(trimer: Any, analysed: Any) -> None:
     """C3 before: what its subgroup, a larger group, other poses and expanded particles find."""
     records = read_particle_records(trimer / "set" / "particles.star")
@@ -168,6 +172,7 @@ def test_rows_of_an_earlier_run_are_those_of_the_same_pose(trimer: Any, analysed
         found("C1", elsewhere, expanded.rotations)
 
 
+@pytest.mark.slow
 def test_a_run_of_one_unit_tells_how_to_read_the_copies(trimer: Any) -> None:
     """One unit in particles as given, then all: the encoder that reads one reads them all."""
     model, lines = trimer / "set" / "model.cif", []
@@ -198,6 +203,7 @@ def test_joining_tells_what_is_missing() -> None:
         join_copies(names, np.array([0, 1, 1]), np.zeros((3, 1)))
 
 
+@pytest.mark.slow
 def test_copies_of_a_particle_are_held_out_together(
     trimer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +228,7 @@ def test_copies_of_a_particle_are_held_out_together(
     assert "the most compact one" in " ".join(lines) and "warning" not in " ".join(lines)
 
 
+@pytest.mark.slow
 def test_a_wrong_group_and_a_mask_of_all_units_are_told(trimer: Any) -> None:
     everything = Map(np.ones((BOX, BOX, BOX), np.float32), PIXEL_A, np.zeros(3))
     write_map(trimer / "everything.mrc", everything)
@@ -235,6 +242,7 @@ def test_a_wrong_group_and_a_mask_of_all_units_are_told(trimer: Any) -> None:
     assert any("100 % of the Gaussians that may vary are copies" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_expanded_particles_are_not_expanded_again(
     trimer: Any, analysed: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

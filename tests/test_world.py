@@ -60,12 +60,14 @@ def _run(path: Path, code: str, processes: int = 2) -> subprocess.CompletedProce
     return torchrun(processes, str(path), timeout_s=120)
 
 
+@pytest.mark.slow
 def test_sums_and_copies(tmp_path: Path) -> None:
     done = _run(tmp_path / "exchange.py", EXCHANGE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["all exchanged"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [(1,), (0, 1)])
 def test_a_fault_of_one_ends_all_and_is_said_once(ranks: tuple[int, ...], tmp_path: Path) -> None:
     done = _run(tmp_path / "fault.py", FAULT.format(ranks=ranks))
