@@ -11,6 +11,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.star import read_star
 from gmmflex.engine.stages import landscape as stage
+from gmmflex.engine.stages.landscape_combinations import find_combinations
 from gmmflex.engine.stages.landscape_paths import populated_path
 from gmmflex.engine.stages.landscape_regions import local_motion
 from gmmflex.engine.stages.landscape_reliability import motion_metric, reliability_of
@@ -152,8 +153,9 @@ def arms(tmp_path, monkeypatch):
     run = run_with(tmp_path, latents, covariances=covariances)
     monkeypatch.setattr(stage, "read_run", lambda path: results_of_arms(latents))
     grid = 4.0 * np.indices((32, 32, 32))[1]
-    # The left arm lies above y = 64 + 9 Å, the rest below.
-    write_map(tmp_path / "left.mrc", Map((grid > 73).astype(np.float32), 4.0, np.zeros(3)))
+    # The left arm lies above y = 64 + 9 Å, the right one below 64 - 7 Å, and some of the core.
+    for name, inside in (("left", grid > 73), ("right", grid < 57)):
+        write_map(tmp_path / f"{name}.mrc", Map(inside.astype(np.float32), 4.0, np.zeros(3)))
 
     def landscape(name, **changed):
         values = {"run": run, "output": tmp_path / name, "threads": 1, **changed}
@@ -164,21 +166,50 @@ def arms(tmp_path, monkeypatch):
 
 
 def test_everything_is_in_the_folder_and_the_report_needs_nothing_else(arms, tmp_path):
-    region = f"left={tmp_path / 'left.mrc'}"
-    folder = arms("L", frames=6, path=("1,c1",), line=("3,7",), region=(region,))
+    region = f"left={tmp_path / 'left.mrc'}", f"right={tmp_path / 'right.mrc'}"
+    ways = {"path": ("1,c1",), "line": ("3,7",), "combine": ("left,right",)}
+    folder = arms("L", frames=6, region=region, **ways)
     summary = summary_of(folder)
-    names = {"component_1", "component_2", "path_1_c1", "line_3_7", "region_left"}
+    names = {"component_1", "component_2", "path_1_c1", "line_3_7", "region_left", "region_right"}
+    names |= {"combine_left_right"}
     assert {item["name"] for item in summary["trajectories"]} == names
     for name in names:
-        assert np.load(folder / "trajectories" / f"{name}.npy").shape == (6, 2)
-        assert len((folder / "trajectories" / f"{name}.csv").read_text().splitlines()) == 7
+        frames = 20 if name.startswith("combine") else 6
+        assert np.load(folder / "trajectories" / f"{name}.npy").shape == (frames, 2)
+        assert len((folder / "trajectories" / f"{name}.csv").read_text().splitlines()) == frames + 1
     assert summary["regions"][0]["share_inside"] > 0.9
     told = read_star(folder / "landscape.star")["particles"].columns["gmmflexReliability"]
     np.testing.assert_allclose(told.astype(float), np.load(folder / "reliability.npy"), atol=1e-5)
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert "What to doubt" in page and "left" in page and "width=device-width" in page
+
+
+def test_two_motions_are_combined_in_all_amplitudes(tmp_path):
+    slides, _ = _slides(600, seed=9)
+    latents = slides.astype(np.float32)
+    model = results_of_arms(latents).model
+    motions = []
+    for name, arm in (("left", LEFT), ("right", RIGHT)):
+        inside = np.zeros(200, dtype=bool)
+        inside[arm] = True
+        motions.append(local_motion(model, latents, name, inside, 4))
+    asked_for = {"frames": 4, "combine": ("left,right",)}
+    settings = LandscapeSettings(run=tmp_path, output=tmp_path, **asked_for)
+    (found,) = find_combinations(settings, motions, model, latents)
+    # Latents are slides in Å; neither arm is in the frame of the other's.
+    slid = np.abs(found.latents - found.latents[0])
+    np.testing.assert_allclose(found.moved_A[:, :2], slid, atol=1e-3)
+    np.testing.assert_allclose(found.moved_A[:, 2], 0, atol=1e-3)
+    assert slid[-1].min() > 9 and len(slid) == 25
+    # Corners of independent slides hold next to no particles, their middle does.
+    strays = np.linalg.norm(found.latents / latents.std(axis=0), axis=1)
+    assert found.empty[strays.argsort()].tolist() == sorted(found.empty) and not found.empty[12]
+    # Around the corners: one amplitude at a time, and each of both ends.
+    corners = found.latents[[0, 20, 24, 4]]
+    np.testing.assert_allclose(found.around[::3], corners, atol=1e-5)
+    np.testing.assert_allclose(found.around[1], (2 * corners[0] + corners[1]) / 3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +219,8 @@ def test_everything_is_in_the_folder_and_the_report_needs_nothing_else(arms, tmp
         ({"path": ("1,401",)}, "no particle of 1 to 400"),
         ({"line": ("c1,c9",)}, "no cluster of c1 to c"),
         ({"line": ("5,5",)}, "begins where it ends"),
+        ({"combine": ("left",)}, "does not name two regions"),
+        ({"combine": ("left,right",)}, "no --region is called 'left'"),
         ({"region": ("left",)}, "--region 'left' has no name or no place"),
         ({"region": ("left=nowhere.mrc",)}, "nowhere.mrc does not exist"),
         ({"region": ("left=A:1-5",)}, "names residues but no model is known"),

@@ -45,6 +45,13 @@ def landscape(
             "moves this region most and the rest least; repeatable."
         ),
     ] = None,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME,NAME of two regions: every amplitude of the one motion with every amplitude "
+            "of the other; repeatable."
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(help="Fitted model that residues refer to.  [default: the mixture's]"),
@@ -68,6 +75,7 @@ def landscape(
         path=tuple(path or ()),
         line=tuple(line or ()),
         region=tuple(region or ()),
+        combine=tuple(combine or ()),
         model=model,
         seed=seed,
         threads=threads,

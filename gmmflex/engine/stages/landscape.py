@@ -13,6 +13,7 @@ from gmmflex.engine.io.run_folder import (
 )
 from gmmflex.engine.stages.compute import set_threads
 from gmmflex.engine.stages.finished_run import already_finished
+from gmmflex.engine.stages.landscape_combination_files import draw_combination, write_combination
 from gmmflex.engine.stages.landscape_findings import STEPS, Findings, findings_of
 from gmmflex.engine.stages.landscape_overview import draw_reliability, draw_trajectories
 from gmmflex.engine.stages.landscape_pictures import (
@@ -93,6 +94,8 @@ def _write_trajectories(settings: LandscapeSettings, found: Findings) -> dict[st
     folder = settings.output / "trajectories"
     folder.mkdir(exist_ok=True)
     model, latents = found.results.model, found.results.latents
+    for combination in found.combinations:
+        write_combination(folder, combination)
     return {
         trajectory.name: write_trajectory(
             folder, trajectory, model, latents, found.axes, found.energy
@@ -107,6 +110,9 @@ def _draw(settings: LandscapeSettings, found: Findings, tables: ParticleTables) 
     draw_landscape(output / "landscape.png", found.projected, found.energy, axes)
     draw_clusters(output / "clusters.png", found.projected, found.clusters, axes)
     draw_trajectories(output / "trajectories.png", found.trajectories, found.energy, axes)
+    for combination in found.combinations:
+        path = output / f"combine_{combination.name}.png"
+        draw_combination(path, combination, found.energy, axes)
     if found.reliability is not None:
         views_deg = tables.viewing_directions_deg()
         draw_reliability(output / "reliability.png", found.reliability, views_deg)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.stages.landscape_clusters import Clusters, find_clusters
+from gmmflex.engine.stages.landscape_combinations import Combination, find_combinations
 from gmmflex.engine.stages.landscape_density import FreeEnergy, free_energy
 from gmmflex.engine.stages.landscape_motions import find_local_motions
 from gmmflex.engine.stages.landscape_regions import LocalMotion
@@ -37,6 +38,7 @@ class Findings:
     clusters: Clusters
     trajectories: list[Trajectory]
     motions: list[LocalMotion]
+    combinations: list[Combination]
     reliability: Reliability | None
 
 
@@ -51,6 +53,7 @@ def findings_of(
     log(f"{len(latents):,} latents of {latents.shape[1]} dimensions  {watch.line(1, STEPS)}")
     # First what may refuse the user's options without long work.
     motions = find_local_motions(settings, results)
+    combinations = find_combinations(settings, motions, results.model, latents)
     clusters = find_clusters(
         latents, axes, settings.method, settings.clusters, settings.most_clusters, settings.seed
     )
@@ -64,6 +67,15 @@ def findings_of(
         )
         for motion in motions
     ]
+    trajectories += [
+        Trajectory(
+            f"combine_{c.name}",
+            f"{c.first.region}, then {c.second.region}, then both back in this order",
+            c.around,
+            True,
+        )
+        for c in combinations
+    ]
     log(f"trajectories: {', '.join(t.name for t in trajectories)}  {watch.line(3, STEPS)}")
     covariances = read_covariances(settings.run, latents)
     reliability = None
@@ -72,4 +84,6 @@ def findings_of(
     else:
         metric = motion_metric(results.model, latents)
         reliability = reliability_of(latents, covariances, metric)
-    return Findings(results, axes, projected, energy, clusters, trajectories, motions, reliability)
+    return Findings(
+        results, axes, projected, energy, clusters, trajectories, motions, combinations, reliability
+    )

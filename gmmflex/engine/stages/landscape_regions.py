@@ -35,13 +35,15 @@ _Floats = NDArray[np.float64]
 class LocalMotion:
     """A line through the middle of the particles, or the part of it where the region moves alone.
 
-    latents: (m, d) = centre + places (m,) × direction (d,), which is one standard deviation of the
-    particles along it; inside_A, outside_A: RMS displacement of the Gaussians of the region and of
-    the others between both ends, decoded, the others superposed; share: part of the squared
-    displacement that is inside; share_of_line: the same between both ends of the whole line;
-    share_of_all: what it is for the motion of all particles."""
+    inside: (N,) Gaussians of the region; latents: (m, d) = centre + places (m,) × direction (d,),
+    which is one standard deviation of the particles along it; inside_A, outside_A: RMS displacement
+    of the Gaussians of the region and of the others between both ends, decoded, the others
+    superposed; share: part of the squared displacement that is inside; share_of_line: the same
+    between both ends of the whole line; share_of_all: what it is for the motion of all particles.
+    """
 
     region: str
+    inside: NDArray[np.bool_]
     latents: NDArray[np.float32]
     centre: _Floats
     direction: _Floats
@@ -96,7 +98,7 @@ def local_motion(
     """
     rows = np.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).astype(np.int64)
     some = latents[rows]
-    moved = _in_frame(model, some, inside)
+    moved = places_in_frame(model, some, inside)
     centre = some.mean(axis=0).astype(np.float64)
     slopes = np.linalg.pinv(some - centre, rcond=1e-6) @ moved.reshape(len(moved), -1)
     slopes = slopes.reshape(latents.shape[1], -1, 3)
@@ -116,13 +118,14 @@ def local_motion(
         direction = root @ (vector / np.linalg.norm(vector))
         direction *= np.sign(direction[np.abs(direction).argmax()])
         along = (centre + _ALONG[:, None] * direction).astype(np.float32)
-        found.append(_Line(direction, _squares(_in_frame(model, along, inside), inside)))
+        found.append(_Line(direction, _squares(places_in_frame(model, along, inside), inside)))
     line, first, last = _most_local(found)
     places = np.linspace(_ALONG[first], _ALONG[last], frames)
     spread = np.square(moved - moved.mean(axis=0)).sum(axis=(0, 2))
     of_region, elsewhere = line.squares[first, last]
     return LocalMotion(
         region,
+        inside,
         (centre + places[:, None] * line.direction).astype(np.float32),
         centre,
         line.direction,
@@ -164,7 +167,9 @@ def _squares(places_A: _Floats, inside: NDArray[np.bool_]) -> _Floats:
     return np.stack(parts, axis=2)
 
 
-def _in_frame(model: Model, latents: NDArray[np.float32], inside: NDArray[np.bool_]) -> _Floats:
+def places_in_frame(
+    model: Model, latents: NDArray[np.float32], inside: NDArray[np.bool_]
+) -> _Floats:
     """(B, N, 3) places in Å, turned and shifted so that those outside lie as on the mean of all."""
     parts = torch.as_tensor(latents).split(_AT_ONCE)
     moved = np.concatenate([moved_A(model, part).cpu().numpy() for part in parts])

@@ -24,6 +24,7 @@ class LandscapeSettings(BaseModel):
     path: tuple[str, ...] = Field((), description="FROM,TO: particles, or clusters as in c1,c3.")
     line: tuple[str, ...] = Field((), description="As path, but straight.")
     region: tuple[str, ...] = Field((), description="NAME=mask file or NAME=residues.")
+    combine: tuple[str, ...] = Field((), description="REGION,REGION: two localised motions.")
     model: Path | None = Field(
         None, description="Fitted model that residues refer to; default: the neutral mixture's."
     )

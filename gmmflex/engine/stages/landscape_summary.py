@@ -64,6 +64,15 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
             }
             for motion in found.motions
         ],
+        "combinations": [
+            {
+                "name": c.name,
+                "amplitudes": list(c.shape),
+                "rms_A": c.moved_A.max(axis=0).tolist(),
+                "empty": int(c.empty.sum()),
+            }
+            for c in found.combinations
+        ],
         "reliability": None
         if told is None
         else {
@@ -132,6 +141,7 @@ def report_of(settings: LandscapeSettings, found: Findings, summary: dict[str, A
         ),
     ]
     sections += [_regions(summary)] if summary["regions"] else []
+    sections += [_combinations(settings, summary)] if summary["combinations"] else []
     if summary["reliability"] is not None:
         sections.append(
             Section(
@@ -177,6 +187,13 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             "from that of the rest: in these particles they move together, or Gaussians at the "
             "border of the region move with both, as those of a decoder without rigid bodies do."
         )
+    for combination in summary["combinations"]:
+        if combination["empty"]:
+            places = int(np.prod(combination["amplitudes"]))
+            found.append(
+                f"{combination['empty']} of the {places} combinations {combination['name']} lie "
+                "where next to no particle is: nothing in the data says that such states exist."
+            )
     sparse = 100 * summary["free_energy"]["share_of_particles_in_sparse_places"]
     found += [
         f"Free energies above {summary['free_energy']['told_up_to_kT']:.1f} kT cannot be told from "
@@ -215,6 +232,24 @@ def _regions(summary: dict[str, Any]) -> Section:
         "motion of all particles, and RMS displacements, after superposing the rest. Where regions "
         "move one after the other, the trajectory is the part of the line on which this one moves.",
         table=Table(columns, rows),
+    )
+
+
+def _combinations(settings: LandscapeSettings, summary: dict[str, Any]) -> Section:
+    folder = settings.output
+    return Section(
+        "Combined motions",
+        "Every amplitude of one localised motion with every amplitude of another: latents in "
+        "trajectories/grid_NAME.npy; trajectories/combine_NAME.npy goes around the four corners.",
+        tuple(
+            (
+                folder / f"combine_{c['name']}.png",
+                f"{c['name']}: the grid in the plane of the first two components, and how far each "
+                "region moves from its start. Where lines cross at right angles, one motion does "
+                "not change the other; where they fall on one another, they are one motion.",
+            )
+            for c in summary["combinations"]
+        ),
     )
 
 
