@@ -89,24 +89,30 @@ def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print
     steps = [step.summary()]
     # With the same poses the analysis would find the same again.
     for number in range(1, settings.rounds + 1 if step.refined.check.gained else 1):
-        later = _round(settings, number, source.particles, step, log)
-        steps.append(later.summary())
-        if not later.refined.check.gained:
+        later = _round(settings, number, source, step, log)
+        better = later.refined.better_than(step.refined)
+        steps.append({**later.summary(), "kept": better})
+        if not better:
+            log(f"held-out particles do not gain by round {number}: the poses before it stay")
             break
         step = later
     _write(settings.output, source.particles, step, steps, watch, log)
 
 
-def _round(settings: PosesSettings, number: int, given: Particles, before: Step, log: Log) -> Step:
-    """The analysis repeated with the poses of the step before, and then these refined again."""
-    output = settings.output / f"round_{number}"
+def _round(
+    settings: PosesSettings, number: int, source: RunParticles, before: Step, log: Log
+) -> Step:
+    """The analysis repeated with the poses of the step before, and then poses refined with it.
+
+    They are refined from those that were given: what a half of a held-out image scores must not
+    have been fitted to that half before, and what is known of the errors is about these.
+    """
+    output, given = settings.output / f"round_{number}", source.particles
     star = settings.output / f"round_{number}.star"
     log(f"round {number} of {settings.rounds}: the analysis with refined poses")
     # The same bytes again when an unfinished command goes on, so that its analysis does too.
     write_poses(star, given, before.particles.rotations, before.particles.origins_A)
     repeat_analysis(settings, star, folder_of_images(given), before.run, output, log)
-    results = read_run(output)
-    source = read_run_particles(output, len(results.latents), star, folder_of_images(given))
     return _refined(settings, output, source, log)
 
 
@@ -115,6 +121,7 @@ def _refined(settings: PosesSettings, run: Path, source: RunParticles, log: Log)
     particles = source.particles
     refined = refine_poses(
         run,
+        settings.run,
         read_run(run),
         source,
         Spread(settings.angle_deg, settings.shift_A),

@@ -57,18 +57,26 @@ class PoseCheck:
 
 @dataclass(frozen=True)
 class Refinement:
-    """changes: (n, 5) rotation vectors (radians, in the frame of the image) and shifts (Å);
-    deviations: (n, 5) their standard deviations; off: how far poses were off, as learnt. Without
-    a gain changes are 0."""
+    """changes: (n, 5) rotation vectors (radians, in the frame of the image) and shifts (Å) from the
+    poses that were given; deviations: (n, 5) their standard deviations; off: how far poses were
+    off, as learnt; scores: (m,) of held-out particles, refined. Without a gain changes are 0."""
 
     changes: NDArray[np.float64]
     deviations: NDArray[np.float64]
     off: Spread
     check: PoseCheck
+    scores: NDArray[np.float64]
+
+    def better_than(self, other: Refinement) -> bool:
+        """Whether the same held-out particles, in the same halves, score better than there."""
+        difference = self.scores - other.scores
+        error = float(difference.std(ddof=1)) / len(difference) ** 0.5
+        return bool(difference.mean() > _SIGNIFICANT * error)
 
 
 def refine_poses(
     run: Path,
+    scored_as: Path,
     results: RunResults,
     source: RunParticles,
     start: Spread,
@@ -78,13 +86,16 @@ def refine_poses(
     seed: int,
     log: Log,
 ) -> Refinement:
-    """Refine the poses of the run's particles; folder: where images beyond the limit are kept.
+    """Refine the poses that `source` gives the run's particles. scored_as: the run whose weights of
+    rings count; folder: where images beyond the limit are kept.
 
     Raises UserError for images that cannot be read.
     """
     about = read_json(run / SUMMARY_FILE)
     config = read_json(run / RUN_FILE)["config"]
-    where, weights = _rings(about, source.particles, device)
+    where = _rings(about, source.particles, device)
+    rings = read_json(scored_as / SUMMARY_FILE)["rings"]
+    weights = torch.tensor([ring["weight"] for ring in rings], device=device)
     storage = Storage(folder, memory_limit_GB)
     data = read_particle_data(source.particles, where, storage, log)
     data = data.with_contrast(source.contrast_sign)
@@ -140,6 +151,7 @@ def refine_poses(
         fit.covariances.diagonal(dim1=1, dim2=2).sqrt().numpy().astype(np.float64),
         off,
         check,
+        after.numpy().astype(np.float64),
     )
 
 
@@ -149,10 +161,8 @@ def held_out(n: int, seed: int, fraction: float) -> Tensor:
     return torch.from_numpy(order[: max(1, round(fraction * n))])
 
 
-def _rings(
-    about: dict[str, object], particles: Particles, device: torch.device
-) -> tuple[Coefficients, Tensor]:
-    """The coefficients that a run compared and the weights (n_rings,) of its score."""
+def _rings(about: dict[str, object], particles: Particles, device: torch.device) -> Coefficients:
+    """The coefficients that a run compared."""
     rings = about["rings"]
     assert isinstance(rings, list)
     box, pixel = particles.box_px, particles.pixel_size_A
@@ -163,8 +173,7 @@ def _rings(
             f"{particles.source} has images of {box} px of {pixel:.3f} Å, others than the run was "
             "made of: give the --particles of the run"
         )
-    where = coefficients_in_use(whole.with_max_ring(last), first, last)
-    return where, torch.tensor([ring["weight"] for ring in rings], device=device)
+    return coefficients_in_use(whole.with_max_ring(last), first, last)
 
 
 def _on_device(model: Model, device: torch.device) -> Model:
