@@ -124,7 +124,9 @@ def main() -> None:
         errors = pose_errors(found.rotations, found.origins_A, wrong / "truth.npz")
         figures[name] = vars(errors)
     runs = {"true": work / "true", "wrong": work / "wrong"}
-    runs.update((f"round {k + 1}", poses / f"round_{k + 1}") for k in range(options.rounds))
+    # Rounds end where held-out particles gain no more.
+    made = [k + 1 for k in range(options.rounds) if (poses / f"round_{k + 1}").exists()]
+    runs.update((f"round {k}", poses / f"round_{k}") for k in made)
     bodies = SETS["adk"].bodies
     for name, run in runs.items():
         scores = motion_against_truth(wrong, run, bodies)
