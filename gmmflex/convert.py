@@ -12,7 +12,7 @@ import numpy as np
 from pwem.objects import Acquisition, CTFModel, Particle, Transform
 from pyworkflow.object import Integer
 
-from gmmflex.constants import HALF_SET_ATTRIBUTE, OPTICS_GROUP_ATTRIBUTE
+from gmmflex.constants import HALF_SET_ATTRIBUTE, IMAGE_ID_LABEL, OPTICS_GROUP_ATTRIBUTE
 from gmmflex.engine.io.poses import relion_angles_from_rotations, rotations_from_relion_angles
 from gmmflex.engine.io.star import StarTable
 from gmmflex.optics import OpticsGroup, OpticsGroups, optics_from_text
@@ -116,6 +116,22 @@ def matrices_from_poses(angles_deg: np.ndarray, origins_A: np.ndarray, pixel_siz
     matrices[:, :3, :3] = inverse
     matrices[:, :3, 3] = np.einsum("nij,nj->ni", inverse, shifts_px)
     return matrices
+
+
+def matrices_of_tables(tables: dict[str, StarTable]) -> np.ndarray:
+    """(n, 4, 4) of Scipion of every row of a star file of RELION 3.1 with one pixel size."""
+    columns = tables["particles"].columns
+    angles_deg, origins_A = (
+        np.stack([columns[label].astype(np.float64) for label in labels], axis=1)
+        for labels in (ANGLE_LABELS, ORIGIN_LABELS)
+    )
+    pixel_size_A = float(tables["optics"].columns["rlnImagePixelSize"][0])
+    return matrices_from_poses(angles_deg, origins_A, pixel_size_A)
+
+
+def ids_of_tables(tables: dict[str, StarTable]) -> np.ndarray:
+    """(n,) Scipion's ids of every row of a star file that Scipion, or this plugin, wrote."""
+    return tables["particles"].columns[IMAGE_ID_LABEL].astype(np.float64).astype(np.int64)
 
 
 def fill_particle_set(particles, columns: ParticleColumns, magnification: float = 10000.0):

@@ -6,6 +6,7 @@ one that the engine gave it, no particle's of the input, so that nobody takes on
 particle's id and the number of the copy (from 1) are attributes.
 """
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -21,9 +22,11 @@ from gmmflex.constants import (
     PROGRAM_NAME,
     SYMMETRY_COPY_ATTRIBUTE,
     SYMMETRY_COPY_LABEL,
+    WEIGHTS_FILE,
 )
-from gmmflex.convert import ANGLE_LABELS, ORIGIN_LABELS, matrices_from_poses
+from gmmflex.convert import ids_of_tables, matrices_of_tables
 from gmmflex.engine.io.star import StarTable
+from gmmflex.finished_analysis import RUN_FOLDER_ATTRIBUTE
 from gmmflex.principal_axes import principal_components
 
 REDUCED_DIMENSIONS = 3
@@ -120,13 +123,18 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
             output.append(flexible)
 
 
+def describe_run(output, run_folder: str, neutral_file: str, dimensions: int) -> None:
+    """Say on a SetOfParticlesFlex which run its latents are of, also to other programs."""
+    info = output.getFlexInfo()
+    info.setAttr("modelPath", os.path.join(run_folder, WEIGHTS_FILE))
+    info.setAttr(RUN_FOLDER_ATTRIBUTE, run_folder)
+    info.setAttr("neutralPath", neutral_file)
+    info.setAttr("latentDim", dimensions)
+
+
 def _copies(tables: dict[str, StarTable]) -> Copies:
-    columns = tables["particles"].columns
-    pixel_size_A = float(tables["optics"].columns["rlnImagePixelSize"][0])
-    angles_deg, origins_A = _numbers(columns, ANGLE_LABELS), _numbers(columns, ORIGIN_LABELS)
-    matrices = matrices_from_poses(angles_deg, origins_A, pixel_size_A)
-    numbers = _integers(columns[SYMMETRY_COPY_LABEL])
-    return Copies(_integers(columns[IMAGE_ID_LABEL]), numbers, matrices)
+    numbers = _integers(tables["particles"].columns[SYMMETRY_COPY_LABEL])
+    return Copies(ids_of_tables(tables), numbers, matrices_of_tables(tables))
 
 
 def _integers(column):

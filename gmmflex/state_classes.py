@@ -1,20 +1,11 @@
 """Groups of analysed particles as Scipion's flexible classes, each with its map."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from pwem.objects import ClassFlex, VolumeFlex
+from pwem.objects import ClassFlex
 
-from gmmflex.constants import IMAGE_ID_LABEL, PROGRAM_NAME
+from gmmflex.constants import PROGRAM_NAME
+from gmmflex.convert import ids_of_tables
 from gmmflex.engine.io.star import StarTable
-
-
-@dataclass(frozen=True)
-class StateMap:
-    """Files of a state's map: filtered, and its two halves."""
-
-    path: str
-    halves: tuple[str, str]
 
 
 def groups_by_id(tables: dict[str, StarTable], groups: np.ndarray) -> dict[int, int]:
@@ -22,18 +13,8 @@ def groups_by_id(tables: dict[str, StarTable], groups: np.ndarray) -> dict[int, 
 
     The id of a symmetric copy is that of the copy.
     """
-    ids = tables["particles"].columns[IMAGE_ID_LABEL].astype(np.float64).astype(np.int64)
+    ids = ids_of_tables(tables)
     return {int(number): int(group) for number, group in zip(ids, groups, strict=True) if group > 0}
-
-
-def state_volume(state: StateMap, latent: list[float], sampling_rate_A: float) -> VolumeFlex:
-    """The map of a state, with its half maps and its place in the latent space."""
-    volume = VolumeFlex(progName=PROGRAM_NAME)
-    volume.setFileName(state.path)
-    volume.setSamplingRate(sampling_rate_A)
-    volume.setHalfMaps(list(state.halves))
-    volume.setZFlex(latent)
-    return volume
 
 
 def fill_classes(classes, particles, group_of_id: dict[int, int], volumes: dict) -> None:

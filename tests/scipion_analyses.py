@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from scipion_session import maker, point_to, run_forked
 
 HALVES = "lower=A:1-30\nupper=A:31-60"
 CHEAP = {"numberOfThreads": 1, "useGpu": False}
+HELIX_PARTICLES = 120
 _FROM_FILE = 1
 _FROM_MAP_AND_MODEL = 2
 
@@ -73,3 +75,52 @@ def started(scipion: Any, folder: Path, name: str, particles: int = 80) -> Start
     point_to(neutral, "inputVolume", volume, "outputVolume")
     point_to(neutral, "inputModel", model, "outputPdb")
     return Started(project, new, data, imported, model, done(neutral))
+
+
+@dataclass(frozen=True)
+class Helix:
+    """A project with a finished analysis and its landscape, for tests that go on from there."""
+
+    started: Started
+    analysis: Any
+    landscape: Any
+
+    def protocol(self, class_name: str, **parameters: Any) -> Any:
+        """A protocol that takes the analysed particles, not yet run."""
+        protocol = self.started.new(class_name, **{**CHEAP, **parameters})
+        point_to(protocol, "inputAnalysis", self.analysis, "outputParticles")
+        return protocol
+
+    def subset(self, ids: list[int], folder: Path) -> tuple[Any, str]:
+        """A finished subset of the analysed particles, and the name of its output."""
+        return subset_of(self.started, self.analysis, ids, folder)
+
+
+_made: list[Helix] = []
+
+
+def helix(scipion: Any, make_folder: Callable[[str], Path]) -> Helix:
+    """The project of this test process, made at the first call; the process changes into it."""
+    if not _made:
+        st = started(scipion, make_folder("data"), "Helix", HELIX_PARTICLES)
+        analysis = st.run(st.analysis("ProtGmmflexHeterogeneity"))
+        landscape = st.new("ProtGmmflexLandscape", clusters=2, **CHEAP)
+        point_to(landscape, "inputAnalysis", analysis, "outputParticles")
+        _made.append(Helix(st, analysis, st.run(landscape)))
+    os.chdir(_made[0].started.project.getPath())
+    return _made[0]
+
+
+def subset_of(st: Started, source: Any, ids: list[int], folder: Path) -> tuple[Any, str]:
+    """Scipion's own subset of the particles of an analysis, and the name of its output."""
+    (folder / "ids.txt").write_text(" ".join(map(str, ids)))
+    subset = st.new(
+        "ProtUserSubSet",
+        sqliteFile=f"{folder / 'ids.txt'},",
+        outputClassName="SetOfParticlesFlex",
+        other="",
+    )
+    point_to(subset, "inputObject", source, "outputParticles")
+    subset = st.run(subset)
+    ((name, _),) = subset.iterOutputAttributes()
+    return subset, name

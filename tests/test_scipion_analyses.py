@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import gemmi
 import numpy as np
 import pytest
-from scipion_analyses import CHEAP, started
+from scipion_analyses import CHEAP, started, subset_of
 from scipion_samples import BOX_PX, PIXEL_SIZE_A
 from scipion_session import point_to, run_forked, scipion, steps_run
 
@@ -60,15 +60,7 @@ def runs(scipion, tmp_path_factory):
         )
     )
 
-    (folder / "ids.txt").write_text(" ".join(map(str, EVERY_OTHER)))
-    subset = st.new(
-        "ProtUserSubSet",
-        sqliteFile=f"{folder / 'ids.txt'},",
-        outputClassName="SetOfParticlesFlex",
-        other="",
-    )
-    point_to(subset, "inputObject", hierarchical, "outputParticles")
-    subset = st.run(subset)
+    subset, output = subset_of(st, hierarchical, EVERY_OTHER, folder)
 
     def morph(**parameters):
         protocol = st.new("ProtGmmflexMorph", numberOfThreads=1, **parameters)
@@ -78,7 +70,7 @@ def runs(scipion, tmp_path_factory):
 
     movie = st.run(morph(frames=3))
     groups = morph(states=1)
-    groups.groups.append(_output(subset))
+    groups.groups.append(getattr(subset, output))
     groups.groups.append(hierarchical.outputParticles)
     return SimpleNamespace(
         started=st,
@@ -90,12 +82,6 @@ def runs(scipion, tmp_path_factory):
         movie=movie,
         groups=st.run(groups),
     )
-
-
-def _output(protocol):
-    """The only output of a protocol."""
-    ((_, output),) = protocol.iterOutputAttributes()
-    return output
 
 
 def _config(protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipion_analyses import CHEAP, started
+from scipion_analyses import HELIX_PARTICLES, helix
 from scipion_session import point_to, scipion
 
 from gmmflex.engine.io.maps import read_map
@@ -17,24 +17,20 @@ __all__ = ["scipion"]  # a fixture
 # Scipion and its plugins warn about their own dependencies
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-PARTICLES = 120
+
+@pytest.fixture(scope="module")
+def project(scipion, tmp_path_factory):
+    return helix(scipion, tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="module")
-def st(scipion, tmp_path_factory):
-    return started(scipion, tmp_path_factory.mktemp("data"), "Landscape", PARTICLES)
+def analysis(project):
+    return project.analysis
 
 
 @pytest.fixture(scope="module")
-def analysis(st):
-    return st.run(st.analysis("ProtGmmflexHeterogeneity"))
-
-
-@pytest.fixture(scope="module")
-def landscape(st, analysis):
-    protocol = st.new("ProtGmmflexLandscape", clusters=2, **CHEAP)
-    point_to(protocol, "inputAnalysis", analysis, "outputParticles")
-    return st.run(protocol)
+def landscape(project):
+    return project.landscape
 
 
 def _groups(landscape):
@@ -78,20 +74,12 @@ def test_texts(landscape):
     assert "2 groups" in landscape._methods()[0] and landscape._citations() == ["Chen2021"]
 
 
-def test_a_subset_is_sorted_by_its_ids(st, analysis, tmp_path):
-    chosen = list(range(3, PARTICLES, 4))
-    (tmp_path / "ids.txt").write_text(" ".join(map(str, chosen)))
-    subset = st.new(
-        "ProtUserSubSet",
-        sqliteFile=f"{tmp_path / 'ids.txt'},",
-        outputClassName="SetOfParticlesFlex",
-        other="",
-    )
-    point_to(subset, "inputObject", analysis, "outputParticles")
-    ((name, _),) = st.run(subset).iterOutputAttributes()
-    protocol = st.new("ProtGmmflexLandscape", clusters=2, reconstruct=False, **CHEAP)
+def test_a_subset_is_sorted_by_its_ids(project, analysis, tmp_path):
+    chosen = list(range(3, HELIX_PARTICLES, 4))
+    subset, name = project.subset(chosen, tmp_path)
+    protocol = project.protocol("ProtGmmflexLandscape", clusters=2, reconstruct=False)
     point_to(protocol, "inputAnalysis", subset, name)
-    few = st.run(protocol)
+    few = project.started.run(protocol)
     assert not hasattr(few, "outputVolumes")
     every = sorted(analysis.outputParticles.getIdSet())
     of_id = dict(zip(every, _groups(few).tolist(), strict=True))
@@ -103,10 +91,10 @@ def test_a_subset_is_sorted_by_its_ids(st, analysis, tmp_path):
     assert found == {number: of_id[number] for number in chosen}
 
 
-def test_particles_of_others_are_refused_in_one_sentence(st, tmp_path):
+def test_particles_of_others_are_refused_in_one_sentence(project, tmp_path):
     from pwem.objects import SetOfParticlesFlex
 
-    protocol = st.new("ProtGmmflexLandscape", **CHEAP)
+    protocol = project.protocol("ProtGmmflexLandscape")
     protocol.inputAnalysis.set(SetOfParticlesFlex(filename=str(tmp_path / "other.sqlite")))
     [sentence] = protocol._validate()
     assert "finished analysis" in sentence

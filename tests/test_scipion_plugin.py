@@ -29,6 +29,9 @@ PROTOCOLS = (
     "ProtGmmflexRigidBodies",
     "ProtGmmflexBonds",
     "ProtGmmflexCoordination",
+    "ProtGmmflexLandscape",
+    "ProtGmmflexReconstruct",
+    "ProtGmmflexPoses",
     "ProtGmmflexMorph",
 )
 
@@ -81,8 +84,10 @@ def test_scipion_finds_everything(scipion):
     module = scipion.domain.getPlugins()["gmmflex"]
     assert {"Chen2021", "Chen2023"} <= set(module._bibtex)
     viewers = scipion.domain.getViewers()
-    assert {"GmmflexAnalysisViewer", "GmmflexMorphViewer", "GmmflexNeutralViewer"} <= set(viewers)
-    assert "GmmflexPartsWizard" in scipion.domain.getWizards()
+    kinds = ("Analysis", "Landscape", "Morph", "Neutral", "Poses", "Reconstruct")
+    assert {f"Gmmflex{kind}Viewer" for kind in kinds} <= set(viewers)
+    wizards = scipion.domain.getWizards()
+    assert {"GmmflexPartsWizard", "GmmflexTrajectoryWizard"} <= set(wizards)
 
 
 def test_protocols_stand_in_the_flexibility_hub(scipion):

@@ -199,8 +199,8 @@ def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
         RESIDUES,
         displacement_table_view,
         draw_chains,
-        read_rows,
     )
+    from gmmflex.viewers.run_files import read_rows
 
     residue, moved = "chain,residue_number,insertion_code,residue_name", "_displacement_A,"
     columns = f"rms{moved}maximum{moved}spread_A\n"
@@ -220,7 +220,7 @@ def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
     assert shown[2]._rows == [("1", "2.00", "4.00", "0.50")]
 
     figure = Figure()
-    draw_chains(figure, read_rows(str(tmp_path), CHAINS), "chains")
+    draw_chains(figure, read_rows(str(tmp_path / "displacements_by_chain.csv")), "chains")
     (axes,) = figure.axes
     assert [bar.get_height() for bar in axes.patches] == [2.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1"]

@@ -8,6 +8,8 @@ from gmmflex.protocols.protocol_import_particles import ProtGmmflexImportParticl
 from gmmflex.protocols.protocol_landscape import ProtGmmflexLandscape
 from gmmflex.protocols.protocol_morph import ProtGmmflexMorph
 from gmmflex.protocols.protocol_neutral import ProtGmmflexNeutral
+from gmmflex.protocols.protocol_poses import ProtGmmflexPoses
+from gmmflex.protocols.protocol_reconstruct import ProtGmmflexReconstruct
 from gmmflex.protocols.protocol_rigid_bodies import ProtGmmflexRigidBodies
 
 __all__ = [
@@ -19,5 +21,7 @@ __all__ = [
     "ProtGmmflexLandscape",
     "ProtGmmflexMorph",
     "ProtGmmflexNeutral",
+    "ProtGmmflexPoses",
+    "ProtGmmflexReconstruct",
     "ProtGmmflexRigidBodies",
 ]

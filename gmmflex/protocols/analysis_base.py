@@ -9,12 +9,12 @@ from pwem.objects import SetOfParticlesFlex
 from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
-from gmmflex.constants import LATENTS_STAR_FILE, NEUTRAL_MODEL_FILE, SUMMARY_FILE, WEIGHTS_FILE
+from gmmflex.constants import LATENTS_STAR_FILE, NEUTRAL_MODEL_FILE, SUMMARY_FILE
 from gmmflex.convert import read_particle_set, star_tables
 from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star, write_star
-from gmmflex.finished_analysis import RUN_FOLDER_ATTRIBUTE, finished_run_folder
-from gmmflex.latent_output import fill_flex_set, latents_by_id
+from gmmflex.finished_analysis import finished_run_folder
+from gmmflex.latent_output import describe_run, fill_flex_set, latents_by_id
 from gmmflex.original_metadata import columns_from_star, rejoin
 from gmmflex.protocols import analysis_checks as checks
 from gmmflex.protocols.analysis_texts import methods_text, summary_lines
@@ -111,11 +111,8 @@ class AnalysisProtocol(RunsEngine, EMProtocol, ProtFlexBase):
         latents = latents_by_id(read_star(self._latentsPath()), str(self._latentsPath()))
         output = self._createSetOfParticlesFlex()
         fill_flex_set(output, particles, latents)
-        info = output.getFlexInfo()
-        info.setAttr("modelPath", os.path.join(self._runFolder(), WEIGHTS_FILE))
-        info.setAttr(RUN_FOLDER_ATTRIBUTE, self._runFolder())
-        info.setAttr("neutralPath", self.inputGaussians.get().getFileName())
-        info.setAttr("latentDim", latents.dimensions)
+        neutral_file = self.inputGaussians.get().getFileName()
+        describe_run(output, self._runFolder(), neutral_file, latents.dimensions)
         self._defineOutputs(**{AnalysisOutputs.outputParticles.name: output})
         self._defineTransformRelation(self.inputParticles, output)
         self._defineSourceRelation(self.inputGaussians, output)

@@ -1,8 +1,8 @@
 """The form of "landscape", written for people who know their molecule."""
 
-from pyworkflow.protocol.constants import LEVEL_ADVANCED
-from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam, PointerParam
+from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam
 
+from gmmflex.protocols.map_making import define_mask
 from gmmflex.protocols.shared_form import define_analysis, define_seed
 
 METHODS = ("kmeans", "mixture", "hdbscan")
@@ -46,16 +46,6 @@ def define_parameters(form):
         "agrees with what the network says of the same state. Takes minutes for 100,000 "
         "particles.",
     )
-    group.addParam(
-        "mask",
-        PointerParam,
-        pointerClass="VolumeMask",
-        allowsNull=True,
-        condition="reconstruct",
-        expertLevel=LEVEL_ADVANCED,
-        label="Mask for the FSC",
-        help="Where half maps are compared. Empty: a soft mask around the molecule, made from "
-        "each map.",
-    )
+    define_mask(group, "reconstruct")
     define_seed(group, "The same seed gives the same groups.")
     form.addParallelSection(threads=2, mpi=0)

@@ -1,16 +1,16 @@
 """The form of "morph model", written for people who know their molecule."""
 
-from pyworkflow.protocol.params import (
-    GE,
-    EnumParam,
-    IntParam,
-    MultiPointerParam,
-    PointerParam,
-)
+from pyworkflow.protocol.params import GE, EnumParam, IntParam, PointerParam
 
 from gmmflex.protocols.shared_form import define_analysis
-
-ALONG_COMPONENT, GROUPS_OF_PARTICLES = range(2)
+from gmmflex.protocols.states_form import (
+    ALONG_COMPONENT,
+    GROUPS_OF_PARTICLES,
+    TRAJECTORY,
+    define_groups,
+    define_landscape,
+    define_trajectory,
+)
 
 
 def define_parameters(form):
@@ -30,13 +30,19 @@ def define_parameters(form):
     group.addParam(
         "states",
         EnumParam,
-        choices=["along a principal component", "of groups of particles"],
+        choices=[
+            "along a principal component",
+            "of groups of particles",
+            "along a trajectory of a landscape",
+        ],
         default=ALONG_COMPONENT,
-        display=EnumParam.DISPLAY_HLIST,
+        display=EnumParam.DISPLAY_COMBO,
         label="States",
         help="*along a principal component*: a movie along one direction of the latent space.\n"
         "*of groups of particles*: one model for each set of particles that was chosen from "
-        "the analysed ones, in the state that is most typical of it.",
+        "the analysed ones, in the state that is most typical of it.\n"
+        "*along a trajectory of a landscape*: a movie along a way through the states that "
+        "'landscape' found.",
     )
     group.addParam(
         "component",
@@ -56,15 +62,7 @@ def define_parameters(form):
         label="Number of models",
         help="Models along the component, from one end of the particles to the other.",
     )
-    group.addParam(
-        "groups",
-        MultiPointerParam,
-        pointerClass="SetOfParticlesFlex",
-        allowsNull=True,
-        minNumObjects=0,
-        condition=f"states == {GROUPS_OF_PARTICLES}",
-        label="Groups of particles",
-        help="Subsets of the analysed particles, for example clusters or a region that was "
-        "drawn in the latent space.",
-    )
+    define_groups(group, f"states == {GROUPS_OF_PARTICLES}")
+    define_landscape(group, f"states == {TRAJECTORY}")
+    define_trajectory(group, f"states == {TRAJECTORY}")
     form.addParallelSection(threads=1, mpi=0)

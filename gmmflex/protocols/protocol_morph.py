@@ -4,7 +4,6 @@ import os
 from enum import Enum
 from pathlib import Path
 
-import numpy as np
 from pwem.objects import AtomStruct, SetOfAtomStructs
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
@@ -20,12 +19,13 @@ from gmmflex.constants import (
 from gmmflex.displacement_table import chimerax_attributes, read_displacements
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.run_folder import RUN_FILE, read_json
-from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder
-from gmmflex.latent_database import read_latents_of_set, typical_latent
+from gmmflex.finished_analysis import finished_run_folder
 from gmmflex.model_states import write_states
+from gmmflex.protocols.chosen_states import ChoosesStates
 from gmmflex.protocols.engine_job import RunsEngine
 from gmmflex.protocols.fitted_model import MODEL_FILE, write_placed
-from gmmflex.protocols.morph_form import GROUPS_OF_PARTICLES, define_parameters
+from gmmflex.protocols.morph_form import define_parameters
+from gmmflex.protocols.states_form import GROUPS_OF_PARTICLES
 from gmmflex.protocols.step_keys import as_text, input_key
 
 TRAJECTORY_SCRIPT = "trajectory.cxc"
@@ -36,13 +36,13 @@ class MorphOutputs(Enum):
     outputTrajectory = AtomStruct
 
 
-class ProtGmmflexMorph(RunsEngine, EMProtocol):
+class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
     """Move a fitted model with the Gaussians, into states that an analysis found.
 
     Every atom follows the Gaussians around it, so that the model comes out whole: chains,
     ligands, sequence and B factors are kept. States are taken along a principal component of the
-    latent space, or one for each group of particles. How far each residue moves is written as a
-    table.
+    latent space, along a trajectory of a landscape, or one for each group of particles. How far
+    each residue moves is written as a table.
     """
 
     _label = "morph model"
@@ -69,12 +69,6 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
     def morphStep(self, settings):
         self._prepareRunFolder(self.getRunFolder(), settings)
-        if self._hasGroups():
-            latents = [
-                typical_latent(read_latents_of_set(group.get().getFileName()))
-                for group in self.groups
-            ]
-            np.save(self._latentsPath(), np.array(latents, dtype=np.float32), allow_pickle=False)
         self._runEngine(
             "morph",
             self._engineArguments(),
@@ -109,14 +103,11 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
     # --------------------------- what people read ---------------------------
     def _validate(self):
-        analysis = self.inputAnalysis.get()
-        if analysis is None:
-            return []
-        folder = finished_run_folder(analysis)
-        if folder is None:
-            return [NOT_FINISHED]
-        if self._hasGroups():
-            return self._groupFaults(folder)
+        return self._analysisFaults()
+
+    def _stateFaults(self, folder):
+        if self._namesLatents():
+            return self._chosenFaults(folder)
         dimensions = read_json(Path(folder, SUMMARY_FILE))["latent_dim"]
         if self.component.get() > dimensions:
             return [
@@ -158,35 +149,23 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
         """Table of how far each residue moves."""
         return os.path.join(self.getRunFolder(), DISPLACEMENTS_FILE)
 
-    def _hasGroups(self):
-        return self.states.get() == GROUPS_OF_PARTICLES
-
-    def _groupFaults(self, folder):
-        groups = [pointer.get() for pointer in self.groups if pointer.get() is not None]
-        if not groups:
-            return ["Give at least one group of particles, or take states along a component."]
-        if any(finished_run_folder(group) != folder for group in groups):
-            return [
-                "A group of particles was not chosen from the analysed particles: give subsets of "
-                "the output of the same analysis."
-            ]
-        return []
-
     def _settings(self):
-        if self._hasGroups():
-            return {"groups": [input_key(pointer) for pointer in self.groups]}
+        if self._namesLatents():
+            return self._stateKeys()
         return {"component": self.component.get(), "frames": self.frames.get()}
 
     def _engineArguments(self):
         arguments = [finished_run_folder(self.inputAnalysis.get()), "--output", self.getRunFolder()]
         arguments += ["--model", self._modelPath(), "--threads", self.numberOfThreads.get()]
-        if self._hasGroups():
-            return [*arguments, "--latents", self._latentsPath()]
+        if self._namesLatents():
+            return [*arguments, "--latents", self._writeLatents()]
         return [*arguments, "--component", self.component.get(), "--frames", self.frames.get()]
 
     def _whichText(self):
-        if self._hasGroups():
+        if self.states.get() == GROUPS_OF_PARTICLES:
             return ", one for each group of particles"
+        if self._namesLatents():
+            return f" along the trajectory {self.trajectory.get()} of a landscape"
         return f" along principal component {self.component.get()}"
 
     def _mixtureMap(self):
@@ -196,9 +175,6 @@ class ProtGmmflexMorph(RunsEngine, EMProtocol):
 
     def _modelPath(self):
         return self._getExtraPath(MODEL_FILE)
-
-    def _latentsPath(self):
-        return self._getExtraPath("latents.npy")
 
 
 def morph_lines(summary: dict) -> list[str]:

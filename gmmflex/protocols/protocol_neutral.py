@@ -4,7 +4,7 @@ import os
 from enum import Enum
 from pathlib import Path
 
-from pwem.objects import AtomStruct, Transform, Volume
+from pwem.objects import AtomStruct, Volume
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.object import String
@@ -30,6 +30,7 @@ from gmmflex.protocols.neutral_form import (
 )
 from gmmflex.protocols.scipion_maps import read_scipion_map
 from gmmflex.protocols.step_keys import as_text, input_key
+from gmmflex.state_maps import fill_volume
 
 
 class NeutralOutputs(Enum):
@@ -113,12 +114,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         if summary.get("fsc_mean") is not None:
             gaussians.setMeanFsc(float(summary["fsc_mean"]))
 
-        volume = Volume()
-        volume.setLocation(map_file)
-        volume.setSamplingRate(density.pixel_size_A)
-        origin = Transform()
-        origin.setShifts(*(float(value) for value in density.origin_A))
-        volume.setOrigin(origin)
+        volume = fill_volume(Volume(), map_file, density.pixel_size_A)
 
         model = AtomStruct(filename=model_file, pseudoatoms=True)
         model.setVolume(volume.clone())

@@ -5,6 +5,8 @@ from gmmflex.viewers.viewer_analysis import GmmflexAnalysisViewer
 from gmmflex.viewers.viewer_landscape import GmmflexLandscapeViewer
 from gmmflex.viewers.viewer_morph import GmmflexMorphViewer
 from gmmflex.viewers.viewer_neutral import GmmflexGaussianModelViewer, GmmflexNeutralViewer
+from gmmflex.viewers.viewer_poses import GmmflexPosesViewer
+from gmmflex.viewers.viewer_reconstruct import GmmflexReconstructViewer
 
 __all__ = [
     "GmmflexAnalysisViewer",
@@ -13,4 +15,6 @@ __all__ = [
     "GmmflexMorphViewer",
     "GmmflexNeutralViewer",
     "GmmflexParticlesViewer",
+    "GmmflexPosesViewer",
+    "GmmflexReconstructViewer",
 ]

@@ -1,6 +1,5 @@
 """Windows about a morphed model: how far its residues, atoms or chains move."""
 
-import csv
 import os
 
 import numpy as np
@@ -14,6 +13,7 @@ from gmmflex.displacement_table import DisplacementTable, read_displacements
 from gmmflex.viewers.figure_view import figure_view
 from gmmflex.viewers.motion_plots import draw_lengths
 from gmmflex.viewers.plots import BLUE, ORANGE, quiet
+from gmmflex.viewers.run_files import read_rows
 from gmmflex.viewers.table_view import TableView
 
 RESIDUES, ATOMS, CHAINS = range(3)
@@ -37,7 +37,7 @@ def chains_view(run_folder: str):
 
 def histogram_view(run_folder: str, kind: int):
     """How many residues or atoms move how far; chains, which are few, get a bar each."""
-    rows = read_rows(run_folder, kind)
+    rows = _rows(run_folder, kind)
     view = figure_view("Histogram of displacements")
     title = "Displacement from the fitted model, RMS over the models"
     if kind == CHAINS:
@@ -49,7 +49,7 @@ def histogram_view(run_folder: str, kind: int):
 
 def displacement_table_view(run_folder: str, kind: int, tk_root=None):
     """The table of the residues, atoms or chains, those that move most first."""
-    rows = read_rows(run_folder, kind)
+    rows = _rows(run_folder, kind)
     order = np.argsort(-_values(rows, _RMS), kind="stable")[:MOST_ROWS]
     which = "all" if len(order) == len(rows) else f"the {MOST_ROWS:,} most mobile of {len(rows):,}"
     title = f"Displacement of {which} {_KINDS[kind]}s"
@@ -57,11 +57,8 @@ def displacement_table_view(run_folder: str, kind: int, tk_root=None):
     return TableView(title, headings, [table_row(rows[at]) for at in order], tk_root, other_px=170)
 
 
-def read_rows(run_folder: str, kind: int) -> list[dict[str, str]]:
-    """Rows of one of the engine's tables, as text: names may look like numbers."""
-    path = os.path.join(run_folder, _FILES[kind])
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+def _rows(run_folder: str, kind: int) -> list[dict[str, str]]:
+    return read_rows(os.path.join(run_folder, _FILES[kind]))
 
 
 def table_row(row: dict[str, str]) -> tuple[str, ...]:

@@ -22,6 +22,12 @@ def read_table(path: str) -> dict[str, np.ndarray]:
     return columns
 
 
+def read_rows(path: str) -> list[dict[str, str]]:
+    """Rows of a CSV file with a header line, as text: names may look like numbers."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
 def read_json_file(path: str) -> dict:
     """A JSON object."""
     with open(path, encoding="utf-8") as stream:

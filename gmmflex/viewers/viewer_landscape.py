@@ -1,6 +1,5 @@
 """Analyze Results of "landscape"."""
 
-import csv
 import os
 import webbrowser
 from pathlib import Path
@@ -11,54 +10,50 @@ from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import SUMMARY_FILE
 from gmmflex.protocols import ProtGmmflexLandscape
-from gmmflex.viewers.chimerax import script_view
+from gmmflex.viewers.map_views import ShowsMaps, define_maps
 from gmmflex.viewers.picture_view import picture_view
-from gmmflex.viewers.table_view import TableView
 
 REPORT_FILE = "report.html"
-# Parameter, label, help, and where its picture lies: with the landscape or with the maps.
+# Parameter, label, help, and its picture.
 _PICTURES = (
     (
         "showEnergy",
         "Free energy",
         "How many particles are where, as −kT ln of their density: low is where many are.",
-        "landscape/landscape.png",
+        "landscape.png",
     ),
-    ("showClusters", "Groups of particles", "Each group in its colour.", "landscape/clusters.png"),
+    ("showClusters", "Groups of particles", "Each group in its colour.", "clusters.png"),
     (
         "showComponents",
         "Principal components",
         "How much of the variance of the latents each component has.",
-        "landscape/components.png",
+        "components.png",
     ),
     (
-        "showFsc",
-        "FSC of the maps",
-        "Of the half maps of each group, and of its map with what the network says of that state.",
-        "maps/fsc.png",
+        "showTrajectories",
+        "Trajectories",
+        "Ways through the states, along which models and maps can be made.",
+        "trajectories.png",
     ),
     (
-        "showMaps",
-        "Projections of the maps",
-        "The map of each group from two sides, beside what the network says of that state.",
-        "maps/maps.png",
+        "showReliability",
+        "Reliability of particles",
+        "How much of the motion each particle's own image tells, also by its view.",
+        "reliability.png",
     ),
-)
-_COLUMNS = (
-    ("state", "State"),
-    ("particles", "Particles"),
-    ("share", "Share"),
-    ("resolution_A", "FSC 0.143 (Å)"),
-    ("agrees_with_decoded_to_A", "Agrees with the network to (Å)"),
 )
 
 
-class GmmflexLandscapeViewer(ProtocolViewer):
+class GmmflexLandscapeViewer(ShowsMaps, ProtocolViewer):
     """Look at a landscape: its report, its groups and their maps."""
 
     _label = "landscape"
     _targets = [ProtGmmflexLandscape]
     _environments = [DESKTOP_TKINTER]
+    calledStates = "group"
+    whereMaps = (
+        "This comes with the maps of the groups: run with 'Reconstruct a map of each group'."
+    )
 
     def _defineParams(self, form):
         form.addSection(label="Landscape")
@@ -72,19 +67,7 @@ class GmmflexLandscapeViewer(ProtocolViewer):
         )
         for name, label, text, _ in _PICTURES:
             form.addParam(name, LabelParam, label=label, help=text)
-        form.addParam(
-            "showStates",
-            LabelParam,
-            label="Table of groups",
-            help="How many particles each has, and how far its map can be trusted.",
-        )
-        form.addParam(
-            "showChimeraX",
-            LabelParam,
-            important=True,
-            label="Maps in ChimeraX",
-            help="The maps of all groups, one after the other, with a slider.",
-        )
+        define_maps(form)
         form.addParam(
             "showClasses",
             LabelParam,
@@ -96,9 +79,8 @@ class GmmflexLandscapeViewer(ProtocolViewer):
         pictures = {name: self._showPicture for name, *_ in _PICTURES}
         return {
             **pictures,
+            **self._mapsVisualizeDict(),
             "showReport": self._showReport,
-            "showStates": self._showStates,
-            "showChimeraX": self._showChimeraX,
             "showClasses": self._showClasses,
         }
 
@@ -114,32 +96,10 @@ class GmmflexLandscapeViewer(ProtocolViewer):
 
     def _showPicture(self, name=None):
         _, label, _, file = next(entry for entry in _PICTURES if entry[0] == name)
-        path = self.protocol._getExtraPath(file)
-        return [picture_view(path, label) if os.path.exists(path) else self._noMaps()]
-
-    def _showStates(self, _name=None):
-        path = os.path.join(self.protocol.getMapsFolder(), "states.csv")
-        if not os.path.exists(path):
-            return [self._noMaps()]
-        with open(path, newline="", encoding="utf-8") as stream:
-            rows = [tuple(row[name] for name, _ in _COLUMNS) for row in csv.DictReader(stream)]
-        headings = [heading for _, heading in _COLUMNS]
-        return [TableView("Groups", headings, rows, self.getTkRoot(), 140, 170)]
-
-    def _showChimeraX(self, _name=None):
-        script = Path(self.protocol.getStatesScript())
-        if not script.exists():
-            return [self._noMaps()]
-        return [script_view(str(script), script.read_text(encoding="utf-8"), self.getTkRoot())]
+        return [picture_view(os.path.join(self.protocol.getRunFolder(), file), label)]
 
     def _showClasses(self, _name=None):
         output = getattr(self.protocol, "outputClasses", None)
         if output is None:
             return [self.infoMessage("The classes are written at the end of the run.", "Not yet")]
         return [MDView(output, self.protocol, self.getProject().port)]
-
-    def _noMaps(self):
-        return self.infoMessage(
-            "This comes with the maps of the groups: run with 'Reconstruct a map of each group'.",
-            "No maps",
-        )
