@@ -8,28 +8,34 @@ from io_samples import names_in, particle_columns, random_images, relion31, writ
 from two_arms import model_of_arms
 
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.io.run_folder import write_json
+from gmmflex.engine.io.run_folder import describe_input, write_json
 from gmmflex.engine.stages.heterogeneity_output import write_latents
 from gmmflex.engine.stages.run_results import RunResults
 
 NOTE = "a column of ours"
 
 
-def run_with(folder: Path, latents, operators=None, covariances=None) -> Path:
-    """latents.star, latents.npy, latent_covariances.npy and summary.json of a finished run."""
+def run_with(folder: Path, latents, operators=None, covariances=None, source=None) -> Path:
+    """latents.star, latents.npy, latent_covariances.npy and summary.json of a finished run.
+
+    source: file of the particles; by default a star with a column of ours.
+    """
     operators = np.eye(3)[None] if operators is None else operators
     count = len(latents) // len(operators)
-    write_stack(folder / "set" / "p.mrcs", random_images(count))
-    columns = particle_columns(names_in("p.mrcs", count))
-    columns["rlnComment"] = [f"'{NOTE}'"] * count
-    star = relion31(folder / "set", particles=columns, stack=False)
+    if source is None:
+        write_stack(folder / "set" / "p.mrcs", random_images(count))
+        columns = particle_columns(names_in("p.mrcs", count))
+        columns["rlnComment"] = [f"'{NOTE}'"] * count
+        source = relion31(folder / "set", particles=columns, stack=False)
     run = folder / "run"
     run.mkdir()
     latents = np.asarray(latents, dtype=np.float32)
-    write_latents(run, read_particles(star), latents, operators)
+    write_latents(run, read_particles(source), latents, operators)
     if covariances is not None:
         np.save(run / "latent_covariances.npy", np.asarray(covariances, dtype=np.float32))
-    write_json(run / "run.json", {"command": "heterogeneity", "config": {"neutral": "neutral.cif"}})
+    config = {"neutral": "neutral.cif", "passthrough": None, "image_root": None}
+    about = {"command": "heterogeneity", "config": config, "inputs": [describe_input(source)]}
+    write_json(run / "run.json", about)
     write_json(run / "summary.json", {"status": "finished", "resolution_A": 8.0})
     return run
 

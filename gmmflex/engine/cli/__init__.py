@@ -17,7 +17,9 @@ from gmmflex.engine.cli import (
     neutral,
     poses,
     reconstruct,
+    select,
     simulate,
+    validate,
 )
 from gmmflex.engine.io.errors import UserError
 
@@ -56,6 +58,8 @@ for _command in (
     reconstruct.reconstruct,
     poses.poses,
     landscape.landscape,
+    validate.validate,
+    select.select,
     simulate.simulate,
     files.convert,
 ):

@@ -22,7 +22,6 @@ from gmmflex.engine.stages.landscape_pictures import (
     draw_landscape,
 )
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.landscape_star import ParticleTables, as_text
 from gmmflex.engine.stages.landscape_summary import report_of, summary_of
 from gmmflex.engine.stages.landscape_tables import (
     write_array,
@@ -31,6 +30,13 @@ from gmmflex.engine.stages.landscape_tables import (
     write_regions,
 )
 from gmmflex.engine.stages.landscape_trajectories import write_trajectory
+from gmmflex.engine.stages.particle_tables import (
+    ROWS_FILE,
+    CryosparcSource,
+    ParticleTables,
+    as_text,
+    cryosparc_source,
+)
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.run_results import read_run
 
@@ -53,17 +59,18 @@ def run_landscape(
             f"{settings.run} holds {len(results.latents)} latents, which make no landscape: "
             f"analyse at least {_FEWEST} particles"
         )
-    tables = ParticleTables(settings.run / "latents.star", len(results.latents))
+    tables = ParticleTables(settings.run / ROWS_FILE, len(results.latents))
+    cryosparc = _cryosparc(settings, tables, log)
     found = findings_of(settings, results, log, watch)
 
-    inputs = [settings.run / name for name in ("latents.star", "latents.npy", SUMMARY_FILE)]
+    inputs = [settings.run / name for name in (ROWS_FILE, "latents.npy", SUMMARY_FILE)]
     inputs += [] if settings.model is None else [settings.model]
     begin_run(settings.output, "landscape", config, inputs, overwrite, {})
     _write_tables(settings, found)
     reached_A = _write_trajectories(settings, found)
     _draw(settings, found, tables)
     log(f"tables and pictures  {watch.line(4, STEPS)}")
-    _write_stars(settings, tables, found)
+    _write_particles(settings, tables, cryosparc, found)
     log(f"star files  {watch.line(5, STEPS)}")
     summary = summary_of(found, reached_A)
     report_of(settings, found, summary)
@@ -118,7 +125,22 @@ def _draw(settings: LandscapeSettings, found: Findings, tables: ParticleTables) 
         draw_reliability(output / "reliability.png", found.reliability, views_deg)
 
 
-def _write_stars(settings: LandscapeSettings, tables: ParticleTables, found: Findings) -> None:
+def _cryosparc(
+    settings: LandscapeSettings, tables: ParticleTables, log: Log
+) -> CryosparcSource | None:
+    try:
+        return cryosparc_source(settings.run, tables, len(tables))
+    except UserError as fault:
+        log(f"warning: no cs files of clusters will be written: {fault}")
+        return None
+
+
+def _write_particles(
+    settings: LandscapeSettings,
+    tables: ParticleTables,
+    cryosparc: CryosparcSource | None,
+    found: Findings,
+) -> None:
     labels = found.clusters.labels
     columns: dict[str, NDArray[np.generic]] = {
         **{f"gmmflexPC{k + 1}": values for k, values in enumerate(found.projected.T)},
@@ -131,5 +153,11 @@ def _write_stars(settings: LandscapeSettings, tables: ParticleTables, found: Fin
     tables.write(settings.output / "landscape.star", texts)
     folder = settings.output / "star"
     folder.mkdir(exist_ok=True)
+    if cryosparc is not None:
+        (settings.output / "cs").mkdir(exist_ok=True)
     for k in range(1, len(found.clusters.centres) + 1):
-        tables.write(folder / f"cluster_{k}.star", texts, np.flatnonzero(labels == k))
+        rows = np.flatnonzero(labels == k)
+        tables.write(folder / f"cluster_{k}.star", texts, rows)
+        if cryosparc is not None:
+            path = settings.output / "cs" / f"cluster_{k}.cs"
+            cryosparc.write(path, rows, f"cluster {k} of {settings.output.name}")
