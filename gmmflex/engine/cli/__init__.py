@@ -19,7 +19,6 @@ from gmmflex.engine.cli import (
     reconstruct,
     select,
     simulate,
-    validate,
 )
 from gmmflex.engine.io.errors import UserError
 
@@ -58,7 +57,6 @@ for _command in (
     reconstruct.reconstruct,
     poses.poses,
     landscape.landscape,
-    validate.validate,
     select.select,
     simulate.simulate,
     files.convert,
