@@ -1,12 +1,14 @@
 """How near the maps of `gmmflex reconstruct` are to the truth of a simulated set.
 
-    python -m benchmarks.reconstruct_truth SIMULATED RECONSTRUCTED
+    python -m benchmarks.reconstruct_truth SIMULATED RECONSTRUCTED [--to-A 8] [--classes 2]
 
-SIMULATED and RECONSTRUCTED are folders of `gmmflex simulate` and `gmmflex reconstruct`. The truth
-of a state is the mean density of the true states of its particles; printed is where the FSC to it,
-inside the mask of the state's map, falls to 0.5, and the same for the consensus map, the decoded
-mixture, and the density of a single state (the median one). After `--deformed` it is the state that
-all particles are brought to, in the whole molecule and in its moving part.
+SIMULATED and RECONSTRUCTED are folders of `gmmflex simulate` and `gmmflex reconstruct` (of points
+or clusters; `benchmarks.reconstruct_deformed` is for --deformed). The truth of a state is the mean
+density of the true states of its particles. Prints Markdown: where the FSC to it, inside the mask
+of the state's map, falls to 0.5, and its mean up to --to-A, for the state's map, the consensus map
+and the decoded mixture; last how far the decoded mixture and the map itself agree. Of clusters it
+tells how pure they are; with --classes the true states, in order, are so many classes of equal
+size.
 """
 
 from __future__ import annotations
@@ -21,11 +23,10 @@ from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.stages.reconstruct import states_of
-from gmmflex.engine.stages.reconstruct_groups import groups_of
 from gmmflex.engine.stages.reconstruct_maps import shell_correlation_of
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
+from gmmflex.engine.stages.reconstruct_states import ParticleState
 from gmmflex.engine.stages.reconstruction import fsc_resolution_A
-from gmmflex.engine.stages.run_particles import read_run_particles
 from gmmflex.engine.stages.run_results import read_run
 from gmmflex.engine.stages.simulate_projector import density, to_volume
 from gmmflex.engine.stages.simulate_settings import SimulateSettings
@@ -43,6 +44,10 @@ class TrueMaps:
         models = centred(load_states(settings))
         self._scatterers = [as_scatterers(model, settings.atom_sigma_A) for model in models]
 
+    @property
+    def n_states(self) -> int:
+        return len(self._scatterers)
+
     def mean(self, shares: NDArray[np.float64]) -> NDArray[np.float32]:
         """(box, box, box) mean density; shares: (states,)."""
         transform = sum(
@@ -56,11 +61,8 @@ class TrueMaps:
         self, rows: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> NDArray[np.float32]:
         """Mean density of the particles at `rows`."""
-        shares = np.bincount(self.state[rows], weights, minlength=len(self._scatterers))
+        shares = np.bincount(self.state[rows], weights, minlength=self.n_states)
         return self.mean(shares / shares.sum())
-
-    def of_state(self, state: int) -> NDArray[np.float32]:
-        return self.mean(np.eye(len(self._scatterers))[state])
 
 
 def curve_of(
@@ -76,58 +78,76 @@ def resolution_A(curve: NDArray[np.float64], truth: TrueMaps) -> float:
     return fsc_resolution_A(curve, grid, 0.5)
 
 
-def compare_states(settings: ReconstructSettings, truth: TrueMaps, folder: Path) -> None:
-    """A line for each state."""
+def table_of_states(
+    states: list[ParticleState], truth: TrueMaps, folder: Path, to_A: float
+) -> list[str]:
+    """A line of Markdown for each state."""
+    last = min(max_usable_ring(truth.box_px), int(truth.box_px * truth.pixel_size_A / to_A))
     consensus = read_map(folder / "consensus.mrc").data
-    print("FSC = 0.5 in Å with the mean density of the particles' true states, and with that of")
-    print("their median state alone; in brackets the mean FSC with the first")
-    print(f"{'state':>10} {'true':>5}  {'map':>20} {'consensus':>22} {'decoded':>22}")
-    for state in states_of(settings, read_run(settings.run)):
+    shown_A = truth.box_px * truth.pixel_size_A / last
+    lines = [
+        f"FSC = 0.5 (mean FSC to {shown_A:.1f} Å); ≤: last whole ring",
+        "",
+        "| state | particles | true states | map – truth | consensus – truth | decoded – truth "
+        "| decoded – map |",
+        "|---|---|---|---|---|---|---|",
+    ]
+
+    def cell(first: NDArray[np.float32], second: NDArray[np.float32]) -> str:
+        curve = curve_of(first, second, mask)
+        least = "" if (curve < 0.5).any() else "≤ "
+        return f"{least}{resolution_A(curve, truth):.2f} Å ({curve[:last].mean():.3f})"
+
+    for state in states:
         mask = read_map(folder / f"{state.file}_mask.mrc").data
         found, decoded = (read_map(folder / f"{state.file}{k}.mrc").data for k in ("", "_decoded"))
-        median = int(np.median(truth.state[state.rows]))
-        mean, alone = truth.of_particles(state.rows, state.weights), truth.of_state(median)
-        cells = []
-        for data in (found, consensus, decoded):
-            curves = [curve_of(data, true, mask) for true in (mean, alone)]
-            lengths = " ".join(f"{resolution_A(curve, truth):6.2f}" for curve in curves)
-            cells.append(f"{lengths} ({curves[0].mean():.3f})")
-        print(f"{state.file:>10} {median:>5}  {'  '.join(cells)}")
+        true = truth.of_particles(state.rows, state.weights)
+        cells = [cell(data, true) for data in (found, consensus, decoded)]
+        low, high = np.percentile(truth.state[state.rows], (5, 95)) + 1
+        cells = [f"{low:.0f}–{high:.0f}", *cells, cell(decoded, found)]
+        lines.append(f"| {state.name} | {len(state.rows):,} | {' | '.join(cells)} |")
+    return lines
 
 
-def compare_deformed(settings: ReconstructSettings, truth: TrueMaps, folder: Path) -> None:
-    """The consensus with and without motion undone, against the state that all are brought to."""
-    results = read_run(settings.run)
-    particles = read_run_particles(settings.run, len(results.latents)).expanded()
-    assert particles.half_set is not None
-    groups = groups_of(results, particles.half_set, settings.groups)
-    rows = np.flatnonzero(groups.labels == groups.reference)
-    true = truth.of_particles(rows, np.ones(len(rows)))
-    print("halves: FSC = 0.143, truth: FSC = 0.5; in brackets the mean FSC")
-    masks = {"molecule": "deformed_mask", "moving part": "moving_mask"}
-    for region, file in masks.items():
-        mask = read_map(folder / f"{file}.mrc").data
-        for name in ("consensus", "deformed"):
-            first, second = (read_map(folder / f"{name}_half{k}.mrc").data for k in (1, 2))
-            of_halves = curve_of(first, second, mask)
-            to_truth = curve_of(0.5 * (first + second), true, mask)
-            grid = FourierGrid(truth.box_px, truth.pixel_size_A, len(of_halves))
-            print(
-                f"{region:>12} {name:>10}: halves agree "
-                f"to {fsc_resolution_A(of_halves, grid):.2f} Å (mean {of_halves.mean():.4f}), with "
-                f"the truth to {resolution_A(to_truth, truth):.2f} Å (mean {to_truth.mean():.4f})"
-            )
+def purity(
+    states: list[ParticleState], truth: TrueMaps, n_particles: int, n_classes: int
+) -> list[str]:
+    """How well clusters keep true states, and classes of them, apart."""
+    rows = np.concatenate([state.rows for state in states])
+    label = np.repeat(np.arange(len(states)), [len(state.rows) for state in states])
+    left = n_particles - len(rows)
+    lines = [f"{len(states)} clusters of {len(rows):,} particles; {left:,} are in none"]
+    if n_classes > 1:
+        of_class = truth.state[rows] * n_classes // truth.n_states
+        counts = np.zeros((len(states), n_classes), dtype=np.int64)
+        np.add.at(counts, (label, of_class), 1)
+        shown = ", ".join(f"{count.max() / count.sum():.4f}" for count in counts)
+        lines.append(
+            f"of the class that is most frequent in it: {counts.max(axis=1).sum() / len(rows):.4f} "
+            f"({shown})"
+        )
+    else:
+        true = truth.state[rows].astype(float)
+        inside = sum(((true[label == k] - true[label == k].mean()) ** 2).sum() for k in set(label))
+        share = 1 - inside / ((true - true.mean()) ** 2).sum()
+        lines.append(f"of the variance of the true state's number they hold {share:.4f}")
+    return lines
 
 
-def main(simulated: Path, reconstructed: Path) -> None:
-    settings = ReconstructSettings(**read_json(reconstructed / RUN_FILE)["config"])
-    compare = compare_deformed if settings.deformed else compare_states
-    compare(settings, TrueMaps(simulated), reconstructed)
-
-
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("simulated", type=Path)
     parser.add_argument("reconstructed", type=Path)
+    parser.add_argument("--to-A", type=float, default=0.1, help="mean FSC up to here")
+    parser.add_argument("--classes", type=int, default=1)
     options = parser.parse_args()
-    main(options.simulated, options.reconstructed)
+    settings = ReconstructSettings(**read_json(options.reconstructed / RUN_FILE)["config"])
+    results = read_run(settings.run)
+    states, truth = states_of(settings, results), TrueMaps(options.simulated)
+    print("\n".join(table_of_states(states, truth, options.reconstructed, options.to_A)))
+    if settings.clusters is not None:
+        print("\n".join(["", *purity(states, truth, len(results.latents), options.classes)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -61,7 +61,7 @@ def _reconstruct(inputs, output, overwrite=False, **changed):
 @pytest.fixture(scope="module")
 def of_clusters(inputs, tmp_path_factory):
     output = tmp_path_factory.mktemp("maps") / "clusters"
-    _reconstruct(inputs, output, clusters=inputs["folder"] / "labels.npy")
+    _reconstruct(inputs, output, clusters=inputs["folder"] / "labels.npy", local=True)
     return output
 
 
@@ -140,6 +140,50 @@ def test_tables_and_pictures(inputs, of_clusters):
             assert min(picture.size) > 300
     summary = json.loads((of_clusters / "summary.json").read_text())
     assert summary["status"] == "finished" and len(summary["states"]) == 3
+
+
+def test_a_killed_run_goes_on_with_the_states_that_are_left(
+    inputs, of_clusters, tmp_path, monkeypatch
+):
+    """Killed at the third map; then all is as it is without that."""
+    output, read = tmp_path / "maps", []
+    sums = stage.sums_of_halves
+
+    def killed(particles, rows, **options):
+        read.append(len(rows))
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        return sums(particles, rows, **options)
+
+    monkeypatch.setattr(stage, "sums_of_halves", killed)
+    given = {"clusters": inputs["folder"] / "labels.npy", "local": True}
+    with pytest.raises(KeyboardInterrupt):
+        _reconstruct(inputs, output, **given)
+    assert not (output / "summary.json").exists()
+    lines = _reconstruct(inputs, output, **given)
+    assert len(read) == 4 and read[3] == read[2]
+    assert [line for line in lines if "written before" in line] == [
+        "consensus: written before",
+        "state_1: written before",
+    ]
+    names = {path.name for path in of_clusters.iterdir()}
+    assert {path.name for path in output.iterdir()} == names
+    for name in ("states.csv", "fsc.csv", "fsc.png", "maps.png"):
+        assert (output / name).read_bytes() == (of_clusters / name).read_bytes()
+    told = [json.loads((folder / "summary.json").read_text()) for folder in (output, of_clusters)]
+    assert told[0]["states"] == told[1]["states"]
+
+
+def test_local_resolution_lies_around_that_of_the_whole_map(inputs, of_clusters):
+    summary = json.loads((of_clusters / "summary.json").read_text())
+    true = _true_map(inputs, np.arange(N_STATES))
+    mask = read_map(of_clusters / "consensus_mask.mrc").data
+    for row, name in zip(summary["states"], ("consensus", "state_1", "state_2"), strict=True):
+        resolution_A = read_map(of_clusters / f"{name}_local_resolution.mrc").data[mask > 0.5]
+        assert 2 * PIXEL_A <= resolution_A.min() <= row["resolution_A"] * 1.1 < 40
+        assert row["local_resolution_A"]["5%"] <= row["local_resolution_A"]["95%"]
+    one, local = (read_map(of_clusters / f"consensus{k}.mrc").data * mask for k in ("", "_local"))
+    assert _agreement(local, true * mask) > _agreement(one, true * mask) - 0.02
 
 
 def test_points_take_the_nearest_or_weigh_all(inputs, tmp_path):

@@ -44,6 +44,10 @@ def reconstruct(
     mask: Annotated[
         str, typer.Option(help="Where half maps are compared: auto, none, or a map.")
     ] = "auto",
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Also local resolution, and each map filtered by it."),
+    ] = False,
     particles: Annotated[
         Path | None, typer.Option(help="The run's particles, if the file has moved.")
     ] = None,
@@ -67,6 +71,7 @@ def reconstruct(
         deformed=deformed,
         groups=groups,
         mask=mask,
+        local=local,
         particles=particles,
         image_root=image_root,
         device=device,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,26 @@ from gmmflex.engine.stages.compute import choose_device, set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
-from gmmflex.engine.stages.reconstruct_deformed_maps import SumsOf, deformed_maps
+from gmmflex.engine.stages.reconstruct_deformed_maps import deformed_maps
 from gmmflex.engine.stages.reconstruct_groups import groups_of
-from gmmflex.engine.stages.reconstruct_maps import MaskChoice, with_decoded
+from gmmflex.engine.stages.reconstruct_local import LocalResolution, write_local
+from gmmflex.engine.stages.reconstruct_maps import MaskChoice
 from gmmflex.engine.stages.reconstruct_output import (
-    StateRow,
-    state_row,
     summary_of,
     write_fsc,
-    write_state,
     write_states,
 )
 from gmmflex.engine.stages.reconstruct_picture import draw_curves, draw_maps
+from gmmflex.engine.stages.reconstruct_rows import forget_rows
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
+from gmmflex.engine.stages.reconstruct_state_maps import state_maps
 from gmmflex.engine.stages.reconstruct_states import (
     ParticleState,
     all_of,
     states_of_clusters,
     states_of_points,
 )
-from gmmflex.engine.stages.reconstruction import HalfSums, maps_of_halves, sums_of_halves
+from gmmflex.engine.stages.reconstruction import HalfSums, Reconstruction, sums_of_halves
 from gmmflex.engine.stages.run_particles import read_run_particles
 from gmmflex.engine.stages.run_results import RunResults, read_run
 
@@ -82,13 +81,18 @@ def run_reconstruct(
             log=told,
         )
 
+    def local_of(name: str, found: Reconstruction) -> LocalResolution | None:
+        if not settings.local:
+            return None
+        return write_local(settings.output, name, found, results.centre_A, device)
+
     about: dict[str, Any] = {}
     if groups is None:
-        rows = _state_maps(settings.output, states, sums_of, mask, results, log)
+        rows = state_maps(settings.output, states, sums_of, mask, results, local_of, log)
     else:
         learnt_to_A = source.resolution_A
         rows, about = deformed_maps(
-            settings.output, groups, sums_of, mask, results, learnt_to_A, log
+            settings.output, groups, sums_of, mask, results, learnt_to_A, local_of, log
         )
     extent_A = particles.box_px * particles.pixel_size_A
     write_fsc(settings.output / "fsc.csv", rows, extent_A)
@@ -98,30 +102,8 @@ def run_reconstruct(
     draw_maps(settings.output / "maps.png", of_maps, particles.pixel_size_A)
     summary = {"states": [summary_of(row) for row in rows], **about}
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
+    forget_rows(settings.output)
     log(f"finished: maps and tables written to {settings.output}")
-
-
-def _state_maps(
-    output: Path,
-    states: list[ParticleState],
-    sums_of: SumsOf,
-    mask: MaskChoice,
-    results: RunResults,
-    log: Log,
-) -> list[StateRow]:
-    """Write the maps of each state, one after the other: memory is that of one."""
-    rows = []
-    for state in states:
-        log(f"{state.file}: {len(state.rows):,} particles ({state.what})")
-        sums = sums_of(state, log)
-        maps = with_decoded(maps_of_halves(sums, mask), results.mixture(state.latent))
-        write_state(output, state.file, maps, results.centre_A)
-        rows.append(state_row(state, sums.counts, maps))
-        log(
-            f"  halves agree to {maps.found.resolution_A:.2f} A, the map and the decoded mixture "
-            f"to {maps.agree_A:.2f} A"
-        )
-    return rows
 
 
 def mask_of(choice: str, particles: Particles) -> MaskChoice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.reconstruct_deformed import deformed, regions_of
 from gmmflex.engine.stages.reconstruct_groups import Groups
+from gmmflex.engine.stages.reconstruct_local import LocalOf
 from gmmflex.engine.stages.reconstruct_maps import MaskChoice, placed, with_decoded
 from gmmflex.engine.stages.reconstruct_output import StateRow, state_row, write_state
+from gmmflex.engine.stages.reconstruct_state_maps import SumsOf
 from gmmflex.engine.stages.reconstruct_states import ParticleState
 from gmmflex.engine.stages.reconstruct_verdict import tell, verdict_of
 from gmmflex.engine.stages.reconstruction import (
@@ -24,8 +25,6 @@ from gmmflex.engine.stages.reconstruction import (
 )
 from gmmflex.engine.stages.run_results import RunResults
 
-SumsOf = Callable[[ParticleState, Log], HalfSums]
-
 
 def deformed_maps(
     output: Path,
@@ -34,6 +33,7 @@ def deformed_maps(
     mask: MaskChoice,
     results: RunResults,
     learnt_to_A: float,
+    local_of: LocalOf,
     log: Log,
 ) -> tuple[list[StateRow], dict[str, Any]]:
     """Write both maps, both in the state of the reference group, and judge them alike.
@@ -63,8 +63,9 @@ def deformed_maps(
     states = (everything, _state("deformed", everything.rows, groups, "all, motion undone"))
     for state, found in zip(states, (plain, undone), strict=True):
         maps = with_decoded(found, groups.mixture)
+        local = local_of(state.file, found)
         write_state(output, state.file, maps, results.centre_A)
-        rows.append(state_row(state, together.counts, maps))
+        rows.append(state_row(state, together.counts, maps, local))
     for state, found in zip(states, (plain, undone), strict=True):
         part = reconstruction_of(found.halves, together.counts, grid, regions.moving)
         named = _state(f"{state.name}_moving", state.rows, groups, "its moving part")

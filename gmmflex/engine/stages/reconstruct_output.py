@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.model.grid import FourierGrid
+from gmmflex.engine.stages.reconstruct_local import LocalResolution
 from gmmflex.engine.stages.reconstruct_maps import StateMaps, placed
 from gmmflex.engine.stages.reconstruct_states import ParticleState
 from gmmflex.engine.stages.reconstruction import fsc_resolution_A
@@ -22,7 +23,8 @@ from gmmflex.engine.stages.reconstruction import fsc_resolution_A
 @dataclass(frozen=True)
 class StateRow:
     """What is kept of a state when its maps are written. halves: particles of each half set;
-    seen, decoded_seen: projections of its map and of the mixture's, see `views`."""
+    seen, decoded_seen: projections of its map and of the mixture's, see `views`. local: None if it
+    was not asked for."""
 
     state: ParticleState
     halves: tuple[int, int]
@@ -34,6 +36,7 @@ class StateRow:
     fsc_decoded: NDArray[np.float64]
     seen: tuple[NDArray[np.float32], ...]
     decoded_seen: tuple[NDArray[np.float32], ...]
+    local: LocalResolution | None
 
 
 def write_state(output: Path, name: str, maps: StateMaps, centre_A: NDArray[np.float64]) -> None:
@@ -92,7 +95,12 @@ def _lengths(row: StateRow) -> list[str]:
     return [f"{value:.2f}" for value in (row.resolution_A, row.unmasked_A, row.agree_A)]
 
 
-def state_row(state: ParticleState, halves: tuple[int, int], maps: StateMaps) -> StateRow:
+def state_row(
+    state: ParticleState,
+    halves: tuple[int, int],
+    maps: StateMaps,
+    local: LocalResolution | None = None,
+) -> StateRow:
     """What the tables and pictures need of a state."""
     found = maps.found
     whole = found.whole
@@ -108,11 +116,19 @@ def state_row(state: ParticleState, halves: tuple[int, int], maps: StateMaps) ->
         maps.fsc_decoded,
         views(found.filtered),
         views(maps.decoded),
+        local,
     )
 
 
 def summary_of(row: StateRow) -> dict[str, Any]:
     """The entry of a state in summary.json."""
+    local = {}
+    if row.local is not None:
+        low, median, high = row.local.percentiles_A.tolist()
+        local = {
+            "local_resolution_A": {"5%": low, "50%": median, "95%": high},
+            "local_radius_A": row.local.radius_A,
+        }
     return {
         "state": row.state.name,
         "source": row.state.what,
@@ -122,4 +138,5 @@ def summary_of(row: StateRow) -> dict[str, Any]:
         "resolution_unmasked_A": row.unmasked_A,
         "agrees_with_decoded_to_A": row.agree_A,
         "latent": row.state.latent.tolist(),
+        **local,
     }

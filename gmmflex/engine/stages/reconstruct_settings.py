@@ -27,6 +27,7 @@ class ReconstructSettings(BaseModel):
         24, ge=2, le=1000, description="Groups of particles whose motion is undone alike."
     )
     mask: str = Field("auto", description="auto, none, or a map on the particles' grid.")
+    local: bool = Field(False, description="Local resolution, and maps filtered by it.")
     particles: Path | None = Field(None, description="In place of the run's, if it has moved.")
     image_root: Path | None = None
     device: str = "auto"

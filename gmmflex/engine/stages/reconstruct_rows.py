@@ -1,0 +1,65 @@
+"""What is kept of each state until the command has finished: if it is killed, it can go on."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.stages.reconstruct_local import LocalResolution
+from gmmflex.engine.stages.reconstruct_output import StateRow
+from gmmflex.engine.stages.reconstruct_states import ParticleState
+
+_FOLDER = "unfinished"
+# What is told anew when the command goes on.
+_TOLD_ANEW = ("state", "local")
+
+
+def keep_row(output: Path, row: StateRow) -> None:
+    """Called when all maps of the state are written."""
+    folder = output / _FOLDER
+    folder.mkdir(exist_ok=True)
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    values = {name: value for name, value in values.items() if name not in _TOLD_ANEW}
+    if row.local is not None:
+        values.update(radius_A=row.local.radius_A, percentiles_A=row.local.percentiles_A)
+    with replacing(folder / f"{row.state.file}.npz") as temporary:
+        np.savez(temporary, **values)
+
+
+def kept_row(output: Path, state: ParticleState) -> StateRow | None:
+    """What `keep_row` has kept of a state, if its maps are finished."""
+    path = output / _FOLDER / f"{state.file}.npz"
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            values = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return None
+    local = None
+    if "radius_A" in values:
+        local = LocalResolution(float(values["radius_A"]), values["percentiles_A"])
+    first, second = values["halves"].tolist()
+    return StateRow(
+        state,
+        (first, second),
+        float(values["resolution_A"]),
+        float(values["unmasked_A"]),
+        float(values["agree_A"]),
+        values["fsc"],
+        values["fsc_unmasked"],
+        values["fsc_decoded"],
+        tuple(values["seen"]),
+        tuple(values["decoded_seen"]),
+        local,
+    )
+
+
+def forget_rows(output: Path) -> None:
+    """Called when the command has nothing left to do."""
+    shutil.rmtree(output / _FOLDER, ignore_errors=True)
