@@ -40,12 +40,19 @@ class Frame:
     def laid(self, positions_A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Positions (B, N, 3) as x = R x' + t: x' in the frame, R (B, 3, 3), t (B, 3)."""
         laid_A, rotations, shifts_A = superposed(self.rest_A, self.weights, positions_A)
-        along = (laid_A.flatten(1) - self.mean_A) @ self.axes
+        along = self._along(laid_A)
         motions = self.motions[0] + along @ self.motions[1:]
         own, own_A = rotations_of(motions[:, :3]), motions[:, 3:]
         left = rotations @ own.transpose(1, 2)
         framed_A = laid_A @ own.transpose(1, 2) + own_A[:, None]
         return framed_A, left, shifts_A - (left @ own_A[..., None])[..., 0]
+
+    def shapes(self, positions_A: Tensor) -> Tensor:
+        """(B, k) how far positions (B, N, 3) are along each axis of the changes within."""
+        return self._along(superposed(self.rest_A, self.weights, positions_A)[0])
+
+    def _along(self, laid_A: Tensor) -> Tensor:
+        return (laid_A.flatten(1) - self.mean_A) @ self.axes
 
 
 def frame_of(rest_A: Tensor, weights: Tensor, positions_A: Tensor) -> Frame:

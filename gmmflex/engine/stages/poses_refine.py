@@ -15,6 +15,9 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.offsets import apply_offsets
+from gmmflex.engine.model.pose_average import as_given_on_average, main_shapes
+from gmmflex.engine.model.pose_frame import Frame
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
 from gmmflex.engine.stages.decoders import varied_anywhere
 from gmmflex.engine.stages.latent_fit import WHOLE
@@ -23,7 +26,7 @@ from gmmflex.engine.stages.particle_data import read_particle_data
 from gmmflex.engine.stages.pose_fit import PoseFit, learnt_frame
 from gmmflex.engine.stages.pose_fitting import PoseFitting, Spread, fold_scores, learnt_spread
 from gmmflex.engine.stages.progress import Log
-from gmmflex.engine.stages.room import room_for
+from gmmflex.engine.stages.room import Room, room_for
 from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.run_particles import RunParticles
 from gmmflex.engine.stages.run_results import RunResults
@@ -36,6 +39,8 @@ _CANDIDATES = 32
 _AT_ONCE = 256
 # A gain has to be so many of its standard errors to count.
 _SIGNIFICANT = 2.0
+# Shapes that vary less than this share of the widest, in variance, may be noise or wrong poses.
+_MAIN_SHAPE = 0.1
 # Where so much of the mixture may vary, the decoder may move it as a whole.
 _EVERYTHING = 0.99
 
@@ -93,13 +98,13 @@ def refine_poses(
     """
     about = read_json(run / SUMMARY_FILE)
     config = read_json(run / RUN_FILE)["config"]
-    where = _rings(about, source.particles, device)
+    where = coefficients_of_run(about, source.particles, device)
     rings = read_json(scored_as / SUMMARY_FILE)["rings"]
     weights = torch.tensor([ring["weight"] for ring in rings], device=device)
     storage = Storage(folder, memory_limit_GB)
     data = read_particle_data(source.particles, where, storage, log)
     data = data.with_contrast(source.contrast_sign)
-    model = _on_device(results.model, device)
+    model = results.model.on(device)
     room = room_for(model.neutral.n_gaussians, where, _AT_ONCE, log)
     latents = torch.as_tensor(results.latents)
     n = len(latents)
@@ -145,6 +150,8 @@ def refine_poses(
     fit = PoseFit(latents, torch.zeros(n, 5), torch.zeros(n, 5, 5))
     if check.gained:
         fit = fitting.fit(torch.arange(n), latents, ways, log=log)
+        if frame is not None:
+            fit = _in_the_given_frame(fit, model, frame, data.rotations, room)
     data.images.remove()
     return Refinement(
         fit.changes.numpy().astype(np.float64),
@@ -155,13 +162,29 @@ def refine_poses(
     )
 
 
+@torch.no_grad()
+def _in_the_given_frame(
+    fit: PoseFit, model: Model, frame: Frame, rotations: Tensor, room: Room
+) -> PoseFit:
+    """Without what the frame does with the shape of the molecule; rotations: (n, 3, 3) as given."""
+    found = []
+    for latents in fit.latents.split(room.particles):
+        mixtures = apply_offsets(model.neutral, model.decoder(latents.to(model.device)))
+        positions_A = mixtures.positions_A.expand(len(latents), -1, -1)
+        found.append(frame.shapes(positions_A).cpu())
+    shapes = main_shapes(torch.cat(found), _MAIN_SHAPE)
+    return replace(fit, changes=as_given_on_average(rotations, fit.changes, shapes))
+
+
 def held_out(n: int, seed: int, fraction: float) -> Tensor:
     """The particles of n that a run with this seed did not learn from, as it drew them."""
     order = np.random.default_rng(seed).permutation(n)
     return torch.from_numpy(order[: max(1, round(fraction * n))])
 
 
-def _rings(about: dict[str, object], particles: Particles, device: torch.device) -> Coefficients:
+def coefficients_of_run(
+    about: dict[str, object], particles: Particles, device: torch.device
+) -> Coefficients:
     """The coefficients that a run compared."""
     rings = about["rings"]
     assert isinstance(rings, list)
@@ -174,10 +197,6 @@ def _rings(about: dict[str, object], particles: Particles, device: torch.device)
             "made of: give the --particles of the run"
         )
     return coefficients_in_use(whole.with_max_ring(last), first, last)
-
-
-def _on_device(model: Model, device: torch.device) -> Model:
-    return Model(model.encoder.to(device), model.decoder.to(device), model.neutral.to(device))
 
 
 def _twice(latents: Tensor) -> Tensor:

@@ -31,6 +31,10 @@ class Model:
     def latent_dim(self) -> int:
         return self.encoder.linear.out_features
 
+    def on(self, device: torch.device) -> Model:
+        """The same networks and mixture, moved to a device."""
+        return Model(self.encoder.to(device), self.decoder.to(device), self.neutral.to(device))
+
     def parameters(self) -> list[nn.Parameter]:
         """All weights that are learnt at present, the encoder's first."""
         both = (*self.encoder.parameters(), *self.decoder.parameters())
