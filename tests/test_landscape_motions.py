@@ -1,6 +1,7 @@
 """Trajectories, localised motions, reliability and report of `gmmflex landscape`: known cases."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.star import read_star
 from gmmflex.engine.stages import landscape as stage
+from gmmflex.engine.stages.landscape_clusters import find_clusters
 from gmmflex.engine.stages.landscape_combinations import find_combinations
 from gmmflex.engine.stages.landscape_paths import populated_path
 from gmmflex.engine.stages.landscape_regions import local_motion
 from gmmflex.engine.stages.landscape_reliability import motion_metric, reliability_of
 from gmmflex.engine.stages.landscape_ring import way_around
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+from gmmflex.engine.stages.landscape_trajectories import find_trajectories
+from gmmflex.engine.stages.latent_axes import principal_axes
 
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
 
@@ -107,6 +111,15 @@ def test_a_ring_is_gone_around_and_other_shapes_are_no_ring():
     turn = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
     np.testing.assert_allclose(np.abs(np.diff(turn)), 2 * np.pi / 12, atol=0.3)
     np.testing.assert_allclose(np.hypot(way[:, 0], way[:, 1]), 1.0, atol=0.2)
+    # It is what comes first, and ways through the hole are not drawn.
+    ring = (bent + 0.1 * random.normal(size=bent.shape)).astype(np.float32)
+    axes = principal_axes(ring)
+    settings = LandscapeSettings(run=Path(), output=Path())
+    clusters = find_clusters(ring, axes, "kmeans", 3, 8, 1)
+    first, *others = find_trajectories(settings, ring, axes, clusters)
+    assert (first.name, first.closed) == ("circle", True)
+    through = {way.name for way in others if way.misleading}
+    assert through == {"component_1", "component_2", "component_3"}
     shapes = {
         "cloud": random.normal(size=(3000, 4)),
         "disc": np.sqrt(random.uniform(size=(3000, 1))) * np.c_[np.cos(angle), np.sin(angle)],

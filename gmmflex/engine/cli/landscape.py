@@ -56,6 +56,9 @@ def landscape(
         Path | None,
         typer.Option(help="Fitted model that residues refer to.  [default: the mixture's]"),
     ] = None,
+    umap: Annotated[
+        bool, typer.Option("--umap", help="Lay the latents out in a plane by UMAP too.")
+    ] = False,
     seed: Seed = 1,
     threads: Threads = 0,
     overwrite: Overwrite = False,
@@ -77,6 +80,7 @@ def landscape(
         region=tuple(region or ()),
         combine=tuple(combine or ()),
         model=model,
+        umap=umap,
         seed=seed,
         threads=threads,
     )

@@ -39,7 +39,7 @@ def select(
         typer.Option(help="Particles inside this outline: a text file with a corner a line."),
     ] = None,
     axes: Annotated[
-        str, typer.Option(help="Principal components that the outline is drawn in.")
+        str, typer.Option(help="Principal components that the outline is drawn in, or umap.")
     ] = "1,2",
     rows: Annotated[
         Path | None,

@@ -16,13 +16,14 @@ from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.landscape_combination_files import draw_combination, write_combination
 from gmmflex.engine.stages.landscape_findings import STEPS, Findings, findings_of
 from gmmflex.engine.stages.landscape_overview import draw_reliability, draw_trajectories
+from gmmflex.engine.stages.landscape_page import report_of
 from gmmflex.engine.stages.landscape_pictures import (
     draw_clusters,
     draw_components,
     draw_landscape,
 )
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.landscape_summary import report_of, summary_of
+from gmmflex.engine.stages.landscape_summary import summary_of
 from gmmflex.engine.stages.landscape_tables import (
     write_array,
     write_clusters,
@@ -30,6 +31,7 @@ from gmmflex.engine.stages.landscape_tables import (
     write_regions,
 )
 from gmmflex.engine.stages.landscape_trajectories import write_trajectory
+from gmmflex.engine.stages.landscape_umap import draw_umap
 from gmmflex.engine.stages.particle_tables import (
     ROWS_FILE,
     CryosparcSource,
@@ -90,6 +92,8 @@ def _write_tables(settings: LandscapeSettings, found: Findings) -> None:
         write_array(output / f"free_energy_places{k}.npy", places)
     of_particles = None if told is None else told.of_particles
     write_clusters(output, found.clusters, found.results.latents, energy, of_particles)
+    if found.umap is not None:
+        write_array(output / "umap.npy", found.umap)
     if told is not None:
         write_array(output / "reliability.npy", told.of_particles)
     if found.motions:
@@ -117,6 +121,8 @@ def _draw(settings: LandscapeSettings, found: Findings, tables: ParticleTables) 
     draw_landscape(output / "landscape.png", found.projected, found.energy, axes)
     draw_clusters(output / "clusters.png", found.projected, found.clusters, axes)
     draw_trajectories(output / "trajectories.png", found.trajectories, found.energy, axes)
+    if found.umap is not None:
+        draw_umap(output / "umap.png", found.umap, found.clusters)
     for combination in found.combinations:
         path = output / f"combine_{combination.name}.png"
         draw_combination(path, combination, found.energy, axes)
@@ -147,6 +153,8 @@ def _write_particles(
         "gmmflexCluster": labels,
         "gmmflexFreeEnergy": found.energy.of_particles_kT,
     }
+    if found.umap is not None:
+        columns.update((f"gmmflexUMAP{k + 1}", values) for k, values in enumerate(found.umap.T))
     if found.reliability is not None:
         columns["gmmflexReliability"] = found.reliability.of_particles
     texts = {label: as_text(values) for label, values in columns.items()}

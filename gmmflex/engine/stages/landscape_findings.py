@@ -20,6 +20,7 @@ from gmmflex.engine.stages.landscape_reliability import (
 )
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 from gmmflex.engine.stages.landscape_trajectories import Trajectory, find_trajectories
+from gmmflex.engine.stages.landscape_umap import check_umap, umap_plane
 from gmmflex.engine.stages.latent_axes import PrincipalAxes, principal_axes
 from gmmflex.engine.stages.progress import Log, Stopwatch
 from gmmflex.engine.stages.run_results import RunResults
@@ -29,7 +30,8 @@ STEPS = 6
 
 @dataclass(frozen=True)
 class Findings:
-    """projected: (n, d) principal components; reliability: None without covariances."""
+    """projected: (n, d) principal components; reliability: None without covariances;
+    umap: (n, 2), if it was asked for."""
 
     results: RunResults
     axes: PrincipalAxes
@@ -40,6 +42,7 @@ class Findings:
     motions: list[LocalMotion]
     combinations: list[Combination]
     reliability: Reliability | None
+    umap: NDArray[np.float32] | None
 
 
 def findings_of(
@@ -52,6 +55,8 @@ def findings_of(
     energy = free_energy(projected)
     log(f"{len(latents):,} latents of {latents.shape[1]} dimensions  {watch.line(1, STEPS)}")
     # First what may refuse the user's options without long work.
+    if settings.umap:
+        check_umap(latents)
     motions = find_local_motions(settings, results)
     combinations = find_combinations(settings, motions, results.model, latents)
     clusters = find_clusters(
@@ -84,6 +89,19 @@ def findings_of(
     else:
         metric = motion_metric(results.model, latents)
         reliability = reliability_of(latents, covariances, metric)
+    umap = None
+    if settings.umap:
+        umap = umap_plane(latents, settings.seed)
+        log(f"UMAP  {watch.line(3, STEPS)}")
     return Findings(
-        results, axes, projected, energy, clusters, trajectories, motions, combinations, reliability
+        results,
+        axes,
+        projected,
+        energy,
+        clusters,
+        trajectories,
+        motions,
+        combinations,
+        reliability,
+        umap,
     )

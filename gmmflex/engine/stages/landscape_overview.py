@@ -29,7 +29,8 @@ _ROTS, _TILTS = 24, 12
 def draw_trajectories(
     path: Path, trajectories: list[Trajectory], energy: FreeEnergy, axes: PrincipalAxes
 ) -> None:
-    """All trajectories in the plane of the first two components; a dot marks the first frame."""
+    """Trajectories in the plane of the first two components; a dot marks the first frame."""
+    trajectories = [trajectory for trajectory in trajectories if not trajectory.misleading]
     figure = new_figure(7.4, 5.4)
     panel = figure.add_subplot()
     if len(energy.places) > 1:

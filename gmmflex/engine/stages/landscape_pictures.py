@@ -42,6 +42,24 @@ def drawn(n: int) -> NDArray[np.int64]:
     return np.linspace(0, n - 1, min(n, _MOST_DRAWN)).astype(np.int64)
 
 
+def colour_of(cluster: int) -> str:
+    """Of a cluster, counted from 1."""
+    return COLOURS[(cluster - 1) % len(COLOURS)]
+
+
+def mark_cluster(panel: Any, cluster: int, place: NDArray[np.float32]) -> None:
+    """The number of a cluster, written at a place (2,)."""
+    panel.text(
+        *place,
+        str(cluster),
+        weight="bold",
+        ha="center",
+        va="center",
+        bbox={"boxstyle": "circle", "fc": "white", "ec": colour_of(cluster)},
+        zorder=3,
+    )
+
+
 def label_axes(panel: Any, axes: PrincipalAxes) -> None:
     """Names of the first two components, with their shares."""
     panel.set_xlabel(f"first component ({100 * axes.shares[0]:.0f} % of variance)")
@@ -116,17 +134,8 @@ def draw_clusters(
     left.scatter(*points[labels == 0].T, c="#bbbbbb", s=size, linewidths=0, rasterized=True)
     centres = _in_plane(axes.project(clusters.centres))
     for k, centre in enumerate(centres, start=1):
-        colour = COLOURS[(k - 1) % len(COLOURS)]
-        left.scatter(*points[labels == k].T, c=colour, s=size, linewidths=0, rasterized=True)
-        left.text(
-            *centre,
-            str(k),
-            weight="bold",
-            ha="center",
-            va="center",
-            bbox={"boxstyle": "circle", "fc": "white", "ec": colour},
-            zorder=3,
-        )
+        left.scatter(*points[labels == k].T, c=colour_of(k), s=size, linewidths=0, rasterized=True)
+        mark_cluster(left, k, centre)
     left.set_title("Clusters, numbered along the first component")
     label_axes(left, axes)
     if len(axes.shares) == 1:
@@ -141,7 +150,7 @@ def _draw_choice(panel: Any, clusters: Clusters) -> None:
     tried = [t for t in clusters.trials if (t.bic if _by_bic(clusters) else t.silhouette)]
     if len(tried) < 2:
         numbers = np.arange(1, len(clusters.sizes) + 1)
-        colours = [COLOURS[(k - 1) % len(COLOURS)] for k in numbers]
+        colours = [colour_of(k) for k in numbers]
         panel.bar(numbers, 100 * clusters.sizes / len(clusters.labels), color=colours)
         panel.set_xlabel("cluster")
         panel.set_ylabel("share of particles (%)")

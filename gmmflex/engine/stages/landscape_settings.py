@@ -28,5 +28,6 @@ class LandscapeSettings(BaseModel):
     model: Path | None = Field(
         None, description="Fitted model that residues refer to; default: the neutral mixture's."
     )
+    umap: bool = Field(False, description="Lay the latents out in a plane by UMAP too.")
     seed: int = Field(1, ge=0)
     threads: int = Field(0, ge=0)

@@ -31,17 +31,19 @@ from gmmflex.engine.stages.trained_model import Model
 # Without being asked for, components with this share of the variance, and so many at most.
 _LEAST_SHARE, _MOST_COMPONENTS = 0.05, 3
 _CLUSTER = "c"
+CIRCLE = "circle"
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """latents: (m, d) to go through, at equal steps; about: what it is, for people; closed: the
-    first follows the last."""
+    first follows the last; misleading: it leads where no particles are, and is not drawn."""
 
     name: str
     about: str
     latents: NDArray[np.float32]
     closed: bool = False
+    misleading: bool = False
 
 
 def find_trajectories(
@@ -50,16 +52,20 @@ def find_trajectories(
     axes: PrincipalAxes,
     clusters: Clusters,
 ) -> list[Trajectory]:
-    """Along the wide components, between the outermost clusters, around a ring if there is one,
+    """Around a ring if there is one, along the wide components, between the outermost clusters,
     and what was asked for. Raises UserError for ends that are not there or not connected."""
     frames, found = settings.frames, []
+    around = way_around(latents, frames, settings.seed)
+    if around is not None:
+        found.append(Trajectory(CIRCLE, "around the ring of particles", around, True))
     wide = int((axes.shares[:_MOST_COMPONENTS] >= _LEAST_SHARE).sum())
     for k in range(1, max(1, wide) + 1):
         along, _ = latents_along_component(latents, k, frames)
-        found.append(Trajectory(f"component_{k}", f"along principal component {k}", along))
-    around = way_around(latents, frames, settings.seed)
-    if around is not None:
-        found.append(Trajectory("circle", "around the ring of particles", around, True))
+        about = f"along principal component {k}"
+        if around is not None:
+            about += ", through the hole of the ring"
+        name = f"component_{k}"
+        found.append(Trajectory(name, about, along, misleading=around is not None))
     count = len(clusters.centres)
     if count > 1 and not settings.path:
         ends = f"{_CLUSTER}1,{_CLUSTER}{count}"

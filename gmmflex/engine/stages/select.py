@@ -145,6 +145,14 @@ def _clusters_file(settings: SelectSettings, source: _Source) -> Path:
 
 def _plane(settings: SelectSettings, source: _Source) -> NDArray[np.float32]:
     """(n, 2) coordinates that the corners of a polygon are given in."""
+    if settings.axes == "umap":
+        path = (source.landscape or source.run) / "umap.npy"
+        if not path.is_file():
+            raise UserError(
+                f"--axes umap: {settings.source} has no umap.npy: give the folder of 'gmmflex "
+                "landscape --umap'"
+            )
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
     d = source.latents.shape[1]
     parts = [part.strip() for part in settings.axes.split(",")]
     numbers = [int(part) for part in parts if part.isdecimal() and 1 <= int(part) <= d]
