@@ -79,7 +79,18 @@ def write_placed(path: str, mixture: Map, target: str) -> str:
 
 def model_of_mixture(gaussians) -> str | None:
     """The fitted model that a GaussianModel was built from; None if it had none or it is gone."""
-    run_file = Path(gaussians.getRunFolder(), RUN_FILE)
+    return _model_of_run(gaussians.getRunFolder())
+
+
+def model_of_analysis(run: dict) -> str | None:
+    """The fitted model of an analysis, in the frame of its mixture, or else of the mixture; None
+    if neither has one. run: its run.json."""
+    own = run["config"].get("model")
+    return own if own and os.path.exists(own) else _model_of_run(run["config"]["neutral"])
+
+
+def _model_of_run(folder: str) -> str | None:
+    run_file = Path(folder, RUN_FILE)
     if not run_file.exists():
         return None
     path = read_json(run_file).get("config", {}).get("model")

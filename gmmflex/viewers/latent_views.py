@@ -5,8 +5,9 @@ from pyworkflow.viewer import DESKTOP_TKINTER, Viewer
 
 from gmmflex.constants import PROGRAM_NAME
 from gmmflex.latent_database import read_latents_of_set
+from gmmflex.viewers.explored import explored
 from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.latent_explorer import LatentExplorerView, explored
+from gmmflex.viewers.latent_explorer import LatentExplorerView
 from gmmflex.viewers.plots import draw_latent_space, latent_axes
 
 

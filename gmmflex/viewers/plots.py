@@ -166,7 +166,8 @@ def _as_resolution(frequency, _position):
 
 
 def quiet(axes):
-    """Axes without a frame, on a faint grid."""
+    """Axes without a frame, on a faint grid, whatever style another plugin has set for all."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.18)
+    axes.set_facecolor("white")
+    axes.grid(color="#3c4450", alpha=0.14, linewidth=0.8)
     axes.set_axisbelow(True)

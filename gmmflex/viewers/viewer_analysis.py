@@ -29,8 +29,9 @@ from gmmflex.viewers.analysis_form import (
 )
 from gmmflex.viewers.body_views import bodies_view, body_table_view
 from gmmflex.viewers.coordination_views import coordination_view, motions_view
+from gmmflex.viewers.explored import explored
 from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.latent_explorer import LatentExplorerView, explored
+from gmmflex.viewers.latent_explorer import LatentExplorerView
 from gmmflex.viewers.latent_views import latent_view
 from gmmflex.viewers.motion_views import (
     arrows_in_chimerax,
