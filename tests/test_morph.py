@@ -228,6 +228,15 @@ def test_a_path_keeps_to_one_of_two_branches():
     latents = np.stack([along, 0.5 * side], axis=1).astype(np.float32)
     found, _ = latents_along_component(latents, 1, 6)
     assert (np.abs(np.abs(found[:, 1]) - 0.5) < 0.1).all()
+    assert np.ptp(found[:, 1]) < 0.1
+
+
+def test_a_path_through_a_cloud_does_not_turn_to_and_fro():
+    latents = np.random.default_rng(10).uniform(-1, 1, (3000, 2)) * [2.0, 1.5]
+    found, places = latents_along_component(latents.astype(np.float32), 1, 10)
+    # The way is little longer than straight: steps of random clumps would make it twice as long.
+    way = np.linalg.norm(np.diff(found, axis=0), axis=1).sum()
+    assert way < 1.15 * np.ptp(places)
 
 
 def test_one_frame_is_the_middle(inputs, tmp_path):

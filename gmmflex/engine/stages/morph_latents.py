@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def latents_along_component(
     """(frames, d) latents along a principal component (from 1), and their places on it.
 
     Places are spaced evenly from the 5th to the 95th percentile of the particles. Each latent is
-    the mean of the particles that lie closest together among those nearest to the place. A point
+    the mean of particles that lie close together among those nearest to the place, chosen so that
+    the path does not turn to and fro where particles lie close everywhere. A point
     on the axis itself would do wrong where the particles lie on a curve: there it falls between
     them, where the decoder never saw an image. The mean of all that are near would do so where
     the particles part into two branches.
@@ -80,17 +82,36 @@ def latents_along_component(
     near = max(1, min(_NEAR, n // (2 * frames)))
     averaged = max(1, round(_SHARE_AVERAGED * near))
     order = np.argsort(values, kind="stable")
-    chosen = []
+    clumps = []
     for place in places:
         middle = int(np.searchsorted(values[order], place))
         first = min(max(0, middle - near // 2), n - near)
-        chosen.append(_densest_mean(latents[order[first : first + near]], averaged))
-    return np.array(chosen, dtype=np.float32), places
+        clumps.append(_clumps(latents[order[first : first + near]], averaged))
+    return _steady(clumps).astype(np.float32), places
 
 
-def _densest_mean(points: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """The mean of `count` points around the one whose neighbours are nearest."""
+def _clumps(
+    points: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each of (m, d) points the mean (m, d) of the `count` nearest and how far they reach,
+    squared (m,)."""
     squared = ((points[:, None] - points[None]).astype(np.float64) ** 2).sum(axis=-1)
     nearest = np.argsort(squared, axis=1, kind="stable")[:, :count]
     reach = np.take_along_axis(squared, nearest[:, -1:], axis=1)[:, 0]
-    return np.asarray(points[nearest[reach.argmin()]].mean(axis=0), dtype=np.float64)
+    return points[nearest].mean(axis=1, dtype=np.float64), reach
+
+
+def _steady(
+    clumps: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> NDArray[np.float64]:
+    """(frames, d) one mean for each place, so that clumps are close and steps between them short:
+    the least sum of squared reaches and squared steps, by dynamic programming (Viterbi)."""
+    cost, before = clumps[0][1], []
+    for (last, _), (means, reach) in pairwise(clumps):
+        steps = np.square(last[:, None] - means[None]).sum(axis=-1) + cost[:, None]
+        before.append(steps.argmin(axis=0))
+        cost = steps.min(axis=0) + reach
+    best = [int(cost.argmin())]
+    for came_from in reversed(before):
+        best.append(int(came_from[best[-1]]))
+    return np.array([means[k] for (means, _), k in zip(clumps, best[::-1], strict=True)])
