@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -19,14 +20,15 @@ table{border-collapse:collapse;font-size:.92rem;margin:.5rem 0}
 th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid #e3e7ee;
 vertical-align:top}td.n{font-variant-numeric:tabular-nums}li{margin:.35rem 0}
 .path{overflow-wrap:anywhere}
-@media(max-width:600px){figure{overflow-x:auto}img{max-width:none;width:34rem}}
-@media print{img{max-width:100%;width:auto}body{max-width:none;font-size:11pt}
-figure,tr,li{break-inside:avoid}
-h2{break-after:avoid}.wide{overflow:visible}}
+@media(max-width:600px){figure{overflow-x:auto}img{max-width:none;width:34rem}
+.wide table{min-width:34rem}}
+@media print{img{max-width:100%;max-height:8cm;width:auto}body{max-width:none;font-size:11pt}
+figure,tr,li,.begin{break-inside:avoid}h2,thead{break-after:avoid}.wide{overflow:visible}}
 """
 
 
 _LONG = 30
+_NUMBER = re.compile(r"(?<=\d) (?=(%|Å|kT)(\W|$))")
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,30 @@ def write_report(path: Path, title: str, subtitle: str, sections: Iterable[Secti
 
 def settings_table(values: Mapping[str, object]) -> Table:
     """Names and values of parameters."""
-    rows = tuple((name, "default" if v in (None, []) else str(v)) for name, v in values.items())
+    rows = tuple((name, _shown(value)) for name, value in values.items())
     return Table(("parameter", "value"), rows)
 
 
+def _shown(value: object) -> str:
+    if value is None:
+        return "default"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
 def _section(section: Section) -> str:
-    parts = [f"<section><h2>{escape(section.title)}</h2>"]
+    # On paper a heading, its text and the first picture stay together.
+    parts = [f'<section><div class="begin"><h2>{escape(section.title)}</h2>']
     if section.text:
-        parts.append(f"<p>{escape(section.text)}</p>")
+        parts.append(f"<p>{_whole(section.text)}</p>")
+    pictures = [_picture(*picture) for picture in section.pictures]
+    parts += [*pictures[:1], "</div>"]
     if section.points:
-        parts.append(f"<ul>{''.join(f'<li>{escape(point)}</li>' for point in section.points)}</ul>")
-    parts += [_picture(*picture) for picture in section.pictures]
+        parts.append(f"<ul>{''.join(f'<li>{_whole(point)}</li>' for point in section.points)}</ul>")
+    parts += pictures[1:]
     if section.table is not None and section.table.rows:
         parts.append(_table(section.table))
     return "\n".join([*parts, "</section>"])
@@ -91,10 +106,15 @@ def _picture(path: Path, caption: str) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
     rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in table.rows)
-    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>{rows}</table></div>'
+
+
+def _whole(text: str) -> str:
+    """HTML in which no line breaks between a number and its unit."""
+    return escape(_NUMBER.sub("\u00a0", text))
 
 
 def _cell(text: str) -> str:
     # Only paths may break anywhere: a number in a narrow column must not.
     kind = "path" if "/" in text and len(text) > _LONG else "n"
-    return f'<td class="{kind}">{escape(text)}</td>'
+    return f'<td class="{kind}">{_whole(text)}</td>'
