@@ -16,15 +16,28 @@ from gmmflex.engine.model.pose_change import rotations_of, vectors_of
 # Beyond so many standard deviations shapes are few, and a polynomial goes astray.
 _FARTHEST = 2.5
 _DEGREE = 3
+# With fewer, the polynomial follows what single particles have changed.
+_PARTICLES_FOR_A_TERM = 50
 
 
 def main_shapes(shapes: Tensor, least_share: float) -> Tensor:
     """(n, k) the coordinates of shapes (n, m) with at least this share of the widest one's
-    variance, in standard deviations about their means."""
+    variance, in standard deviations about their means.
+
+    The widest come first, and no more of them than n particles can tell a polynomial of.
+    """
     centred = shapes - shapes.mean(0)
     spread = centred.std(0, correction=0)
-    kept = spread.square() >= least_share * spread.square().max()
-    return centred[:, kept] / spread[kept].clamp_min(1e-30)
+    order = torch.argsort(spread, descending=True)
+    order = order[spread[order].square() >= least_share * spread.square().max()]
+    told = [k for k in range(len(order) + 1) if _PARTICLES_FOR_A_TERM * _count(k) <= len(shapes)]
+    chosen = order[: max(told, default=0)]
+    return centred[:, chosen] / spread[chosen].clamp_min(1e-30)
+
+
+def _count(k: int) -> int:
+    """Terms of a polynomial of k coordinates."""
+    return 1 + _DEGREE * k + k * (k - 1) // 2
 
 
 def as_given_on_average(rotations: Tensor, changes: Tensor, shapes: Tensor) -> Tensor:

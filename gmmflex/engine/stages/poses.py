@@ -56,6 +56,7 @@ class Step:
             "kept": check.gained,
             "held_out": asdict(check),
             "poses_off": asdict(self.refined.off),
+            "taken_off_with_shape": asdict(self.refined.of_frame),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,11 +65,14 @@ class PoseCheck:
 class Refinement:
     """changes: (n, 5) rotation vectors (radians, in the frame of the image) and shifts (Å) from the
     poses that were given; deviations: (n, 5) their standard deviations; off: how far poses were
-    off, as learnt; scores: (m,) of held-out particles, refined. Without a gain changes are 0."""
+    off, as learnt; of_frame: what went with the shape of the molecule and was taken off, root mean
+    square over particles; scores: (m,) of held-out particles, refined. Without a gain changes are
+    0."""
 
     changes: NDArray[np.float64]
     deviations: NDArray[np.float64]
     off: Spread
+    of_frame: Spread
     check: PoseCheck
     scores: NDArray[np.float64]
 
@@ -148,15 +152,23 @@ def refine_poses(
         float(difference.std() / len(tried) ** 0.5),
     )
     fit = PoseFit(latents, torch.zeros(n, 5), torch.zeros(n, 5, 5))
+    of_frame = Spread(0.0, 0.0)
     if check.gained:
         fit = fitting.fit(torch.arange(n), latents, ways, log=log)
         if frame is not None:
-            fit = _in_the_given_frame(fit, model, frame, data.rotations, room)
+            kept = _in_the_given_frame(fit, model, frame, data.rotations, room)
+            of_frame = _rms_of(fit.changes - kept)
+            fit = replace(fit, changes=kept)
+            log(
+                f"what went with the shape of the molecule was taken off: "
+                f"{of_frame.angle_deg:.2f} degrees, {of_frame.shift_A:.2f} A RMS"
+            )
     data.images.remove()
     return Refinement(
         fit.changes.numpy().astype(np.float64),
         fit.covariances.diagonal(dim1=1, dim2=2).sqrt().numpy().astype(np.float64),
         off,
+        of_frame,
         check,
         after.numpy().astype(np.float64),
     )
@@ -165,15 +177,23 @@ def refine_poses(
 @torch.no_grad()
 def _in_the_given_frame(
     fit: PoseFit, model: Model, frame: Frame, rotations: Tensor, room: Room
-) -> PoseFit:
-    """Without what the frame does with the shape of the molecule; rotations: (n, 3, 3) as given."""
+) -> Tensor:
+    """(n, 5) changes without what the frame does with the shape of the molecule; rotations:
+    (n, 3, 3) as given."""
     found = []
     for latents in fit.latents.split(room.particles):
         mixtures = apply_offsets(model.neutral, model.decoder(latents.to(model.device)))
         positions_A = mixtures.positions_A.expand(len(latents), -1, -1)
         found.append(frame.shapes(positions_A).cpu())
     shapes = main_shapes(torch.cat(found), _MAIN_SHAPE)
-    return replace(fit, changes=as_given_on_average(rotations, fit.changes, shapes))
+    return as_given_on_average(rotations, fit.changes, shapes)
+
+
+def _rms_of(changes: Tensor) -> Spread:
+    """Root mean square angle and shift of changes (n, 5)."""
+    squares = changes.double().square()
+    angle, shift = squares[:, :3].sum(1).mean().sqrt(), squares[:, 3:].sum(1).mean().sqrt()
+    return Spread(math.degrees(float(angle)), float(shift))
 
 
 def held_out(n: int, seed: int, fraction: float) -> Tensor:
