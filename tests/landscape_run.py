@@ -33,7 +33,8 @@ def run_with(folder: Path, latents, operators=None, covariances=None, source=Non
     write_latents(run, read_particles(source), latents, operators)
     if covariances is not None:
         np.save(run / "latent_covariances.npy", np.asarray(covariances, dtype=np.float32))
-    config = {"neutral": "neutral.cif", "passthrough": None, "image_root": None}
+    config = {"neutral": "neutral.cif", "symmetry": "C1"}
+    config |= {"passthrough": None, "image_root": None}
     about = {"command": "heterogeneity", "config": config, "inputs": [describe_input(source)]}
     write_json(run / "run.json", about)
     write_json(run / "summary.json", {"status": "finished", "resolution_A": 8.0})

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.stages.landscape_regions import LocalMotion, places_in_frame
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+from gmmflex.engine.stages.latent_axes import evenly_chosen
 from gmmflex.engine.stages.trained_model import Model
 
 _OPTION = "--combine"
@@ -121,7 +122,7 @@ def _rms(squares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _empty(places: NDArray[np.float32], latents: NDArray[np.float32]) -> NDArray[np.bool_]:
-    some = latents[np.linspace(0, len(latents) - 1, min(len(latents), _MOST)).astype(np.int64)]
+    some = latents[evenly_chosen(len(latents), _MOST)]
     neighbour = min(_NEIGHBOUR, len(some) - 1)
     tree = cKDTree(some)
     own = tree.query(some, k=[neighbour + 1])[0]

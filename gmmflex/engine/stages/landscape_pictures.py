@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.stages.landscape_clusters import Clusters
 from gmmflex.engine.stages.landscape_density import FreeEnergy
-from gmmflex.engine.stages.latent_axes import PrincipalAxes
+from gmmflex.engine.stages.latent_axes import PrincipalAxes, evenly_chosen
 
 # Tab10 in an order that keeps neighbours apart, also for colour-blind readers.
 COLOURS = ("#1f5fa8", "#e07b00", "#1b9e77", "#c2317d", "#7a5fb5", "#8c6d1f", "#3aa7d1", "#6b6b6b")
@@ -39,7 +39,7 @@ def plain(panel: Any) -> None:
 
 def drawn(n: int) -> NDArray[np.int64]:
     """Evenly chosen rows: more dots than this only cover each other."""
-    return np.linspace(0, n - 1, min(n, _MOST_DRAWN)).astype(np.int64)
+    return evenly_chosen(n, _MOST_DRAWN)
 
 
 def colour_of(cluster: int) -> str:

@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 
 from gmmflex.engine.model.superposition import superpose
 from gmmflex.engine.stages.body_motions import moved_A
+from gmmflex.engine.stages.latent_axes import evenly_chosen
 from gmmflex.engine.stages.trained_model import Model
 
 _SAMPLE, _AT_ONCE = 1_000, 50
@@ -96,8 +97,7 @@ def local_motion(
     line that keeps as much and moves the region half as far, if there is one: the part with the
     most squared displacement inside after 9 times that outside is taken from it.
     """
-    rows = np.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).astype(np.int64)
-    some = latents[rows]
+    some = latents[evenly_chosen(len(latents), _SAMPLE)]
     moved = places_in_frame(model, some, inside)
     centre = some.mean(axis=0).astype(np.float64)
     slopes = np.linalg.pinv(some - centre, rcond=1e-6) @ moved.reshape(len(moved), -1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.stages.body_motions import moved_A
+from gmmflex.engine.stages.latent_axes import evenly_chosen
 from gmmflex.engine.stages.trained_model import Model
 
 _SAMPLE, _AT_ONCE, _ROWS = 1_000, 50, 100_000
@@ -96,7 +97,7 @@ def _left_open(
 def motion_metric(model: Model, latents: NDArray[np.float32]) -> _Floats:
     """(d, d) mean square displacement in Å² of the Gaussians for a step in the latents, by linear
     regression of decoded displacements; the unit matrix where no position moves."""
-    some = latents[np.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).astype(np.int64)]
+    some = latents[evenly_chosen(len(latents), _SAMPLE)]
     steps = (some - some.mean(axis=0)).astype(np.float64)
     parts = torch.as_tensor(some).split(_AT_ONCE)
     moved = [moved_A(model, part).flatten(1).cpu().numpy() for part in parts]

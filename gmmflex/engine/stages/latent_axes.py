@@ -48,6 +48,11 @@ def principal_components(latents: NDArray[np.float32]) -> NDArray[np.float32]:
     return principal_axes(latents).project(latents)
 
 
+def evenly_chosen(n: int, most: int) -> NDArray[np.int64]:
+    """Rows of n, at most so many, at equal steps from the first to the last."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
+
+
 def point_density(projected: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) particle density at each particle in the first two components, relative to its peak.
 

@@ -56,6 +56,22 @@ def numbers_of_file(path: Path, option: str) -> NDArray[Any]:
     return values
 
 
+def labels_of_file(path: Path, count: int, option: str = "--clusters") -> NDArray[np.int64]:
+    """(count,) cluster of each latent, from 1, 0 in none; UserError if a file holds others."""
+    labels = numbers_of_file(path, option)
+    if labels.shape != (count,):
+        raise UserError(
+            f"{option} {path} has shape {labels.shape} but the run has {count} latents: give one "
+            "label for each"
+        )
+    if labels.dtype.kind == "f" or labels.min() < 0 or labels.max() < 1:
+        raise UserError(
+            f"{option} {path} holds no labels: give integers from 1, and 0 for what is in no "
+            "cluster"
+        )
+    return labels.astype(np.int64)
+
+
 def latents_along_component(
     latents: NDArray[np.float32], component: int, frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -15,10 +15,10 @@ from gmmflex.engine.io.image_names import image_names
 from gmmflex.engine.io.image_paths import locate_stacks
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.relion_tables import find_particle_table
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.engine.io.sniff import looks_like, read_head
 from gmmflex.engine.io.star import StarTable, format_column, read_star, write_star
 from gmmflex.engine.io.star_columns import TextColumns
+from gmmflex.engine.stages.run_source import run_source
 
 ROWS_FILE, BY_PARTICLE_FILE = "latents.star", "latents_by_particle.star"
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt")
@@ -113,13 +113,9 @@ def absolute_names(
         UserError: a stack is not there any more.
     """
     records = read_particle_records(tables.source)
-    stored = read_json(run / RUN_FILE)
-    try:
-        beside = Path(stored["inputs"][0]["path"])
-        root = image_root or stored["config"].get("image_root")
-    except (KeyError, IndexError) as fault:
-        raise _other_version(run) from fault
-    located = locate_stacks(records.stack_names, beside, None if root is None else Path(root))
+    about = run_source(run, image_root=image_root)
+    # Beside the file that the run read, and not beside the run's own.
+    located = locate_stacks(records.stack_names, about.path, about.image_root)
     stacks = [str(path.resolve()) for path in located.require(tables.source)]
     return image_names(stacks, records.stack_index, records.slice_index)
 
@@ -169,24 +165,9 @@ def cryosparc_source(
     """
     if _UID not in tables.labels:
         return None
-    stored = read_json(run / RUN_FILE)
-    try:
-        source = particles or Path(stored["inputs"][0]["path"])
-        passthrough = stored["config"]["passthrough"]
-    except (KeyError, IndexError) as fault:
-        raise _other_version(run) from fault
-    if not source.is_file():
-        raise UserError(
-            f"{source}, the particles of {run}, is not there any more: give --particles FILE"
-        )
-    if looks_like(read_head(source)) != "a numpy or cryoSPARC .cs file":
+    about = run_source(run, particles)
+    if looks_like(read_head(about.path)) != "a numpy or cryoSPARC .cs file":
         # A star file that was made of a cs file.
         return None
-    table = read_cryosparc_table(source, None if passthrough is None else Path(passthrough))
+    table = read_cryosparc_table(about.path, about.passthrough)
     return CryosparcSource(table, tables, n_rows)
-
-
-def _other_version(run: Path) -> UserError:
-    return UserError(
-        f"{run} was not written by this version of 'gmmflex heterogeneity': run it again"
-    )

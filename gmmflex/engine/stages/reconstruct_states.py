@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages.morph_latents import numbers_of_file
+from gmmflex.engine.stages.morph_latents import labels_of_file
 
 # A tenth of the particles tells states apart and leaves enough of them for a map; fewer than this
 # give no map worth looking at.
@@ -63,17 +63,7 @@ def states_of_clusters(path: Path, latents: NDArray[np.float32]) -> list[Particl
 
     Raises UserError if the labels do not belong to the run.
     """
-    labels = numbers_of_file(path, "--clusters")
-    if labels.shape != (len(latents),):
-        raise UserError(
-            f"--clusters {path} has shape {labels.shape} but the run has {len(latents)} latents: "
-            "give one label for each"
-        )
-    if labels.dtype.kind == "f" or labels.min() < 0 or labels.max() < 1:
-        raise UserError(
-            f"--clusters {path} holds no labels: give integers from 1, and 0 for what is in no "
-            "cluster"
-        )
+    labels = labels_of_file(path, len(latents))
     states = []
     for label in np.unique(labels[labels > 0]).tolist():
         rows = np.flatnonzero(labels == label)

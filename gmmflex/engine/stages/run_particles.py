@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles, read_particles
-from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.model.symmetry import symmetry_operators
+from gmmflex.engine.stages.run_source import other_version, run_source
 
 
 @dataclass(frozen=True)
@@ -56,29 +57,15 @@ def read_run_particles(
     Raises:
         UserError: the file is gone or holds another number of particles.
     """
-    stored = read_json(run / RUN_FILE)
+    about = run_source(run, particles, image_root)
+    summary = read_json(run / SUMMARY_FILE)
     try:
-        config = stored["config"]
-        # The paths of the settings may be relative to where the run was started.
-        source = particles or Path(stored["inputs"][0]["path"])
-        symmetry = str(config["symmetry"])
-        passthrough, root = (config[name] for name in ("passthrough", "image_root"))
-        summary = read_json(run / SUMMARY_FILE)
         contrast, resolution_A = summary["contrast"], float(summary["resolution_A"])
-    except (KeyError, IndexError) as fault:
-        raise UserError(
-            f"{run} was not written by this version of 'gmmflex heterogeneity': run it again"
-        ) from fault
-    if not source.exists():
-        raise UserError(
-            f"{source}, the particles of {run}, is not there any more: give --particles FILE"
-        )
-    read = read_particles(
-        source,
-        passthrough=None if passthrough is None else Path(passthrough),
-        image_root=image_root or (None if root is None else Path(root)),
-    )
-    operators = symmetry_operators(symmetry)
+    except KeyError as fault:
+        raise other_version(run) from fault
+    source = about.path
+    read = read_particles(source, passthrough=about.passthrough, image_root=about.image_root)
+    operators = symmetry_operators(about.symmetry)
     if len(read) * len(operators) != n_latents:
         copies = "" if len(operators) == 1 else f" in {len(operators)} copies"
         raise UserError(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.stages.morph_latents import labels_of_file, latents_of_file, numbers_of_file
 from gmmflex.engine.stages.particle_tables import ParticleTables
 
 _Mask = NDArray[np.bool_]
@@ -36,17 +37,17 @@ def distances(near: str, latents: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     d = latents.shape[1]
     if near.endswith(".npy"):
-        points = np.atleast_2d(_array(Path(near), "--near"))
-    else:
-        try:
-            points = np.array([[float(part) for part in near.split(",")]])
-        except ValueError as fault:
-            raise UserError(
-                f"--near {near} is no latent: give {d} numbers as in 0.5,-1.2, or a .npy file"
-            ) from fault
-    if points.ndim != 2 or points.shape[1] != d or not np.isfinite(points).all():
-        raise UserError(f"--near {near} is no latent of this run: give {d} numbers for each point")
-    return np.asarray(cKDTree(points.astype(np.float64)).query(latents)[0])
+        points = latents_of_file(Path(near), d, "--near")
+        return np.asarray(cKDTree(points).query(latents)[0])
+    try:
+        point = np.array([float(part) for part in near.split(",")])
+    except ValueError as fault:
+        raise UserError(
+            f"--near {near} is no latent: give {d} numbers as in 0.5,-1.2, or a .npy file"
+        ) from fault
+    if len(point) != d or not np.isfinite(point).all():
+        raise UserError(f"--near {near} is no latent of this run: give {d} numbers")
+    return np.asarray(np.linalg.norm(latents - point, axis=1))
 
 
 def inside_polygon(path: Path, plane: NDArray[np.floating[Any]]) -> _Mask:
@@ -74,16 +75,12 @@ def listed(path: Path, n: int) -> _Mask:
 
 def in_clusters(path: Path, wanted: Sequence[int], n: int) -> _Mask:
     """(n,) whether the label of a row is wanted."""
-    labels = _array(path, "--clusters")
-    if labels.shape != (n,):
-        raise UserError(
-            f"--clusters {path} has shape {labels.shape} for {n} rows: give those of this run"
-        )
+    labels = labels_of_file(path, n)
     for number in wanted:
         if not (labels == number).any():
             raise UserError(
                 f"--cluster {number} holds no particle: those of {path} are "
-                f"{', '.join(f'{label:g}' for label in np.unique(labels)[:20])}"
+                f"{', '.join(f'{label}' for label in np.unique(labels)[:20])}"
             )
     return np.isin(labels, wanted)
 
@@ -113,21 +110,10 @@ def compared(condition: str, tables: ParticleTables) -> _Mask:
         ) from fault
 
 
-def _array(path: Path, option: str) -> NDArray[np.float64]:
-    """A .npy file of numbers."""
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as fault:
-        raise UserError(f"{option} {path} is no .npy file of numbers: give one") from fault
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "iuf":
-        raise UserError(f"{option} {path} is no .npy file of numbers: give one")
-    return found.astype(np.float64)
-
-
 def _table(path: Path, option: str) -> NDArray[np.float64]:
     """A .npy file, or a text file with numbers separated by commas or space; # begins a comment."""
     if path.suffix == ".npy":
-        return _array(path, option)
+        return numbers_of_file(path, option).astype(np.float64)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         rows = [line.partition("#")[0].replace(",", " ").split() for line in lines]
