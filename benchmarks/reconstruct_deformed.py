@@ -8,7 +8,8 @@ RUN is a finished run of `gmmflex heterogeneity` beside the folder `simulated` o
 printed. The command runs on all particles, or with --particles on so many of them by chance; what
 is finished in FOLDER is not made again. With --shuffled each particle gets the latent of another,
 so that motion is undone wrongly. Truth is the mean density of the true states of the group that all
-particles are brought to. Prints Markdown.
+particles are brought to. Prints Markdown: in brackets the mean FSC of all shells, ≤ before the last
+whole ring of the images.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Scores:
-    """found: by region, then by map. gain, error: in unseen shells of the moving part."""
+    """found: by region, then by map. gain, error: in unseen shells of the moving part. last_A: the
+    last whole ring of the images."""
 
     found: dict[str, dict[str, Agreement]]
     gain: float
@@ -60,6 +62,7 @@ class Scores:
     recommended: str
     particles: int
     motion_A: float
+    last_A: float
 
 
 def run_of_some(run: Path, simulated: Path, rows: np.ndarray, shuffled: bool, folder: Path) -> Path:
@@ -134,6 +137,7 @@ def _scores(settings: ReconstructSettings, truth: TrueMaps, rows: np.ndarray) ->
         summary["recommended"],
         len(rows),
         summary["motion_rms_A"],
+        summary["evidence"]["shells_A"][1],
     )
 
 
@@ -154,7 +158,8 @@ def table(by_name: dict[str, list[Scores]]) -> list[str]:
                         float(np.median([getattr(found, key) for found in of_seeds]))
                         for key in (f"{kind}_A", kind)
                     )
-                    cells.append(f"{length:.2f} Å ({mean:.3f})")
+                    least = "≤ " if length <= scores[0].last_A + 0.005 else ""
+                    cells.append(f"{least}{length:.2f} Å ({mean:.3f})")
             told = ["", ""]
             if region == "moving part":
                 gains = [f"{score.gain:+.3f} ± {score.error:.3f}" for score in scores]
