@@ -19,6 +19,7 @@ from gmmflex.engine.cli import (
     reconstruct,
     select,
     simulate,
+    validate,
 )
 from gmmflex.engine.io.errors import UserError
 
@@ -57,6 +58,7 @@ for _command in (
     reconstruct.reconstruct,
     poses.poses,
     landscape.landscape,
+    validate.validate,
     select.select,
     simulate.simulate,
     files.convert,
