@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped in CI: {report.longrepr}"
     return report
+
+
+# Files whose tests share what costs most: they run in one process, one after the other.
+_HELIX = ("analyses", "landscape", "poses", "states")
+_TOGETHER = {f"tests/test_scipion_{name}.py": "helix" for name in _HELIX}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`: the tests of a file stay together, and so do those of some files."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrProject(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return _TOGETHER.get(file, file)
+
+    return ByFileOrProject(config, log)
 
 
 def pytest_report_header() -> str:

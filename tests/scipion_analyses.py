@@ -104,7 +104,8 @@ def helix(scipion: Any, make_folder: Callable[[str], Path]) -> Helix:
     if not _made:
         st = started(scipion, make_folder("data"), "Helix", HELIX_PARTICLES)
         analysis = st.run(st.analysis("ProtGmmflexHeterogeneity"))
-        landscape = st.new("ProtGmmflexLandscape", clusters=2, **CHEAP)
+        more = {"ways": "c1, c2; 3,9", "regions": "upper = A:31-60"}
+        landscape = st.new("ProtGmmflexLandscape", clusters=2, **more, **CHEAP)
         point_to(landscape, "inputAnalysis", analysis, "outputParticles")
         _made.append(Helix(st, analysis, st.run(landscape)))
     os.chdir(_made[0].started.project.getPath())

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import gemmi
 import numpy as np
 import pytest
-from scipion_analyses import CHEAP, started, subset_of
+from scipion_analyses import CHEAP, HELIX_PARTICLES, helix, subset_of
 from scipion_samples import BOX_PX, PIXEL_SIZE_A
 from scipion_session import point_to, run_forked, scipion, steps_run
 
@@ -20,7 +20,7 @@ __all__ = ["scipion"]  # a fixture
 # Scipion and its plugins warn about their own dependencies
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-PARTICLES = 80
+PARTICLES = HELIX_PARTICLES
 EVERY_OTHER = list(range(1, PARTICLES, 2))
 
 
@@ -28,7 +28,7 @@ EVERY_OTHER = list(range(1, PARTICLES, 2))
 def runs(scipion, tmp_path_factory):
     """One run of each; the tests look at what came out."""
     folder = tmp_path_factory.mktemp("data")
-    st = started(scipion, folder, "Analyses", PARTICLES)
+    st = helix(scipion, tmp_path_factory.mktemp).started
 
     density = read_map(st.data / "consensus.mrc")
     upper = np.zeros_like(density.data)

@@ -68,6 +68,28 @@ def test_maps_are_those_of_the_groups(landscape):
     assert str((folder / "state_2.mrc").resolve()) in script and "vseries slider" in script
 
 
+def test_trajectories_are_those_that_the_form_asks_for(project, landscape):
+    from gmmflex.protocols.chosen_states import trajectories_of
+
+    latents = np.load(Path(project.analysis.getRunFolder()) / "latents.npy")
+    found = {name: np.load(path) for name, path in trajectories_of(landscape).items()}
+    assert {"component_1", "path_c1_c2", "path_3_9", "region_upper"} <= set(found)
+    ends = found["path_3_9"][[0, -1]]
+    assert ends == pytest.approx(latents[[2, 8]], abs=1e-5)
+    config = read_json(Path(landscape.getRunFolder()) / "run.json")["config"]
+    assert config["region"] == ["upper=A:31-60"] and config["frames"] == 10
+
+
+def test_forms_say_what_is_impossible(project):
+    def said(**parameters):
+        return " ".join(project.protocol("ProtGmmflexLandscape", **parameters)._validate())
+
+    assert said(regions="low=A:1-20", ways="c1,c2;4,5") == ""
+    assert "chain 'X'" in said(regions="low=X:1-20")
+    assert "'c1' is no way" in said(ways="c1")
+    assert "list has 0 masks" in said(regions="low=mask 1")
+
+
 def test_texts(landscape):
     said = "\n".join(landscape._summary())
     assert "2 groups" in said and "FSC 0.143" in said

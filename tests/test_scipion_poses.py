@@ -124,6 +124,6 @@ def test_symmetric_analyses_are_refused_in_one_sentence(project, monkeypatch):
 
     protocol = project.protocol("ProtGmmflexPoses")
     assert protocol._validate() == []
-    monkeypatch.setattr(protocol_poses, "read_json", lambda path: {"config": {"symmetry": "C3"}})
+    monkeypatch.setattr(protocol_poses, "config_of", lambda folder: {"symmetry": "C3"})
     (sentence,) = protocol._validate()
     assert "symmetry C3" in sentence and "C1" in sentence

@@ -9,7 +9,8 @@ import numpy as np
 
 from gmmflex.engine.io.maps import Map, read_map
 from gmmflex.engine.io.models import read_model
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
+from gmmflex.engine.io.run_folder import RUN_FILE
+from gmmflex.finished_analysis import config_of
 from gmmflex.map_frame import density_at
 from gmmflex.protocols.step_keys import as_text, input_key
 
@@ -82,18 +83,16 @@ def model_of_mixture(gaussians) -> str | None:
     return _model_of_run(gaussians.getRunFolder())
 
 
-def model_of_analysis(run: dict) -> str | None:
-    """The fitted model of an analysis, in the frame of its mixture, or else of the mixture; None
-    if neither has one. run: its run.json."""
-    own = run["config"].get("model")
-    return own if own and os.path.exists(own) else _model_of_run(run["config"]["neutral"])
+def model_of_analysis(run_folder: str) -> str | None:
+    """The fitted model of a finished analysis, in the frame of its mixture, or else that of the
+    mixture; None if neither has one."""
+    return _model_of_run(run_folder) or _model_of_run(config_of(run_folder)["neutral"])
 
 
 def _model_of_run(folder: str) -> str | None:
-    run_file = Path(folder, RUN_FILE)
-    if not run_file.exists():
+    if not Path(folder, RUN_FILE).exists():
         return None
-    path = read_json(run_file).get("config", {}).get("model")
+    path = config_of(folder).get("model")
     return path if path and os.path.exists(path) else None
 
 

@@ -1,8 +1,9 @@
 """The form of "landscape", written for people who know their molecule."""
 
-from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam
+from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam, StringParam
 
 from gmmflex.protocols.map_making import define_mask
+from gmmflex.protocols.parts_form import HOW_TO_WRITE, define_parts
 from gmmflex.protocols.shared_form import define_analysis, define_seed
 
 METHODS = ("kmeans", "mixture", "hdbscan")
@@ -48,4 +49,32 @@ def define_parameters(form):
     )
     define_mask(group, "reconstruct")
     define_seed(group, "The same seed gives the same groups.")
+    form.addSection(label="Trajectories")
+    form.addParam(
+        "frames",
+        IntParam,
+        default=10,
+        validators=[GE(2, "A trajectory has at least 2 states.")],
+        label="States of each trajectory",
+        help="Trajectories go along the principal components and from the first group to the last. "
+        "'maps of states' and 'morph model' make maps and models of their states.",
+    )
+    form.addParam(
+        "ways",
+        StringParam,
+        default="",
+        label="More trajectories (FROM,TO; optional)",
+        help="Between which places others shall go, through populated places of the latent space: "
+        "groups, as in *c1,c3*, or particles by their number in the analysis, as in *12,450*. "
+        "Several are parted by semicolons: *c1,c3; c2,c4*.",
+    )
+    define_parts(
+        form,
+        "regions",
+        "Localised motions of regions (NAME=WHERE, optional)",
+        "For each region the motion is looked for that moves it most and the rest least; it "
+        "becomes a trajectory. One region on each line, such as\n\nlid=A:120-160\nfab=mask 1\n\n"
+        f"WHERE is one of\n{HOW_TO_WRITE}",
+        important=False,
+    )
     form.addParallelSection(threads=2, mpi=0)

@@ -1,6 +1,7 @@
 """Protocol "landscape": the states in a latent space, as classes and as maps."""
 
 import os
+import re
 from enum import Enum
 
 import numpy as np
@@ -9,13 +10,19 @@ from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
 from gmmflex.constants import CLUSTERS_FILE, LATENTS_STAR_FILE, PROGRAM_NAME, SUMMARY_FILE
+from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star
-from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder
+from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder, mixture_map_of
 from gmmflex.protocols.engine_job import RunsEngine
+from gmmflex.protocols.fitted_model import model_of_analysis
 from gmmflex.protocols.landscape_form import METHODS, define_parameters
 from gmmflex.protocols.map_making import MakesMaps
+from gmmflex.protocols.parts_form import ReadsParts
+from gmmflex.protocols.scipion_maps import centred_like
 from gmmflex.protocols.step_keys import as_text, input_key
 from gmmflex.state_classes import fill_classes, groups_by_id
+
+_WAY = re.compile(r"c?[1-9][0-9]*,c?[1-9][0-9]*")
 
 
 class LandscapeOutputs(Enum):
@@ -23,7 +30,7 @@ class LandscapeOutputs(Enum):
     outputVolumes = SetOfVolumesFlex
 
 
-class ProtGmmflexLandscape(MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
+class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
     """Read the landscape of an analysis: which states there are, how they look, how they connect.
 
     Particles are grouped by where they lie in the latent space; each group becomes a class with
@@ -33,6 +40,7 @@ class ProtGmmflexLandscape(MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
     _label = "landscape"
     _devStatus = BETA
     _possibleOutputs = LandscapeOutputs
+    partsParameter = "regions"
 
     # --------------------------- form ---------------------------------------
     def _defineParams(self, form):
@@ -46,6 +54,10 @@ class ProtGmmflexLandscape(MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
             method=self.method.get(),
             clusters=self.clusters.get(),
             seed=self.seed.get(),
+            frames=self.frames.get(),
+            ways=self._ways(),
+            regions=[str(part) for part in self._parts()],
+            masks=self._maskKeys(),
         )
         maps = as_text(groups=settings, mask=self._maskKey())
         self._insertFunctionStep(self.landscapeStep, settings, needsGPU=False)
@@ -60,11 +72,22 @@ class ProtGmmflexLandscape(MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
     def landscapeStep(self, settings):
         folder = self.getRunFolder()
         self._prepareRunFolder(folder, settings)
+        neutral = read_map(mixture_map_of(self._analysisFolder())) if self._masks() else None
+        for name, given in self._masks().items():
+            density = given.read(self._getTmpPath(name))
+            write_map(self._getExtraPath(name), centred_like(density, neutral))
         arguments = [self._analysisFolder(), "--output", folder]
         arguments += ["--method", METHODS[self.method.get()], "--seed", self.seed.get()]
         arguments += ["--threads", self.numberOfThreads.get()]
         if self.clusters.get() and METHODS[self.method.get()] != "hdbscan":
             arguments += ["--clusters", self.clusters.get()]
+        arguments += ["--frames", self.frames.get()]
+        for way in self._ways():
+            arguments += ["--path", way]
+        for part in self._parts():
+            arguments += ["--region", f"{part.name}={self._placeOf(part)}"]
+        if any(part.residues for part in self._parts()):
+            arguments += ["--model", self.getModelFile()]
         self._runEngine("landscape", arguments, os.path.join(folder, SUMMARY_FILE))
 
     def reconstructStep(self, settings):
@@ -89,7 +112,14 @@ class ProtGmmflexLandscape(MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
         analysis = self.inputAnalysis.get()
         if analysis is not None and finished_run_folder(analysis) is None:
             return [NOT_FINISHED]
-        return self._maskFaults() if self.reconstruct.get() else []
+        faults = self._maskFaults() if self.reconstruct.get() else []
+        faults += [
+            f"'{way}' is no way of a trajectory: write two groups, as in c1,c3, or the numbers of "
+            "two particles."
+            for way in self._ways()
+            if not _WAY.fullmatch(way)
+        ]
+        return faults + self._partFaults(0, "")
 
     def _summary(self):
         classes = getattr(self, LandscapeOutputs.outputClasses.name, None)
@@ -112,6 +142,28 @@ class ProtGmmflexLandscape(MakesMaps, RunsEngine, EMProtocol, ProtFlexBase):
         return ["Chen2021"]
 
     # --------------------------- details ------------------------------------
+    def getModelFile(self):
+        """The model whose residues are meant: that of the analysis, else of the mixture."""
+        analysis = self.inputAnalysis.get()
+        folder = None if analysis is None else finished_run_folder(analysis)
+        return None if folder is None else model_of_analysis(folder)
+
+    def _modelFaults(self, purpose):
+        if self.getModelFile() is not None:
+            return []
+        return [
+            f"The analysis knows no fitted model to {purpose}: give the region as a mask, or build "
+            "the mixture from map and model."
+        ]
+
+    def _ways(self):
+        """Ends of the trajectories that were asked for, without blanks."""
+        written = "".join((self.ways.get() or "").split())
+        return [way for way in written.split(";") if way]
+
+    def _maskKeys(self):
+        return {name: given.key() for name, given in self._masks().items()}
+
     def getRunFolder(self):
         """The engine's landscape, relative to the project."""
         return self._getExtraPath("landscape")

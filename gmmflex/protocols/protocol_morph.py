@@ -13,13 +13,12 @@ from gmmflex.chimerax_script import trajectory_script
 from gmmflex.constants import (
     DISPLACEMENTS_FILE,
     MORPH_FILE,
-    NEUTRAL_MAP_FILE,
     SUMMARY_FILE,
 )
 from gmmflex.displacement_table import chimerax_attributes, read_displacements
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
-from gmmflex.finished_analysis import finished_run_folder
+from gmmflex.engine.io.run_folder import read_json
+from gmmflex.finished_analysis import finished_run_folder, mixture_map_of
 from gmmflex.model_states import write_states
 from gmmflex.protocols.chosen_states import ChoosesStates
 from gmmflex.protocols.engine_job import RunsEngine
@@ -169,9 +168,7 @@ class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
         return f" along principal component {self.component.get()}"
 
     def _mixtureMap(self):
-        """Map of the mixture that the analysis moved."""
-        run = read_json(Path(finished_run_folder(self.inputAnalysis.get()), RUN_FILE))
-        return os.path.join(run["config"]["neutral"], NEUTRAL_MAP_FILE)
+        return mixture_map_of(finished_run_folder(self.inputAnalysis.get()))
 
     def _modelPath(self):
         return self._getExtraPath(MODEL_FILE)

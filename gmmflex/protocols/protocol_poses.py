@@ -2,7 +2,6 @@
 
 import os
 from enum import Enum
-from pathlib import Path
 
 from pwem.objects import SetOfParticles, SetOfParticlesFlex
 from pwem.protocols import EMProtocol, ProtFlexBase
@@ -16,9 +15,8 @@ from gmmflex.constants import (
     REFINED_STAR_FILE,
     SUMMARY_FILE,
 )
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.engine.io.star import read_star
-from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder
+from gmmflex.finished_analysis import NOT_FINISHED, config_of, finished_run_folder
 from gmmflex.latent_output import describe_run, fill_flex_set, latents_by_id
 from gmmflex.protocols.engine_job import RunsEngine
 from gmmflex.protocols.shared_form import define_analysis, define_seed
@@ -131,7 +129,7 @@ class ProtGmmflexPoses(RunsEngine, EMProtocol, ProtFlexBase):
         folder = self._analysisFolder()
         if folder is None:
             return [NOT_FINISHED]
-        symmetry = read_json(Path(folder, RUN_FILE))["config"].get("symmetry") or "C1"
+        symmetry = config_of(folder).get("symmetry") or "C1"
         if symmetry != "C1":
             return [
                 f"The analysis has symmetry {symmetry}, so each image shows several units in "
@@ -143,7 +141,8 @@ class ProtGmmflexPoses(RunsEngine, EMProtocol, ProtFlexBase):
         summary = self._summaryOf(self.getRunFolder())
         if not summary or not hasattr(self, PosesOutputs.outputParticles.name):
             return ["The poses are not refined yet."]
-        last = summary["refinements"][-1]["held_out"]
+        kept = [step for step in summary["refinements"] if step["kept"]]
+        last = (kept or summary["refinements"])[-1]["held_out"]
         scores = f"held-out score {last['before']:.4f} → {last['after']:.4f}"
         if not summary["refined"]:
             return [
@@ -158,7 +157,7 @@ class ProtGmmflexPoses(RunsEngine, EMProtocol, ProtFlexBase):
         rounds = len(summary["refinements"]) - 1
         if rounds:
             lines.append(f"The analysis was repeated {rounds} time{'s' if rounds > 1 else ''}.")
-        return [*lines, f"Last refinement: {scores}."]
+        return [*lines, f"The refinement that was kept: {scores}."]
 
     def _methods(self):
         summary = self._summaryOf(self.getRunFolder())
@@ -192,7 +191,6 @@ class ProtGmmflexPoses(RunsEngine, EMProtocol, ProtFlexBase):
         latents = latents_by_id(read_star(star), star)
         output = self._createSetOfParticlesFlex()
         fill_flex_set(output, refined, latents)
-        neutral = read_json(Path(folder, RUN_FILE))["config"]["neutral"]
-        neutral_file = os.path.join(neutral, NEUTRAL_MODEL_FILE)
+        neutral_file = os.path.join(config_of(folder)["neutral"], NEUTRAL_MODEL_FILE)
         describe_run(output, folder, neutral_file, latents.dimensions)
         return output

@@ -1,11 +1,9 @@
 """What the window that explores a latent space shows: particles, colours, landscapes."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.finished_analysis import finished_run_folder
 from gmmflex.landscape_columns import LandscapeColumns
 from gmmflex.latent_database import read_ids_and_latents, typical_latent
@@ -98,7 +96,7 @@ def explored(project, particles) -> Explored:
         landscapes,
         trajectories,
         folder,
-        None if folder is None else model_of_analysis(read_json(Path(folder, RUN_FILE))),
+        None if folder is None else model_of_analysis(folder),
     )
 
 

@@ -11,6 +11,7 @@ from gmmflex.protocols import (
     ProtGmmflexCoordination,
     ProtGmmflexHeterogeneity,
     ProtGmmflexHierarchical,
+    ProtGmmflexLandscape,
     ProtGmmflexRigidBodies,
 )
 from gmmflex.wizards.parts_dialog import PartsDialog
@@ -25,6 +26,7 @@ class GmmflexPartsWizard(Wizard):
         (ProtGmmflexHeterogeneity, ["watched"]),
         (ProtGmmflexHierarchical, ["watched"]),
         (ProtGmmflexBonds, ["watched"]),
+        (ProtGmmflexLandscape, ["regions"]),
     ]
 
     def show(self, form, *params):
