@@ -36,6 +36,7 @@ CONTRACT = {
     "checkpoint",
     "latents.npy",
     "latent_covariances.npy",
+    "latents_by_fold.npy",
     "density.npy",
     "latents.png",
     "training.png",

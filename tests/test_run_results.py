@@ -55,6 +55,9 @@ def test_what_is_read_is_what_was_trained(trained):
     covariances = np.load(folder / "latent_covariances.npy")
     np.testing.assert_allclose(covariances, seen["latents"].covariances.numpy(), atol=1e-6)
     assert covariances.shape == (200, 2, 2) and (np.linalg.eigvalsh(covariances) > 0).all()
+    by_fold = np.load(folder / "latents_by_fold.npy")
+    np.testing.assert_allclose(by_fold, seen["latents"].by_fold.numpy(), atol=1e-6)
+    assert by_fold.shape == (200, 2, 2)
     np.testing.assert_array_equal(results.latents, np.load(folder / "latents.npy"))
 
 

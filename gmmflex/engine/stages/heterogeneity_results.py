@@ -25,6 +25,9 @@ from gmmflex.engine.stages.progress import Log, Stopwatch
 from gmmflex.engine.stages.rounds import all_epochs
 from gmmflex.engine.stages.training import Progress, write_metrics
 
+# (n, 2, d): what the two halves of the coefficients of each image ask for, each alone.
+BY_FOLD = "latents_by_fold"
+
 
 def write_results(
     settings: HeterogeneitySettings,
@@ -55,9 +58,12 @@ def write_results(
     write_metrics(settings.output / "metrics.csv", all_epochs(progress))
     operators = prepared.data.operators.numpy().astype(np.float64)
     write_latents(settings.output, particles, latents, operators)
-    covariances = readout.covariances.numpy().astype(np.float32)
-    with replacing(settings.output / "latent_covariances.npy") as temporary:
-        np.save(temporary, covariances)
+    for name, values in (
+        ("latent_covariances", readout.covariances),
+        (BY_FOLD, readout.by_fold),
+    ):
+        with replacing(settings.output / f"{name}.npy") as temporary:
+            np.save(temporary, values.numpy().astype(np.float32))
     draw_training(
         settings.output / "training.png", progress.history, score_neutral, -taught.best_test_loss
     )

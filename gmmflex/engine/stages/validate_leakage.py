@@ -58,8 +58,9 @@ def leaks_of(components: Floats, particles: Particles, seed: int) -> list[Leak]:
             mean, spread = float(np.mean(chance)), float(np.std(chance, ddof=1))
             above = max(0.0, information - mean)
             strong = float(np.sqrt(1.0 - np.exp(-2.0 * above)))
-            significant = above > _SIGNIFICANT * max(spread, _LEAST_SPREAD) and strong > _WORTH_SAYING
-            found.append(Leak(k + 1, about, information, mean, strong, bool(significant)))
+            chance_ends = _SIGNIFICANT * max(spread, _LEAST_SPREAD)
+            significant = bool(above > chance_ends and strong > _WORTH_SAYING)
+            found.append(Leak(k + 1, about, information, mean, strong, significant))
     return found
 
 
