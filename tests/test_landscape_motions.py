@@ -1,6 +1,7 @@
 """Trajectories, localised motions, reliability and report of `gmmflex landscape`: known cases."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,7 +216,11 @@ def test_two_motions_are_combined_in_all_amplitudes(tmp_path):
     slid = np.abs(found.latents - found.latents[0])
     np.testing.assert_allclose(found.moved_A[:, :2], slid, atol=1e-3)
     np.testing.assert_allclose(found.moved_A[:, 2], 0, atol=1e-3)
-    assert slid[-1].min() > 9 and len(slid) == 25
+    assert slid[-1].min() > 9 and len(slid) == 25 and not found.coupled
+    # One motion under two names is no combination.
+    twice = LandscapeSettings(run=tmp_path, output=tmp_path, combine=("left,again",))
+    same = [motions[0], replace(motions[0], region="again")]
+    assert find_combinations(twice, same, model, latents)[0].coupled
     # Corners of independent slides hold next to no particles, their middle does.
     strays = np.linalg.norm(found.latents / latents.std(axis=0), axis=1)
     assert found.empty[strays.argsort()].tolist() == sorted(found.empty) and not found.empty[12]

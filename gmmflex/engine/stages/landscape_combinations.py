@@ -17,6 +17,7 @@ from gmmflex.engine.stages.trained_model import Model
 _OPTION = "--combine"
 # Amplitudes of each motion in the grid.
 _AMPLITUDES = 5
+_COUPLED = 0.5
 # A place is empty if its tenth nearest particle is farther than that of 99 % of the particles.
 _NEIGHBOUR, _PERCENTILE, _MOST = 10, 99.0, 20_000
 
@@ -42,6 +43,14 @@ class Combination:
     @property
     def name(self) -> str:
         return f"{self.first.region}_{self.second.region}"
+
+    @property
+    def coupled(self) -> bool:
+        """Whether either motion alone, to its end, moves the other's region half as far as that
+        one's own does."""
+        rows, columns = self.shape
+        by_first, by_second = self.moved_A[(rows - 1) * columns], self.moved_A[columns - 1]
+        return bool(by_first[1] > _COUPLED * by_second[1] or by_second[0] > _COUPLED * by_first[0])
 
     @property
     def shape(self) -> tuple[int, int]:

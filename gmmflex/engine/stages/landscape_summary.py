@@ -69,6 +69,7 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
                 "name": c.name,
                 "amplitudes": list(c.shape),
                 "rms_A": c.moved_A.max(axis=0).tolist(),
+                "coupled": c.coupled,
                 "empty": int(c.empty.sum()),
             }
             for c in found.combinations
@@ -119,6 +120,12 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             "border of the region move with both, as those of a decoder without rigid bodies do."
         )
     for combination in summary["combinations"]:
+        if combination["coupled"]:
+            found.append(
+                f"Combination {combination['name']}: one motion carries the other's region along, "
+                "by at least half of what that one moves by itself, so that they are not combined "
+                "freely."
+            )
         if combination["empty"]:
             places = int(np.prod(combination["amplitudes"]))
             found.append(
