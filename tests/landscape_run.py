@@ -9,7 +9,9 @@ from two_arms import model_of_arms
 
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.io.run_folder import describe_input, write_json
+from gmmflex.engine.stages import landscape
 from gmmflex.engine.stages.heterogeneity_output import write_latents
+from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 from gmmflex.engine.stages.run_results import RunResults
 
 NOTE = "a column of ours"
@@ -39,6 +41,16 @@ def run_with(folder: Path, latents, operators=None, covariances=None, source=Non
     write_json(run / "run.json", about)
     write_json(run / "summary.json", {"status": "finished", "resolution_A": 8.0})
     return run
+
+
+def landscape_without_pictures(monkeypatch, latents, **settings) -> Path:
+    """Everything that a landscape of these latents writes but what takes longest to draw."""
+    for name in ("_draw", "report_of"):
+        monkeypatch.setattr(landscape, name, lambda *arguments: None)
+    monkeypatch.setattr(landscape, "read_run", lambda path: results_of_arms(latents))
+    asked_for = LandscapeSettings(threads=1, **settings)
+    landscape.run_landscape(asked_for, log=lambda line: None)
+    return asked_for.output
 
 
 def results_of_arms(latents) -> RunResults:

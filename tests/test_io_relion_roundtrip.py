@@ -12,14 +12,12 @@ from pathlib import Path
 import numpy as np
 from io_samples import names_in, optics_columns, particle_columns, random_images, write_stack
 from io_samples import relion31 as make_star
-from landscape_run import results_of_arms, run_with
+from landscape_run import landscape_without_pictures, run_with
 
 from gmmflex.engine.io.particles import read_particles, write_particles_star
 from gmmflex.engine.io.star import read_star
 from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages import landscape
 from gmmflex.engine.stages.info import describe
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 from gmmflex.engine.stages.select import run_select
 from gmmflex.engine.stages.select_settings import SelectSettings
 
@@ -166,10 +164,9 @@ def test_particles_that_are_selected_arrive_unchanged(tmp_path, monkeypatch):
         expected.append((expanded, second))
     # The clusters of a landscape, whose images are named as in the input.
     latents = np.load(run / "latents.npy")
-    monkeypatch.setattr(landscape, "read_run", lambda path: results_of_arms(latents))
-    settings = LandscapeSettings(run=run, output=run.parent / "set" / "L", clusters=2)
-    landscape.run_landscape(settings, log=lambda line: None)
-    stars.append(settings.output / "star" / "cluster_2.star")
+    folder = run.parent / "set" / "L"
+    landscape_without_pictures(monkeypatch, latents, run=run, output=folder, clusters=2)
+    stars.append(folder / "star" / "cluster_2.star")
     expected.append((expanded, second))
     once = tmp_path / "three" / "once.star"
     settings = SelectSettings(output=once, unexpanded=True, **chosen)

@@ -5,7 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from landscape_run import NOTE, groups, results_of_arms, run_with, summary_of
+from landscape_run import (
+    NOTE,
+    groups,
+    landscape_without_pictures,
+    results_of_arms,
+    run_with,
+    summary_of,
+)
 from PIL import Image
 from scipy.stats import gaussian_kde
 from sklearn.decomposition import PCA
@@ -101,9 +108,7 @@ def test_pictures_are_drawn(made):
 def test_a_symmetric_run_keeps_the_pose_and_identity_of_each_copy(tmp_path, monkeypatch):
     latents, _ = groups((60, 60), [[-4.0, 0.0], [4.0, 0.0]], 0.5, seed=2)
     run = run_with(tmp_path, latents, symmetry_operators("C3"))
-    monkeypatch.setattr(stage, "read_run", lambda path: results_of_arms(latents))
-    settings = LandscapeSettings(run=run, output=tmp_path / "L", clusters=2, threads=1)
-    stage.run_landscape(settings, log=lambda line: None)
+    landscape_without_pictures(monkeypatch, latents, run=run, output=tmp_path / "L", clusters=2)
     expanded = read_particle_records(run / "latents.star")
     labels = np.load(tmp_path / "L" / "clusters.npy")
     assert len(labels) == 120

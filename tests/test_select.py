@@ -5,15 +5,13 @@ import sys
 import numpy as np
 import pytest
 from io_samples import cryosparc_table, random_images, save_cs, write_stack
-from landscape_run import results_of_arms, run_with
+from landscape_run import landscape_without_pictures, run_with
 
 from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
 from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages import landscape
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 from gmmflex.engine.stages.latent_axes import principal_components
 from gmmflex.engine.stages.select import run_select
 from gmmflex.engine.stages.select_settings import SelectSettings
@@ -200,9 +198,7 @@ def test_clusters_of_a_landscape_are_cs_files_too_and_can_be_selected(tmp_path, 
     latents = random.normal(size=(60, 2)) * 0.3 + np.repeat([[-3.0, 0], [3.0, 0]], 30, axis=0)
     run, table = _cryosparc_run(tmp_path, np.repeat(latents, 2, axis=0), symmetry_operators("C2"))
     latents = np.load(run / "latents.npy")
-    monkeypatch.setattr(landscape, "read_run", lambda path: results_of_arms(latents))
-    settings = LandscapeSettings(run=run, output=tmp_path / "L", clusters=2, threads=1)
-    landscape.run_landscape(settings, log=lambda line: None)
+    landscape_without_pictures(monkeypatch, latents, run=run, output=tmp_path / "L", clusters=2)
     # Both copies of an image are in one cluster here.
     for k, rows in ((1, np.arange(30)), (2, np.arange(30, 60))):
         _check_group(tmp_path / "L" / "cs" / f"cluster_{k}.cs", table, rows)
