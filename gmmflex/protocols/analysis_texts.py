@@ -44,9 +44,11 @@ def _body_line(body):
     low, high = body["turn_range_deg"]
     turn = f"{low:.1f} to {high:.1f}°".replace("-", "−")
     precision, way = body["precision_angle_deg"], body["displacement_rms_A"]
+    # too few particles, or too small a motion, tell none
+    each = "" if precision is None else f" (each ± {precision:.1f}°)"
     return (
-        f"Body *{body['name']}*: 90 % of particles turn by {turn} about its main axis (each ± "
-        f"{precision:.1f}°); its Gaussians move by *{way:.1f} Å* RMS."
+        f"Body *{body['name']}*: 90 % of particles turn by {turn} about its main axis{each}; its "
+        f"Gaussians move by *{way:.1f} Å* RMS."
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
 from matplotlib.path import Path
 
 from gmmflex.viewers.plots import COLOUR_MAP, FEW_POINTS, Axis, quiet
@@ -22,7 +23,9 @@ def draw_coloured(figure, x: Axis, y: Axis, colour: Axis) -> None:
     classes = _classes(known)
     if len(classes):
         limits = {"vmin": classes[0] - 0.5, "vmax": classes[-1] + 0.5}
-        colours = colormaps[COLOUR_MAP].resampled(int(classes[-1] - classes[0]) + 1)
+        # without the brightest, on which nothing is seen
+        shades = np.linspace(0.0, 0.85, int(classes[-1] - classes[0]) + 1)
+        colours = ListedColormap(colormaps[COLOUR_MAP](shades))
     else:
         low, high = np.percentile(known, _ENDS) if len(known) else (0.0, 1.0)
         limits, colours = {"vmin": low, "vmax": high}, colormaps[COLOUR_MAP]

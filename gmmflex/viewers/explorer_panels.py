@@ -103,10 +103,9 @@ class TrajectoryPanel(ttk.LabelFrame):
         last = len(self.path) - 1
         self._slider.configure(from_=0.0, to=float(last))
         self._step = last * FRAME_MS / (1000 * PLAY_S)
-        self.at.set(0.0)
         for widget in (self._play, self._slider, self._states):
             widget.state(["!disabled"])
-        self._tell()
+        self.go_to(0.0)
 
     def play_or_pause(self) -> None:
         """What the button does."""
@@ -115,6 +114,11 @@ class TrajectoryPanel(ttk.LabelFrame):
         else:
             self._play.configure(text="Pause")
             self._advance()
+
+    def go_to(self, at: float) -> None:
+        """Show the place so many steps from the first state."""
+        self.at.set(at)
+        self._tell()
 
     def pause(self) -> None:
         """Stand still."""
@@ -135,8 +139,7 @@ class TrajectoryPanel(ttk.LabelFrame):
         if not 0.0 <= at <= last:
             self._step = -self._step
             at = float(np.clip(at, 0.0, last))
-        self.at.set(at)
-        self._tell()
+        self.go_to(at)
         self._timer = self.after(FRAME_MS, self._advance)
 
     def _tell(self) -> None:

@@ -16,7 +16,7 @@ _PICTURES = {
     "showFsc": ("fsc.png", "FSC of the maps"),
     "showMaps": ("maps.png", "Projections of the maps"),
 }
-_HEADINGS = ["Map", "Particles", "Share", "FSC 0.143", "Without mask", "Agrees with network to"]
+_HEADINGS = ["Map", "Particles", "Share", "FSC 0.143", "Without mask", "Network agrees to"]
 _NAMES = {
     CONSENSUS: "all particles",
     MOTION_UNDONE: "motion undone",
@@ -96,7 +96,7 @@ class ShowsMaps:
         if not os.path.exists(path):
             return [self._noMaps()]
         rows = state_rows(read_rows(path), self.calledStates)
-        return [TableView("Table of maps", _HEADINGS, rows, self.getTkRoot(), 260, 130)]
+        return [TableView("Table of maps", _HEADINGS, rows, self.getTkRoot(), 250, 155)]
 
     def _showChimeraX(self, _name=None):
         script = Path(self.protocol.getStatesScript())

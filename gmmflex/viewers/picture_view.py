@@ -6,11 +6,12 @@ from gmmflex.viewers.figure_view import figure_view
 
 
 def picture_view(path: str, title: str, width_in: float = 9.6):
-    """The picture as it is, filling the window."""
+    """The picture as it is, filling the window but for a margin."""
     picture = imread(path)
     height_px, width_px = picture.shape[:2]
     view = figure_view(title, (width_in, width_in * height_px / width_px))
-    axes = view.getFigure().add_axes((0, 0, 1, 1))
+    view.getFigure().set_facecolor("white")
+    axes = view.getFigure().add_axes((0.01, 0.01, 0.98, 0.98))
     axes.imshow(picture, interpolation="antialiased")
     axes.axis("off")
     return view

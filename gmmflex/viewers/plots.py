@@ -31,9 +31,13 @@ def latent_axes(latents: np.ndarray, principal: bool) -> list[Axis]:
     components = principal_components(latents, latents.shape[1]).T
     share = 100 * variances / max(variances.sum(), np.finfo(float).tiny)
     return [
-        Axis(values, f"Principal axis {i} ({percent:.0f} % of the variance)")
+        Axis(values, f"Principal axis {i} ({_percent(percent)} of the variance)")
         for i, (values, percent) in enumerate(zip(components, share, strict=True), start=1)
     ]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %" if value >= 0.5 or value == 0 else "<1 %"
 
 
 def density_picture(x: np.ndarray, y: np.ndarray, bins: int):

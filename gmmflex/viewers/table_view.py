@@ -6,7 +6,7 @@ from tkinter import ttk
 from pyworkflow.viewer import View
 
 ROW_HEIGHT_PX = 24
-MOST_ROWS_SHOWN = 22
+FEWEST_ROWS_SHOWN, MOST_ROWS_SHOWN = 4, 22
 
 
 class TableView(View):
@@ -36,7 +36,7 @@ class TableView(View):
         table = ttk.Treeview(
             window,
             columns=columns,
-            height=min(len(self._rows), MOST_ROWS_SHOWN),
+            height=min(max(len(self._rows), FEWEST_ROWS_SHOWN), MOST_ROWS_SHOWN),
             style="Gmmflex.Treeview",
         )
         for column, heading, width in zip(

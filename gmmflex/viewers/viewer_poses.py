@@ -113,17 +113,30 @@ class GmmflexPosesViewer(ProtocolViewer):
         return [] if os.path.exists(self._file(SUMMARY_FILE)) else ["Poses are not refined yet."]
 
     def _showChanges(self, _name=None):
-        return [picture_view(self._file(CHANGES_PICTURE), "How far poses changed")]
+        picture = self._file(CHANGES_PICTURE)
+        return [picture_view(picture, "How far poses changed") if self._changed() else self._same()]
 
     def _showTable(self, _name=None):
+        if not self._changed():
+            return [self._same()]
         headings = ["", "Median", "90th percentile", "99th percentile"]
         rows = change_rows(read_table(self._file(CHANGES_FILE)))
-        return [TableView("Changes of poses", headings, rows, self.getTkRoot(), 270, 140)]
+        return [TableView("Changes of poses", headings, rows, self.getTkRoot(), 270, 150)]
+
+    def _changed(self):
+        return read_json_file(self._file(SUMMARY_FILE))["refined"]
+
+    def _same(self):
+        return self.infoMessage(
+            "The poses were left as they were: refined ones explain no more. The scores of "
+            "held-out particles tell how much.",
+            "No changes",
+        )
 
     def _showScores(self, _name=None):
         rows = refinement_rows(read_json_file(self._file(SUMMARY_FILE)))
         headings = ["Analysis", "Score before", "after", "error", "Poses were off by", "Poses"]
-        return [TableView("Held-out particles", headings, rows, self.getTkRoot(), 150, 140)]
+        return [TableView("Held-out particles", headings, rows, self.getTkRoot(), 150, 155)]
 
     def _showParticles(self, _name=None):
         output = getattr(self.protocol, "outputParticles", None)
