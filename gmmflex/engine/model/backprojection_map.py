@@ -8,6 +8,9 @@ from torch import Tensor
 from gmmflex.engine.model.backprojection import OVERSAMPLING, centre_cell
 from gmmflex.engine.model.grid import FourierGrid
 
+# Planes of cells that are looked at together: of 128 px they take 2 MB.
+_PLANES = 16
+
 
 def map_of_cells(cells: Tensor, grid: FourierGrid, noise_to_signal: Tensor) -> Tensor:
     """The map of one volume's sums: (box_px, box_px, box_px), order z, y, x.
@@ -20,54 +23,57 @@ def map_of_cells(cells: Tensor, grid: FourierGrid, noise_to_signal: Tensor) -> T
     mean): slices have no coefficients between the origin and their first ring, and the cells there
     take the values of that ring.
     """
+    return map_of_sums(cells[..., :2], inverse_weights(cells, grid, noise_to_signal), grid)
+
+
+def map_of_sums(sums: Tensor, inverse: Tensor, grid: FourierGrid) -> Tensor:
+    """The same of Σ w·CTF·F (Z, Y, X, 2) and what they are multiplied by (Z, Y, X)."""
     box, wide, c = grid.box_px, OVERSAMPLING * grid.box_px, centre_cell(grid)
-    transform = _divided(cells, grid, noise_to_signal)
+    transform = torch.view_as_complex(sums.contiguous()) * inverse
+    # As for the weights below, the column kx = 0 holds that of its mates too.
+    first = torch.view_as_complex(sums[:, :, 0].contiguous())
+    transform[:, :, 0] = (first + first.flip((0, 1)).conj()) * inverse[:, :, 0]
     along_z = _inverse_cropped(transform, 0, c, wide, box)
     along_y = _inverse_cropped(along_z, 1, c, wide, box)
     kept = min(along_y.shape[2], wide // 2 + 1)
     density = _cropped(torch.fft.irfft(along_y[..., :kept], n=wide, dim=2), 2, box)
     # Interpolation with a triangle in Fourier space has multiplied the map by sinc² of each axis.
-    at = (torch.arange(box, device=cells.device) - box // 2).to(density.dtype) / wide
+    at = (torch.arange(box, device=sums.device) - box // 2).to(density.dtype) / wide
     taper = torch.sinc(at) ** 2
     corrected: Tensor = density / (taper[:, None, None] * taper[:, None] * taper)
     return corrected
 
 
-def _divided(cells: Tensor, grid: FourierGrid, noise_to_signal: Tensor) -> Tensor:
-    """(Z, Y, X) complex64: Σ w·CTF·F / (Σ w·CTF² + Wiener term), 0 beyond the last ring."""
+def inverse_weights(cells: Tensor, grid: FourierGrid, noise_to_signal: Tensor) -> Tensor:
+    """(Z, Y, X) float32: 1 / (Σ w·CTF² + Wiener term), 0 beyond the last ring."""
     c, last = centre_cell(grid), grid.max_ring
     along = torch.arange(-c, c + 1, device=cells.device)
     planar = along[:, None] ** 2 + along[c:] ** 2
-    shells = [_shell(planar + z**2, last) for z in along.tolist()]
+    slabs = [slice(first, first + _PLANES) for first in range(0, len(along), _PLANES)]
+    # A coefficient next to the column kx = 0 belongs to it on both sides, but was inserted on one.
+    mates = cells[:, :, 0, 2].flip((0, 1))
+
+    def weights_and_shells(slab: slice) -> tuple[Tensor, Tensor]:
+        weights = cells[slab, ..., 2].clone()
+        weights[..., 0] += mates[slab]
+        return weights, _shell(planar + along[slab, None, None] ** 2, last)
+
     totals = torch.zeros(last + 2, dtype=torch.float64, device=cells.device)
     counts = torch.zeros_like(totals)
-    for plane, shell in enumerate(shells):
-        flat = shell.reshape(-1)
-        weights = _with_mates(cells, plane)[..., 2].reshape(-1).to(torch.float64)
-        totals.index_add_(0, flat, weights)
-        counts.index_add_(0, flat, torch.ones_like(weights))
+    for slab in slabs:
+        weights, shells = (values.reshape(-1) for values in weights_and_shells(slab))
+        totals.index_add_(0, shells, weights.to(torch.float64))
+        counts += torch.bincount(shells, minlength=last + 2)
     mean = totals / counts.clamp_min(1)
     added = torch.zeros_like(mean)
     added[:-1] = mean[:-1] * noise_to_signal.to(mean)
-    quotient = torch.empty(cells.shape[:3], dtype=torch.complex64, device=cells.device)
-    for plane, shell in enumerate(shells):
-        sums = _with_mates(cells, plane)
-        divisor = sums[..., 2] + added.to(torch.float32)[shell]
-        inside = (shell <= last) & (divisor > 0)
-        factor = torch.where(inside, 1 / torch.where(inside, divisor, 1), 0)
-        quotient[plane] = torch.view_as_complex((sums[..., :2] * factor[..., None]).contiguous())
-    return quotient
-
-
-def _with_mates(cells: Tensor, plane: int) -> Tensor:
-    """(Y, X, 3) sums of one plane, where the column kx = 0 holds those of its mates too.
-
-    A coefficient next to that column belongs to it on both sides, but was inserted on one.
-    """
-    sums = cells[plane].clone()
-    mates = cells[cells.shape[0] - 1 - plane, :, 0].flip(0)
-    sums[:, 0] += mates * mates.new_tensor([1.0, -1.0, 1.0])
-    return sums
+    inverse = torch.empty(cells.shape[:3], device=cells.device)
+    for slab in slabs:
+        weights, shells = weights_and_shells(slab)
+        divisor = weights + added.to(torch.float32)[shells]
+        inside = (shells <= last) & (divisor > 0)
+        inverse[slab] = torch.where(inside, 1 / torch.where(inside, divisor, 1), 0)
+    return inverse
 
 
 def _shell(squared: Tensor, last: int) -> Tensor:

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.maps import Map
-from gmmflex.engine.model.backprojection_map import map_of_cells
+from gmmflex.engine.model.backprojection_map import inverse_weights, map_of_sums
 from gmmflex.engine.model.solvent import solvent_mask
 from gmmflex.engine.model.warp import values_at
 from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.reconstruct_field import shift_field
 from gmmflex.engine.stages.reconstruct_groups import Groups
 from gmmflex.engine.stages.reconstruct_maps import map_of_mixture
 from gmmflex.engine.stages.reconstruction import (
@@ -73,19 +74,18 @@ def deformed(
     grid = together.grid
     box, pixel_size_A = grid.box_px, grid.pixel_size_A
     inside = np.nonzero(mask)
-    places_px = np.stack(inside[::-1], axis=1).astype(np.float64)
-    carrier = groups.carrier((places_px - box // 2) * pixel_size_A)
+    field = shift_field(groups, mask, pixel_size_A)
     share = mask[inside]
     totals = [np.zeros((box,) * 3, dtype=np.float32) for _ in range(2)]
+    inverses = [inverse_weights(cells, grid, least_noise(grid)) for cells in together.cells]
     watch, count = Stopwatch(), len(groups.offsets_A)
     for group in range(count):
         sums = sums_of(np.flatnonzero(groups.labels == group))
-        shifts_A = carrier.shifts(groups.offsets_A[group : group + 1])[0]
-        for total, cells, weights in zip(totals, sums.cells, together.cells, strict=True):
-            divided = torch.cat([cells[..., :2], weights[..., 2:]], dim=-1)
-            part = map_of_cells(divided, grid, least_noise(grid)).cpu().numpy()
+        carried_px = field.places_px + field.shifts_px(groups.offsets_A[group])
+        for total, cells, inverse in zip(totals, sums.cells, inverses, strict=True):
+            part = map_of_sums(cells[..., :2], inverse, grid).cpu().numpy()
             if group != groups.reference:
-                moved = values_at(part, places_px + shifts_A / pixel_size_A)
+                moved = values_at(part, carried_px)
                 part[inside] += share * (moved - part[inside])
             total += part
         log(f"undoing motion, group {group + 1}/{count}  {watch.line(group + 1, count)}")
