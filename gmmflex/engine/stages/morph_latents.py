@@ -18,6 +18,8 @@ _PERCENTILES = (5.0, 95.0)
 # reach the next place, and the part of them that lies closest together is averaged.
 _NEAR = 100
 _SHARE_AVERAGED = 0.2
+# What a squared step counts against a squared reach: more cuts bends short, less leaves noise.
+_STRAIGHT = 0.2
 
 
 def latents_of_file(path: Path, latent_dim: int, option: str = "--latents") -> NDArray[np.float32]:
@@ -121,10 +123,10 @@ def _steady(
     clumps: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> NDArray[np.float64]:
     """(frames, d) one mean for each place, so that clumps are close and steps between them short:
-    the least sum of squared reaches and squared steps, by dynamic programming (Viterbi)."""
+    the least weighted sum of squared reaches and squared steps, by dynamic programming (Viterbi)."""
     cost, before = clumps[0][1], []
     for (last, _), (means, reach) in pairwise(clumps):
-        steps = np.square(last[:, None] - means[None]).sum(axis=-1) + cost[:, None]
+        steps = _STRAIGHT * np.square(last[:, None] - means[None]).sum(axis=-1) + cost[:, None]
         before.append(steps.argmin(axis=0))
         cost = steps.min(axis=0) + reach
     best = [int(cost.argmin())]
