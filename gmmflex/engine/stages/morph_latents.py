@@ -123,7 +123,7 @@ def _steady(
     clumps: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> NDArray[np.float64]:
     """(frames, d) one mean for each place, so that clumps are close and steps between them short:
-    the least weighted sum of squared reaches and squared steps, by dynamic programming (Viterbi)."""
+    the least weighted sum of their squares, by dynamic programming (Viterbi)."""
     cost, before = clumps[0][1], []
     for (last, _), (means, reach) in pairwise(clumps):
         steps = _STRAIGHT * np.square(last[:, None] - means[None]).sum(axis=-1) + cost[:, None]
