@@ -42,6 +42,8 @@ def inputs(tmp_path_factory):
         states_A + ORIGIN_A, sigma_A=ATOM_SIGMA_A, centre_A=centre_A + ORIGIN_A, particles=PARTICLES
     )
     results.latents[:, 0] = np.linspace(-1, 1, N_STATES)[found["state"]]
+    # Both halves of each image tell its state.
+    np.save(trained / "latents_by_fold.npy", np.repeat(results.latents[:, None], 2, axis=1))
     read = stage.read_run
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "read_run", lambda path: results if path == trained else read(path))

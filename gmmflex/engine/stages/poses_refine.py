@@ -12,14 +12,10 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
-from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.offsets import apply_offsets
 from gmmflex.engine.model.pose_average import as_given_on_average, main_shapes
 from gmmflex.engine.model.pose_frame import Frame
-from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
 from gmmflex.engine.stages.decoders import varied_anywhere
 from gmmflex.engine.stages.latent_fit import WHOLE
 from gmmflex.engine.stages.latent_fitting import Fitting
@@ -31,6 +27,7 @@ from gmmflex.engine.stages.room import Room, room_for
 from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.run_particles import RunParticles
 from gmmflex.engine.stages.run_results import RunResults
+from gmmflex.engine.stages.run_rings import coefficients_of_run
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.world import ALONE
 
@@ -200,23 +197,6 @@ def held_out(n: int, seed: int, fraction: float) -> Tensor:
     """The particles of n that a run with this seed did not learn from, as it drew them."""
     order = np.random.default_rng(seed).permutation(n)
     return torch.from_numpy(order[: max(1, round(fraction * n))])
-
-
-def coefficients_of_run(
-    about: dict[str, object], particles: Particles, device: torch.device
-) -> Coefficients:
-    """The coefficients that a run compared."""
-    rings = about["rings"]
-    assert isinstance(rings, list)
-    box, pixel = particles.box_px, particles.pixel_size_A
-    whole = FourierGrid(box, pixel, max_usable_ring(box), device)
-    first, last = (whole.ring_of_resolution(rings[i]["resolution_A"]) for i in (0, -1))
-    if last - first + 1 != len(rings):
-        raise UserError(
-            f"{particles.source} has images of {box} px of {pixel:.3f} Å, others than the run was "
-            "made of: give the --particles of the run"
-        )
-    return coefficients_in_use(whole.with_max_ring(last), first, last)
 
 
 def _twice(latents: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.io.run_folder import SUMMARY_FILE, begin_run, finish_run
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
 from gmmflex.engine.stages.compute import choose_device, set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
@@ -33,9 +34,11 @@ from gmmflex.engine.stages.reconstruct_states import (
     states_of_clusters,
     states_of_points,
 )
+from gmmflex.engine.stages.reconstruct_unseen import LeftOut, read_by_fold, warnings_of
 from gmmflex.engine.stages.reconstruction import HalfSums, Reconstruction, sums_of_halves
 from gmmflex.engine.stages.run_particles import read_run_particles
 from gmmflex.engine.stages.run_results import RunResults, read_run
+from gmmflex.engine.stages.run_rings import coefficients_of_run
 
 # Along the first component, where nothing else is asked for.
 _POINTS = 5
@@ -58,7 +61,14 @@ def run_reconstruct(
     particles = source.expanded()
     mask = mask_of(settings.mask, particles)
     groups = None
-    states = [] if settings.deformed else [all_of(results.latents), *states_of(settings, results)]
+    states, in_use = [], None
+    if not settings.deformed:
+        by_fold = read_by_fold(settings.run, results.latents)
+        states = [all_of(results.latents), *states_of(settings, results, by_fold)]
+        run_summary = read_json(settings.run / SUMMARY_FILE)
+        in_use = coefficients_of_run(run_summary, particles, "cpu")
+        for line in warnings_of(states, float(run_summary["latent_reliability"])):
+            log(line)
     if settings.deformed:
         assert particles.half_set is not None
         groups = groups_of(results, particles.half_set, settings.groups)
@@ -72,10 +82,14 @@ def run_reconstruct(
     begin_run(settings.output, "reconstruct", config, inputs, overwrite, {})
 
     def sums_of(state: ParticleState, told: Log) -> HalfSums:
+        left_out = None
+        if state.left_out is not None and in_use is not None:
+            left_out = LeftOut(in_use, state.left_out)
         return sums_of_halves(
             particles,
             state.rows,
             weights=state.weights,
+            left_out=left_out,
             contrast_sign=source.contrast_sign,
             device=device,
             log=told,
@@ -127,8 +141,10 @@ def mask_of(choice: str, particles: Particles) -> MaskChoice:
     return density.data
 
 
-def states_of(settings: ReconstructSettings, results: RunResults) -> list[ParticleState]:
-    """The states that the settings name, each with its particles."""
+def states_of(
+    settings: ReconstructSettings, results: RunResults, by_fold: NDArray[np.float32] | None
+) -> list[ParticleState]:
+    """The states that the settings name, each with its particles; by_fold: see `read_by_fold`."""
     latents = results.latents
     if settings.clusters is not None:
         return states_of_clusters(settings.clusters, latents)
@@ -136,7 +152,7 @@ def states_of(settings: ReconstructSettings, results: RunResults) -> list[Partic
         points = latents_of_file(settings.points, latents.shape[1], "--points")
     else:
         points = latents_along_component(latents, 1, _POINTS)[0]
-    return states_of_points(points, latents, settings.nearest, settings.weighted)
+    return states_of_points(points, latents, settings.nearest, settings.weighted, by_fold)
 
 
 def _refuse_one_half(state: ParticleState, particles: Particles) -> None:
@@ -145,6 +161,6 @@ def _refuse_one_half(state: ParticleState, particles: Particles) -> None:
     present = np.unique(particles.half_set[state.rows])
     if len(present) < 2:
         raise UserError(
-            f"{state.what} has {len(state.rows)} particles, none of them in half set "
+            f"{state.what} has {state.particles} particles, none of them in half set "
             f"{3 - int(present[0])}, so there are no half maps to compare: choose more particles"
         )

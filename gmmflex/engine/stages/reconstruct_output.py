@@ -84,8 +84,8 @@ def write_states(path: Path, rows: Sequence[StateRow], n_rows: int) -> None:
         )
         for row in rows:
             table.writerow(
-                [row.state.name, row.state.what, len(row.state.rows)]
-                + [f"{len(row.state.rows) / n_rows:.4f}", f"{row.state.effective:.1f}"]
+                [row.state.name, row.state.what, row.state.particles]
+                + [f"{row.state.particles / n_rows:.4f}", f"{row.state.effective:.1f}"]
                 + [*row.halves, *_lengths(row)]
                 + [f"{value:.6f}" for value in row.state.latent]
             )
@@ -132,7 +132,7 @@ def summary_of(row: StateRow) -> dict[str, Any]:
     return {
         "state": row.state.name,
         "source": row.state.what,
-        "particles": len(row.state.rows),
+        "particles": row.state.particles,
         "effective_particles": row.state.effective,
         "resolution_A": row.resolution_A,
         "resolution_unmasked_A": row.unmasked_A,

@@ -37,7 +37,7 @@ def state_maps(
             log(f"{state.file}: written before")
             rows.append(kept)
             continue
-        log(f"{state.file}: {len(state.rows):,} particles ({state.what})")
+        log(f"{state.file}: {state.particles:,} particles ({state.what})")
         sums = sums_of(state, log)
         found = maps_of_halves(sums, mask)
         maps = with_decoded(found, results.mixture(state.latent))

@@ -9,6 +9,7 @@ much as the motion.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.model.scoring import N_FOLDS
 from gmmflex.engine.stages.morph_latents import labels_of_file
 
 # A tenth of the particles tells states apart and leaves enough of them for a map; fewer than this
@@ -29,13 +31,21 @@ _LEAST_WEIGHT = 1e-3
 @dataclass(frozen=True)
 class ParticleState:
     """name: in the tables. rows: (k,) of the latents. weights: (k,) at most 1. latent: (d,) what
-    is decoded to compare. what: where it comes from, in words."""
+    is decoded to compare. what: where it comes from, in words. left_out: (k,) the half of the
+    image's coefficients, 0 or 1, that the row was chosen by, so that it is not inserted; None where
+    all of the image is. Rows may then be there twice."""
 
     name: str
     rows: NDArray[np.int64]
     weights: NDArray[np.float64]
     latent: NDArray[np.float32]
     what: str
+    left_out: NDArray[np.int64] | None = None
+
+    @property
+    def particles(self) -> int:
+        """How many there are."""
+        return len(np.unique(self.rows))
 
     @property
     def file(self) -> str:
@@ -45,7 +55,8 @@ class ParticleState:
     @property
     def effective(self) -> float:
         """How many particles of equal weight average out noise as well (Kish 1965)."""
-        return float(self.weights.sum() ** 2 / (self.weights**2).sum())
+        kept = 1.0 if self.left_out is None else 1.0 / N_FOLDS
+        return kept * float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 
 def all_of(latents: NDArray[np.float32]) -> ParticleState:
@@ -60,6 +71,9 @@ def all_of(latents: NDArray[np.float32]) -> ParticleState:
 def states_of_clusters(path: Path, latents: NDArray[np.float32]) -> list[ParticleState]:
     """A state for each label from 1 of a file; its latent is that of the particle nearest to the
     mean, since the mean itself may lie where no particle is.
+
+    Exactly these particles are taken, whole: labels may come from anywhere. Where they come from
+    the latents the maps show some of the noise of these, see reconstruct_unseen.py.
 
     Raises UserError if the labels do not belong to the run.
     """
@@ -80,11 +94,13 @@ def states_of_points(
     latents: NDArray[np.float32],
     count: int | None,
     weighted: bool,
+    by_fold: NDArray[np.float32] | None = None,
 ) -> list[ParticleState]:
     """The `count` nearest particles of each point (m, d), or all of them weighted by a Gaussian of
     their distance, so wide that they average noise as well as `count` of equal weight.
 
-    Raises UserError if there are not so many particles.
+    by_fold: (n, 2, d) latents of halves of the images: the nearest are looked for among those of
+    each half, and inserted without it. Raises UserError if there are not so many particles.
     """
     n = len(latents)
     wanted = min(n, max(_FEWEST, round(_SHARE * n))) if count is None else count
@@ -93,10 +109,27 @@ def states_of_points(
     surroundings = _weighted if weighted else _nearest
     states = []
     for number, point in enumerate(points, start=1):
-        squared = ((latents.astype(np.float64) - point) ** 2).sum(axis=1)
-        rows, weights = surroundings(squared, wanted)
-        states.append(ParticleState(str(number), rows, weights, point, f"point {number}"))
+        seen = [latents] if by_fold is None else [by_fold[:, fold] for fold in range(N_FOLDS)]
+        squared = [((each.astype(np.float64) - point) ** 2).sum(axis=1) for each in seen]
+        rows, weights = zip(*(surroundings(each, wanted) for each in squared), strict=True)
+        states.append(_state(str(number), rows, weights, point, f"point {number}"))
     return states
+
+
+def _state(
+    name: str,
+    rows: Sequence[NDArray[np.int64]],
+    weights: Sequence[NDArray[np.float64]],
+    latent: NDArray[np.float32],
+    what: str,
+) -> ParticleState:
+    """Of rows chosen by whole images (one list), or by each half of them (two)."""
+    left_out = None
+    if len(rows) == N_FOLDS:
+        left_out = np.repeat(np.arange(N_FOLDS), [len(each) for each in rows])
+    return ParticleState(
+        name, np.concatenate(rows), np.concatenate(weights), latent, what, left_out
+    )
 
 
 def _nearest(

@@ -22,6 +22,7 @@ from gmmflex.engine.model.solvent import solvent_mask
 from gmmflex.engine.stages.particle_data import ctf_of
 from gmmflex.engine.stages.prefetch import prefetched
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
+from gmmflex.engine.stages.reconstruct_unseen import LeftOut
 
 # Images are read and transformed this many pixels at a time: 64 of 256 px.
 _READ_PIXELS = 2**22
@@ -101,6 +102,7 @@ def sums_of_halves(
     rows: NDArray[np.int64] | None = None,
     *,
     weights: NDArray[np.float64] | None = None,
+    left_out: LeftOut | None = None,
     operators: NDArray[np.float64] | None = None,
     max_ring: int | None = None,
     contrast_sign: float = 1.0,
@@ -109,7 +111,8 @@ def sums_of_halves(
 ) -> HalfSums:
     """Read the images once, in batches, and add them up in Fourier space.
 
-    rows: (m,) which particles. weights: (m,) how much each counts (1). operators: (S, 3, 3) of the
+    rows: (m,) which particles. weights: (m,) how much each counts (1). left_out: what of each image
+    is not inserted. operators: (S, 3, 3) of the
     point group. max_ring: last ring used (all). contrast_sign: −1 for dark particles. Memory is
     that of both volumes, 2 · 12 bytes · 4 (2 max_ring)³ (0.2 GB for 128 px), and of a few batches.
 
@@ -118,7 +121,8 @@ def sums_of_halves(
     """
     rows = np.arange(len(particles)) if rows is None else np.asarray(rows, dtype=np.int64)
     half = torch.from_numpy(_halves(particles, rows))
-    counts = int((half == 0).sum()), int((half == 1).sum())
+    once = torch.from_numpy(np.unique(rows, return_index=True)[1])
+    counts = int((half[once] == 0).sum()), int((half[once] == 1).sum())
     if min(counts) == 0:
         raise UserError(
             f"{particles.source}: of the {len(rows)} particles to reconstruct none is in half set "
@@ -138,6 +142,9 @@ def sums_of_halves(
         values = where.of_images(torch.from_numpy(particles.read_images(chosen)))
         here = torch.arange(len(rows))[part]
         contrast = ctf_at(optics.rows(here), where.kx_index, where.ky_index, where.grid)
+        if left_out is not None:
+            kept = left_out.kept(where, part)
+            values, contrast = values * kept, contrast * kept
         rotations = torch.as_tensor(particles.rotations[chosen])[:, None] @ turns.to(torch.float64)
         return Slices(
             values,

@@ -20,13 +20,13 @@ from gmmflex.engine.stages.heterogeneity import run_heterogeneity
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.latent_axes import principal_axes
 from gmmflex.engine.stages.particle_data import ParticleData, read_particle_data
-from gmmflex.engine.stages.poses_refine import coefficients_of_run
 from gmmflex.engine.stages.poses_rounds import folder_of_images, settings_of_run
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.room import Room, room_for
 from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.run_particles import RunParticles, read_run_particles
 from gmmflex.engine.stages.run_results import RunResults, read_run
+from gmmflex.engine.stages.run_rings import coefficients_of_run
 from gmmflex.engine.stages.validate_halves import HalvesVerdict, compare_halves, half_rows
 from gmmflex.engine.stages.validate_leakage import Leak, leaks_of
 from gmmflex.engine.stages.validate_motion import motion_sizes_A

@@ -1,0 +1,31 @@
+"""The Fourier coefficients that a finished run compared, and in which half each was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.particle_set import Particles
+from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+
+
+def coefficients_of_run(
+    about: dict[str, Any], particles: Particles, device: torch.device | str
+) -> Coefficients:
+    """about: summary.json of the run; particles: the run's.
+
+    Raises UserError if they have another box or pixel size.
+    """
+    rings = about["rings"]
+    box, pixel = particles.box_px, particles.pixel_size_A
+    whole = FourierGrid(box, pixel, max_usable_ring(box), device)
+    first, last = (whole.ring_of_resolution(rings[i]["resolution_A"]) for i in (0, -1))
+    if last - first + 1 != len(rings):
+        raise UserError(
+            f"{particles.source} has images of {box} px of {pixel:.3f} Å, others than the run was "
+            "made of: give the --particles of the run"
+        )
+    return coefficients_in_use(whole.with_max_ring(last), first, last)
