@@ -66,6 +66,8 @@ def deformed_maps(
         local = local_of(state.file, found)
         write_state(output, state.file, maps, results.centre_A)
         rows.append(state_row(state, together.counts, maps, local))
+        if local is not None:
+            log(f"{state.name}: {local}")
     for state, found in zip(states, (plain, undone), strict=True):
         part = reconstruction_of(found.halves, together.counts, grid, regions.moving)
         named = _state(f"{state.name}_moving", state.rows, groups, "its moving part")

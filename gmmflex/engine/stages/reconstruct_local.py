@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.model.local_resolution import local_maps
+from gmmflex.engine.model.solvent import molecule_inside
 from gmmflex.engine.stages.reconstruct_maps import placed
 from gmmflex.engine.stages.reconstruction import FSC_LIMIT, Reconstruction
 
@@ -22,17 +24,22 @@ _RADIUS_IN_RESOLUTIONS = 2.5
 # At most this share of the box.
 _LARGEST_RADIUS = 0.25
 _PERCENTILES = (5, 50, 95)
-# Voxels of which the summary tells.
+# Voxels of which the summary tells: mask, and σ by which the map is blurred, in its resolutions.
 _INSIDE = 0.5
+_CONTOUR_BLUR = 0.5
 
 
 @dataclass(frozen=True)
 class LocalResolution:
-    """radius_A: of the spheres. percentiles_A: (3,) of the local resolution inside the mask, at
-    5, 50 and 95 % of the voxels."""
+    """radius_A: of the spheres. percentiles_A: (3,) of the local resolution where the map shows the
+    molecule, at 5, 50 and 95 % of the voxels."""
 
     radius_A: float
     percentiles_A: NDArray[np.float64]
+
+    def __str__(self) -> str:
+        low, median, high = self.percentiles_A
+        return f"local resolution {median:.2f} A (5 to 95 %: {low:.2f} to {high:.2f} A)"
 
 
 LocalOf = Callable[[str, Reconstruction], LocalResolution | None]
@@ -61,5 +68,14 @@ def write_local(
     for kind, data in maps.items():
         density = Map(data, whole.pixel_size_A, whole.origin_A)
         write_map(output / f"{name}_{kind}.mrc", placed(density, centre_A))
-    inside = resolution_A if found.mask is None else resolution_A[found.mask > _INSIDE]
-    return LocalResolution(radius_A, np.percentile(inside, _PERCENTILES))
+    return LocalResolution(radius_A, np.percentile(resolution_A[_shown(found)], _PERCENTILES))
+
+
+def _shown(found: Reconstruction) -> NDArray[np.bool_]:
+    """Where the map, blurred to half its resolution, is inside its contour and the mask: the mask
+    alone is wide, and solvent has no resolution."""
+    filtered = found.filtered
+    sigma_px = _CONTOUR_BLUR * found.resolution_A / filtered.pixel_size_A
+    mask = np.ones(filtered.data.shape, bool) if found.mask is None else found.mask > _INSIDE
+    shown = molecule_inside(ndimage.gaussian_filter(filtered.data, sigma_px)) & mask
+    return shown if shown.any() else mask

@@ -50,6 +50,5 @@ def state_maps(
             f"to {maps.agree_A:.2f} A"
         )
         if local is not None:
-            low, median, high = local.percentiles_A
-            log(f"  local resolution {median:.2f} A (5 to 95 %: {low:.2f} to {high:.2f} A)")
+            log(f"  {local}")
     return rows
