@@ -26,6 +26,7 @@ from gmmflex.engine.stages.reconstruct import states_of
 from gmmflex.engine.stages.reconstruct_maps import shell_correlation_of
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
 from gmmflex.engine.stages.reconstruct_states import ParticleState
+from gmmflex.engine.stages.reconstruct_unseen import read_by_fold
 from gmmflex.engine.stages.reconstruction import fsc_resolution_A
 from gmmflex.engine.stages.run_results import read_run
 from gmmflex.engine.stages.simulate_projector import density, to_volume
@@ -105,7 +106,7 @@ def table_of_states(
         cells = [cell(data, true) for data in (found, consensus, decoded)]
         low, high = np.percentile(truth.state[state.rows], (5, 95)) + 1
         cells = [f"{low:.0f}–{high:.0f}", *cells, cell(decoded, found)]
-        lines.append(f"| {state.name} | {len(state.rows):,} | {' | '.join(cells)} |")
+        lines.append(f"| {state.name} | {state.particles:,} | {' | '.join(cells)} |")
     return lines
 
 
@@ -143,7 +144,8 @@ def main() -> None:
     options = parser.parse_args()
     settings = ReconstructSettings(**read_json(options.reconstructed / RUN_FILE)["config"])
     results = read_run(settings.run)
-    states, truth = states_of(settings, results), TrueMaps(options.simulated)
+    by_fold = read_by_fold(settings.run, results.latents)
+    states, truth = states_of(settings, results, by_fold), TrueMaps(options.simulated)
     print("\n".join(table_of_states(states, truth, options.reconstructed, options.to_A)))
     if settings.clusters is not None:
         print("\n".join(["", *purity(states, truth, len(results.latents), options.classes)]))
