@@ -1,8 +1,8 @@
 """How well poses can be known at all: each particle's true model as its mixture (Cramér & Rao).
 
-The information about the pose in an image, with the noise as it is, plus the prior that the poses
-were perturbed with, gives the covariance of the best estimate. Its medians are what
-benchmarks/poses_adk.py may reach at most.
+The information about the pose in an image, with the noise as it is, says how far off an estimate
+from the image alone is; with how the poses were perturbed, drawn as they were, the best estimate is
+the posterior mean. Its median errors are what benchmarks/poses_adk.py may reach at most.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
@@ -25,7 +26,12 @@ from gmmflex.engine.stages.particle_data import read_particle_data
 from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.run_results import read_run
 
+Floats = NDArray[np.float64]
+
 _MOST = 600
+_DRAWN = 20_000
+# As model/latent_posterior.py assumes.
+_BRIGHTNESS_SPREAD = 0.3
 
 
 def least_errors(
@@ -63,11 +69,43 @@ def least_errors(
     columns = columns * (batch.contrast * scale[ring].float())[:, None, :, None]
     weights = (where.multiplicity / noise[ring]).float()
     gram = gram_matrices(columns, weights, torch.zeros_like(where.folds))[:, 0].double()
-    about = math.radians(angle_deg) / math.sqrt(3.0)
-    prior = torch.tensor([0.0] + [about**-2] * 3 + [shift_A**-2] * 2, dtype=torch.float64)
-    covariances = torch.linalg.inv(gram + torch.diag(prior))[:, 1:, 1:]
-    generator = torch.Generator().manual_seed(1)
-    drawn = torch.randn(n, 5, 1, generator=generator, dtype=torch.float64)
-    errors = (torch.linalg.cholesky(covariances) @ drawn)[..., 0]
-    angles, shifts_A = errors[:, :3].norm(dim=-1), errors[:, 3:].norm(dim=-1)
-    return math.degrees(float(angles.median())), float(shifts_A.median())
+    information = gram.clone()
+    information[:, 0, 0] += _BRIGHTNESS_SPREAD**-2
+    # What the image alone says of the pose, with the brightness unknown.
+    covariances = torch.linalg.inv(information)[:, 1:, 1:].numpy()
+    return _least(covariances, angle_deg, shift_A)
+
+
+def _least(covariances: Floats, angle_deg: float, shift_A: float) -> tuple[float, float]:
+    """Median errors of the posterior mean, for images that tell changes of the pose, (n, 5), with
+    normal errors of these covariances (n, 5, 5).
+
+    Turns as put in are not normal about each axis (the angle is), so the mean is taken over turns
+    drawn as they were; shifts are normal and go in closed form.
+    """
+    random = np.random.default_rng(1)
+    drawn = _turns(random, _DRAWN, angle_deg)
+    wide = np.diag([0.0] * 3 + [shift_A**2] * 2)
+    errors = []
+    for covariance in covariances:
+        true = np.concatenate([_turns(random, 1, angle_deg)[0], random.normal(0, shift_A, 2)])
+        told = random.multivariate_normal(true, covariance)
+        inverse = np.linalg.inv(covariance + wide)
+        left = told - np.pad(drawn, ((0, 0), (0, 2)))
+        logs = -0.5 * np.einsum("mi,ij,mj->m", left, inverse, left)
+        weights = np.exp(logs - logs.max())
+        weights /= weights.sum()
+        shifts = left @ inverse @ wide
+        found = weights @ np.concatenate([drawn, shifts[:, 3:]], axis=1)
+        errors.append(found - true)
+    of_turn, of_shift = np.array(errors)[:, :3], np.array(errors)[:, 3:]
+    lengths = (np.linalg.norm(part, axis=1) for part in (of_turn, of_shift))
+    angle, shift = (float(np.median(values)) for values in lengths)
+    return math.degrees(angle), shift
+
+
+def _turns(random: np.random.Generator, count: int, angle_deg: float) -> Floats:
+    """(count, 3) rotation vectors about random axes by angles of N(0, angle_deg), in radians."""
+    axes = random.normal(size=(count, 3))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    return np.deg2rad(random.normal(0, angle_deg, (count, 1))) * axes
