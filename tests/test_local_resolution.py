@@ -99,4 +99,7 @@ def test_a_mask_takes_the_solvent_around_a_place_out(random):
     edge = (grid > 10) & (grid < 12)
     bare, masked = (np.median(_local(*halves, mask=mask)[0][edge]) for mask in (None, ball))
     print(f"at the edge {bare:.2f} Å, with mask {masked:.2f} Å")
+    # and far from it nothing agrees, not even by chance
+    resolution_A, filtered = _local(*halves, mask=ball)
+    assert resolution_A[grid > 22].min() > RADIUS_A and np.abs(filtered[grid > 26]).max() < 1e-5
     assert masked < bare and EXTENT_A / masked == pytest.approx(FINE + 1, abs=2)

@@ -17,6 +17,9 @@ from torch import Tensor
 # Windows with less than this share of the mean power of their band are taken to hold nothing:
 # averages are made with transforms, whose rounding errors are larger.
 _LEAST_SHARE = 1e-4
+# Where less of a sphere lies inside the mask, a few voxels of noise agree by chance: the FSC is
+# lowered in proportion.
+_LEAST_INSIDE = 0.25
 # Of a band, from where it begins to where it ends, in inverse diameters of the sphere. With half of
 # this, strong signal reaches farther from its place (docs/decisions/019).
 _WIDTH = 3.0
@@ -72,9 +75,14 @@ def local_maps(
         least = (_LEAST_SHARE * squares.mean()).clamp_min(torch.finfo(squares.dtype).tiny)
         return averaged(squares).clamp_min(least).sqrt()
 
+    counts = None
+    if mask is not None:
+        counts = (averaged(mask * mask) / _LEAST_INSIDE).clamp(0, 1)
     for number, (centre, band) in enumerate(zip(centres, _bands(shells, centres), strict=True)):
         a, b, all_of = (torch.fft.irfftn(part * band, s=first.shape) for part in transforms)
         curve = averaged(a * b) / (root(a) * root(b))
+        if counts is not None:
+            curve *= counts
         agrees &= curve > 0
         filtered += torch.where(agrees, 2 * curve / (1 + curve.clamp_min(0)), 0) * all_of
         ends = above & (curve < limit)
