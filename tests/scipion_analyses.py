@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scipion_samples import PIXEL_SIZE_A, bending_helix, simulated
-from scipion_session import maker, point_to, run_forked
+from scipion_session import maker, point_to, run_forked, subset_of
 
 HALVES = "lower=A:1-30\nupper=A:31-60"
 CHEAP = {"numberOfThreads": 1, "useGpu": False}
@@ -93,7 +93,8 @@ class Helix:
 
     def subset(self, ids: list[int], folder: Path) -> tuple[Any, str]:
         """A finished subset of the analysed particles, and the name of its output."""
-        return subset_of(self.started, self.analysis, ids, folder)
+        st = self.started
+        return subset_of(st.project, st.new, self.analysis.outputParticles, ids, folder)
 
 
 _made: list[Helix] = []
@@ -110,18 +111,3 @@ def helix(scipion: Any, make_folder: Callable[[str], Path]) -> Helix:
         _made.append(Helix(st, analysis, st.run(landscape)))
     os.chdir(_made[0].started.project.getPath())
     return _made[0]
-
-
-def subset_of(st: Started, source: Any, ids: list[int], folder: Path) -> tuple[Any, str]:
-    """Scipion's own subset of the particles of an analysis, and the name of its output."""
-    (folder / "ids.txt").write_text(" ".join(map(str, ids)))
-    subset = st.new(
-        "ProtUserSubSet",
-        sqliteFile=f"{folder / 'ids.txt'},",
-        outputClassName="SetOfParticlesFlex",
-        other="",
-    )
-    point_to(subset, "inputObject", source, "outputParticles")
-    subset = st.run(subset)
-    ((name, _),) = subset.iterOutputAttributes()
-    return subset, name

@@ -181,3 +181,25 @@ def imported(
         ),
     )
     return particles, volume
+
+
+def subset_of(
+    project: Any, new: Callable[..., Any], particles: Any, ids: list[int], folder: Path
+) -> tuple[Any, str]:
+    """Scipion's own subset of the output of a run, finished, and the name of its output.
+
+    folder: where the list of ids is written.
+    """
+    (folder / "ids.txt").write_text(" ".join(map(str, ids)))
+    subset = new(
+        "ProtUserSubSet",
+        sqliteFile=f"{folder / 'ids.txt'},",
+        outputClassName=particles.getClassName(),
+        other="",
+    )
+    source = project.getProtocol(particles.getObjParentId())
+    point_to(subset, "inputObject", source, particles.getObjName().rsplit(".", 1)[-1])
+    subset = run_forked(project, subset)
+    assert subset.isFinished(), subset.getErrorMessage()
+    ((name, _),) = subset.iterOutputAttributes()
+    return subset, name

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import gemmi
 import numpy as np
 import pytest
-from scipion_analyses import CHEAP, HELIX_PARTICLES, helix, subset_of
+from scipion_analyses import CHEAP, HELIX_PARTICLES, helix
 from scipion_samples import BOX_PX, PIXEL_SIZE_A
-from scipion_session import point_to, run_forked, scipion, steps_run
+from scipion_session import point_to, run_forked, scipion, steps_run, subset_of
 
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.run_folder import read_json
@@ -60,7 +60,8 @@ def runs(scipion, tmp_path_factory):
         )
     )
 
-    subset, output = subset_of(st, hierarchical, EVERY_OTHER, folder)
+    analysed = hierarchical.outputParticles
+    subset, output = subset_of(st.project, st.new, analysed, EVERY_OTHER, folder)
 
     def morph(**parameters):
         protocol = st.new("ProtGmmflexMorph", numberOfThreads=1, **parameters)
@@ -180,7 +181,7 @@ def test_morph_gives_whole_models(runs):
 
 def test_groups_are_shown_in_their_typical_states(runs):
     assert runs.groups.outputModels.getSize() == 2
-    latents = np.load(runs.groups._getExtraPath("latents.npy"))
+    latents = np.load(runs.groups._getExtraPath("groups.npy"))
     known = np.load(Path(runs.hierarchical.getRunFolder(), "latents.npy"))
     distance = np.abs(known[None] - latents[:, None]).max(axis=2)
     assert distance.min(axis=1) == pytest.approx(0, abs=1e-5)  # each is one of the particles

@@ -7,7 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipion_samples import BOX_PX, PIXEL_SIZE_A, cryosparc_copy, simulated
-from scipion_session import imported, log_of, maker, point_to, run, scipion
+from scipion_session import (
+    imported,
+    log_of,
+    maker,
+    point_to,
+    run,
+    run_forked,
+    scipion,
+    subset_of,
+)
 
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.mixture_file import read_mixture
@@ -25,7 +34,10 @@ ODD_IDS = list(range(1, PARTICLES, 2))
 
 @pytest.fixture(scope="module")
 def chain(scipion, tmp_path_factory):
-    """Both chains, run once; the tests look at what came out."""
+    """Both chains, run once; the tests look at what came out.
+
+    The mixture and one analysis are launched as Scipion does it, in processes of their own.
+    """
     data = simulated(tmp_path_factory.mktemp("data"), PARTICLES)
     cs_file = data / "J7_particles.cs"
     cryosparc_copy(data, cs_file)
@@ -33,7 +45,7 @@ def chain(scipion, tmp_path_factory):
 
     new = maker(scipion, project)
     from_star, volume = imported(project, new, data, PIXEL_SIZE_A)
-    from_cs = run(project, new("ProtGmmflexImportParticles", particlesFile=str(cs_file)))
+    from_cs = run_forked(project, new("ProtGmmflexImportParticles", particlesFile=str(cs_file)))
 
     neutral = new(
         "ProtGmmflexNeutral",
@@ -45,17 +57,9 @@ def chain(scipion, tmp_path_factory):
     point_to(neutral, "inputVolume", volume, "outputVolume")
     neutral = run(project, neutral)
 
-    (data / "ids.txt").write_text(" ".join(map(str, ODD_IDS)))
-    subset = new(
-        "ProtUserSubSet",
-        sqliteFile=f"{data / 'ids.txt'},",
-        outputClassName="SetOfParticles",
-        other="",
-    )
-    point_to(subset, "inputObject", from_cs, "outputParticles")
-    subset = run(project, subset)
+    subset, _ = subset_of(project, new, from_cs.outputParticles, ODD_IDS, data)
 
-    def analysis(particles, **parameters):
+    def analysis(launch, particles, **parameters):
         protocol = new(
             "ProtGmmflexHeterogeneity",
             latentDimension=2,
@@ -66,7 +70,7 @@ def chain(scipion, tmp_path_factory):
         )
         point_to(protocol, "inputParticles", particles, "outputParticles")
         point_to(protocol, "inputGaussians", neutral, "outputGaussians")
-        return run(project, protocol)
+        return launch(project, protocol)
 
     return SimpleNamespace(
         scipion=scipion,
@@ -77,8 +81,8 @@ def chain(scipion, tmp_path_factory):
         from_cs=from_cs,
         neutral=neutral,
         subset=subset,
-        of_star=analysis(from_star),
-        of_subset=analysis(subset, varyAmplitudes=True),
+        of_star=analysis(run, from_star),
+        of_subset=analysis(run_forked, subset, varyAmplitudes=True),
     )
 
 
@@ -202,7 +206,7 @@ def test_flexutils_takes_the_output(chain):
     protocol = chain.new("ProtFlexAssociateSpace")
     point_to(protocol, "particlesFlex", chain.of_star, "outputParticles")
     point_to(protocol, "particles", chain.from_star, "outputParticles")
-    protocol = run(chain.project, protocol)
+    protocol = run_forked(chain.project, protocol)
     assert protocol.isFinished(), protocol.getErrorMessage()
     theirs = protocol.flexParticles
     assert theirs.getFlexInfo().getProgName() == "GMMFlex"
@@ -215,7 +219,7 @@ def test_engine_error_is_the_error_of_the_protocol(chain, tmp_path):
     text = (chain.data / "particles.star").read_text().replace("_rlnDefocusV", "_rlnSomething")
     broken = chain.data / "broken.star"
     broken.write_text(text)
-    protocol = run(
+    protocol = run_forked(
         chain.project, chain.new("ProtGmmflexImportParticles", particlesFile=str(broken))
     )
     assert protocol.isFailed()
@@ -226,7 +230,7 @@ def test_engine_error_is_the_error_of_the_protocol(chain, tmp_path):
 
 def test_original_file_gives_the_optics_back(chain):
     """Imported by Scipion's RELION import, one voltage is left; the original file knows two."""
-    imported = run(
+    imported = run_forked(
         chain.project,
         chain.new(
             "ProtImportParticles",
@@ -249,7 +253,7 @@ def test_original_file_gives_the_optics_back(chain):
     )
     point_to(protocol, "inputParticles", imported, "outputParticles")
     point_to(protocol, "inputGaussians", chain.neutral, "outputGaussians")
-    protocol = run(chain.project, protocol)
+    protocol = run_forked(chain.project, protocol)
     assert protocol.isFinished(), protocol.getErrorMessage()
     optics = read_star(protocol.getPath("extra", "particles.star"))["optics"].columns
     assert sorted(optics["rlnVoltage"].astype(float)) == [200.0, 300.0]

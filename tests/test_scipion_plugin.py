@@ -33,6 +33,7 @@ PROTOCOLS = (
     "ProtGmmflexReconstruct",
     "ProtGmmflexPoses",
     "ProtGmmflexMorph",
+    "ProtGmmflexMovie",
 )
 
 
@@ -84,7 +85,7 @@ def test_scipion_finds_everything(scipion):
     module = scipion.domain.getPlugins()["gmmflex"]
     assert {"Chen2021", "Chen2023"} <= set(module._bibtex)
     viewers = scipion.domain.getViewers()
-    kinds = ("Analysis", "Landscape", "Morph", "Neutral", "Poses", "Reconstruct")
+    kinds = ("Analysis", "Landscape", "Morph", "Movie", "Neutral", "Poses", "Reconstruct")
     assert {f"Gmmflex{kind}Viewer" for kind in kinds} <= set(viewers)
     wizards = scipion.domain.getWizards()
     assert {"GmmflexPartsWizard", "GmmflexTrajectoryWizard"} <= set(wizards)

@@ -47,8 +47,10 @@ def test_there_is_a_map_at_each_latent_of_the_trajectory(project, maps):
     found = np.array([volume.getZFlex() for volume in volumes.iterItems()])
     assert found == pytest.approx(_trajectory(project), abs=1e-5)
     states = read_json(Path(maps.protocol.getMapsFolder(), "summary.json"))["states"]
-    assert [state["particles"] for state in states[1:]] == [40] * FRAMES
-    assert "State 10: 40 particles" in maps.said and "trajectory component_1" in maps.said
+    # as many images as 40 whole ones, though each half of an image may be chosen by itself
+    assert [state["effective_particles"] for state in states[1:]] == pytest.approx([40] * FRAMES)
+    assert f"State 10: {states[10]['particles']} particles" in maps.said
+    assert "trajectory component_1" in maps.said
 
 
 def test_maps_lie_where_the_mixture_does(project, maps):
@@ -144,3 +146,27 @@ def test_models_along_the_trajectory(project):
     told = np.load(Path(protocol.getRunFolder(), "latents.npy"))
     assert told == pytest.approx(_trajectory(project), abs=1e-6)
     assert "along the trajectory component_1" in protocol._methods()[0]
+
+
+def test_a_movie_has_a_map_and_a_model_of_each_state(project):
+    st = project.started
+    protocol = project.protocol("ProtGmmflexMovie", frames=2)
+    point_to(protocol, "inputModel", st.model, "outputPdb")
+    assert protocol._validate() == []
+    protocol = st.run(protocol)
+    folder = Path(protocol.getRunFolder())
+    volumes = [volume.clone() for volume in protocol.outputVolumes.iterItems()]
+    assert [Path(volume.getFileName()).name for volume in volumes] == [
+        "state_001.mrc",
+        "state_002.mrc",
+    ]
+    told = np.load(folder / "latents.npy")
+    assert np.array([volume.getZFlex() for volume in volumes]) == pytest.approx(told, abs=1e-5)
+    shown = read_map(volumes[0].getFileName())
+    assert volumes[0].getSamplingRate() == pytest.approx(shown.pixel_size_A, rel=1e-4)
+    assert all((folder / name).exists() for name in ("movie.gif", "state_002.cif"))
+    assert "state_002.cif" in (folder / "movie.cxc").read_text()
+    assert "2 states" in protocol._summary()[0]
+    groups = project.protocol("ProtGmmflexMovie", states=GROUPS)
+    groups.groups.append(project.analysis.outputParticles)
+    assert "at least two groups" in " ".join(groups._validate())

@@ -226,3 +226,15 @@ def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
     (axes,) = figure.axes
     assert [bar.get_height() for bar in axes.patches] == [2.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1"]
+
+
+def test_a_summary_leaves_out_what_was_not_counted(scipion):
+    from gmmflex.protocols.analysis_texts import summary_lines
+
+    body = {"name": "lid", "turn_range_deg": [-2.0, 3.0], "displacement_rms_A": 1.5}
+    untold = {**body, "precision_angle_deg": None}
+    summary = {"particles": 9, "latent_dim": 2, "gaussians": 5, "bodies": [untold]}
+    for bonds, said in ((None, False), ({"deviation_A": None}, False), ({"deviation_A": 1}, True)):
+        lines = "\n".join(summary_lines({**summary, "bonds": bonds}, "their positions"))
+        assert ("Neighbouring Cα" in lines) == said
+        assert "Body *lid*: 90 % of particles turn by −2.0 to 3.0° about its main axis; " in lines

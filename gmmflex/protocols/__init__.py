@@ -7,6 +7,7 @@ from gmmflex.protocols.protocol_hierarchical import ProtGmmflexHierarchical
 from gmmflex.protocols.protocol_import_particles import ProtGmmflexImportParticles
 from gmmflex.protocols.protocol_landscape import ProtGmmflexLandscape
 from gmmflex.protocols.protocol_morph import ProtGmmflexMorph
+from gmmflex.protocols.protocol_movie import ProtGmmflexMovie
 from gmmflex.protocols.protocol_neutral import ProtGmmflexNeutral
 from gmmflex.protocols.protocol_poses import ProtGmmflexPoses
 from gmmflex.protocols.protocol_reconstruct import ProtGmmflexReconstruct
@@ -20,6 +21,7 @@ __all__ = [
     "ProtGmmflexImportParticles",
     "ProtGmmflexLandscape",
     "ProtGmmflexMorph",
+    "ProtGmmflexMovie",
     "ProtGmmflexNeutral",
     "ProtGmmflexPoses",
     "ProtGmmflexReconstruct",

@@ -21,8 +21,9 @@ def summary_lines(summary: dict, what: str) -> list[str]:
             "Agreement with images held out (weighted FRC): "
             f"{scores[0]:.3f} for the mixture at rest, *{scores[1]:.3f}* after training."
         )
-    if summary.get("bonds"):
-        deviation = summary["bonds"]["deviation_A"]
+    # none was counted where no epoch was better than the start
+    deviation = (summary.get("bonds") or {}).get("deviation_A")
+    if deviation is not None:
         lines.append(f"Neighbouring Cα and P keep their distance to *{deviation:.2f} Å* RMS.")
     lines += [_body_line(body) for body in summary.get("bodies", ())]
     lines += [_coordination_line(pair) for pair in summary.get("coordination", ())]

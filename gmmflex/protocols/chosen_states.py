@@ -31,15 +31,17 @@ class ChoosesStates:
         return {"trajectory": file_key(self._trajectoryPath())}
 
     def _writeLatents(self) -> str:
-        """(states, d) latents as .npy; where it lies."""
+        """(states, d) latents as .npy; where it lies. Its name says where they come from."""
+        name = self.trajectory.get()
         if self.states.get() == GROUPS_OF_PARTICLES:
+            name = "groups"
             latents = [
                 typical_latent(read_latents_of_set(group.get().getFileName()))
                 for group in self.groups
             ]
         else:
             latents = np.load(self._trajectoryPath(), allow_pickle=False)
-        path = self._getExtraPath("latents.npy")
+        path = self._getExtraPath(f"{name}.npy")
         np.save(path, np.asarray(latents, dtype=np.float32), allow_pickle=False)
         return path
 

@@ -16,15 +16,11 @@ from gmmflex.constants import (
     SUMMARY_FILE,
 )
 from gmmflex.displacement_table import chimerax_attributes, read_displacements
-from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.run_folder import read_json
-from gmmflex.finished_analysis import finished_run_folder, mixture_map_of
+from gmmflex.finished_analysis import finished_run_folder
 from gmmflex.model_states import write_states
-from gmmflex.protocols.chosen_states import ChoosesStates
 from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.fitted_model import MODEL_FILE, write_placed
 from gmmflex.protocols.morph_form import define_parameters
-from gmmflex.protocols.states_form import GROUPS_OF_PARTICLES
+from gmmflex.protocols.states_of_model import MovesModel
 from gmmflex.protocols.step_keys import as_text, input_key
 
 TRAJECTORY_SCRIPT = "trajectory.cxc"
@@ -35,7 +31,7 @@ class MorphOutputs(Enum):
     outputTrajectory = AtomStruct
 
 
-class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
+class ProtGmmflexMorph(MovesModel, RunsEngine, EMProtocol):
     """Move a fitted model with the Gaussians, into states that an analysis found.
 
     Every atom follows the Gaussians around it, so that the model comes out whole: chains,
@@ -55,16 +51,10 @@ class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
     # --------------------------- steps --------------------------------------
     def _insertAllSteps(self):
         model = as_text(model=input_key(self.inputModel), analysis=input_key(self.inputAnalysis))
-        settings = as_text(model=model, **self._settings())
+        settings = as_text(model=model, **self._stateSettings())
         self._insertFunctionStep(self.convertModelStep, model, needsGPU=False)
         self._insertFunctionStep(self.morphStep, settings, needsGPU=False)
         self._insertFunctionStep(self.createOutputStep, settings, needsGPU=False)
-
-    def convertModelStep(self, model):
-        """The fitted model in the frame of the mixture."""
-        mixture = read_map(self._mixtureMap())
-        path = self.inputModel.get().getFileName()
-        self.info(write_placed(path, mixture, self._modelPath()))
 
     def morphStep(self, settings):
         self._prepareRunFolder(self.getRunFolder(), settings)
@@ -104,23 +94,12 @@ class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
     def _validate(self):
         return self._analysisFaults()
 
-    def _stateFaults(self, folder):
-        if self._namesLatents():
-            return self._chosenFaults(folder)
-        dimensions = read_json(Path(folder, SUMMARY_FILE))["latent_dim"]
-        if self.component.get() > dimensions:
-            return [
-                f"The latent space has {dimensions} dimensions, so there is no principal component "
-                f"{self.component.get()}: give a number from 1 to {dimensions}."
-            ]
-        return []
-
     def _summary(self):
         summary = self._summaryOf(self.getRunFolder())
         models = getattr(self, MorphOutputs.outputModels.name, None)
         if not summary or models is None:
             return ["The models are not made yet."]
-        lines = [f"*{models.getSize()} models*{self._whichText()}."]
+        lines = [f"*{models.getSize()} models*{self._statesText()}."]
         return lines + morph_lines(summary)
 
     def _methods(self):
@@ -128,7 +107,7 @@ class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
         if models is None:
             return []
         return [
-            f"The fitted model was morphed into {models.getSize()} states{self._whichText()} by "
+            f"The fitted model was morphed into {models.getSize()} states{self._statesText()} by "
             "carrying the motion of the Gaussians over to its atoms [Chen2023]."
         ]
 
@@ -148,30 +127,10 @@ class ProtGmmflexMorph(ChoosesStates, RunsEngine, EMProtocol):
         """Table of how far each residue moves."""
         return os.path.join(self.getRunFolder(), DISPLACEMENTS_FILE)
 
-    def _settings(self):
-        if self._namesLatents():
-            return self._stateKeys()
-        return {"component": self.component.get(), "frames": self.frames.get()}
-
     def _engineArguments(self):
         arguments = [finished_run_folder(self.inputAnalysis.get()), "--output", self.getRunFolder()]
         arguments += ["--model", self._modelPath(), "--threads", self.numberOfThreads.get()]
-        if self._namesLatents():
-            return [*arguments, "--latents", self._writeLatents()]
-        return [*arguments, "--component", self.component.get(), "--frames", self.frames.get()]
-
-    def _whichText(self):
-        if self.states.get() == GROUPS_OF_PARTICLES:
-            return ", one for each group of particles"
-        if self._namesLatents():
-            return f" along the trajectory {self.trajectory.get()} of a landscape"
-        return f" along principal component {self.component.get()}"
-
-    def _mixtureMap(self):
-        return mixture_map_of(finished_run_folder(self.inputAnalysis.get()))
-
-    def _modelPath(self):
-        return self._getExtraPath(MODEL_FILE)
+        return [*arguments, *self._stateArguments()]
 
 
 def morph_lines(summary: dict) -> list[str]:

@@ -70,16 +70,15 @@ def define_start(form):
     )
 
 
-def define_fitted_model(form, purpose):
-    """The atomic model; purpose: the sentence that says what it is for."""
+def define_fitted_model(form, purpose, empty="the model that the neutral mixture was built from"):
+    """The atomic model; purpose: the sentence that says what it is for; empty: without one."""
     form.addParam(
         "inputModel",
         PointerParam,
         pointerClass="AtomStruct",
         allowsNull=True,
         label="Fitted atomic model (optional)",
-        help=f"A PDB or mmCIF model fitted into the consensus map. {purpose} Empty: the model "
-        "that the neutral mixture was built from.",
+        help=f"A PDB or mmCIF model fitted into the consensus map. {purpose} Empty: {empty}.",
     )
 
 

@@ -1,6 +1,13 @@
 """Parameters that say which states of an analysis are meant."""
 
-from pyworkflow.protocol.params import MultiPointerParam, PointerParam, StringParam
+from pyworkflow.protocol.params import (
+    GE,
+    EnumParam,
+    IntParam,
+    MultiPointerParam,
+    PointerParam,
+    StringParam,
+)
 
 ALONG_COMPONENT, GROUPS_OF_PARTICLES, TRAJECTORY = range(3)
 
@@ -45,3 +52,45 @@ def define_trajectory(group, condition):
         "the first principal component, *path_c1_c3* through populated places from group 1 to "
         "group 3. The report of the landscape shows them.",
     )
+
+
+def define_states(group, frames):
+    """The choice between a component, groups and a trajectory; frames: default along the first."""
+    group.addParam(
+        "states",
+        EnumParam,
+        choices=[
+            "along a principal component",
+            "of groups of particles",
+            "along a trajectory of a landscape",
+        ],
+        default=ALONG_COMPONENT,
+        display=EnumParam.DISPLAY_COMBO,
+        label="States",
+        help="*along a principal component*: a movie along one direction of the latent space.\n"
+        "*of groups of particles*: one state for each set of particles that was chosen from "
+        "the analysed ones, the one that is most typical of it.\n"
+        "*along a trajectory of a landscape*: a movie along a way through the states that "
+        "'landscape' found.",
+    )
+    group.addParam(
+        "component",
+        IntParam,
+        default=1,
+        condition=f"states == {ALONG_COMPONENT}",
+        validators=[GE(1, "Components are counted from 1.")],
+        label="Principal component",
+        help="1 is the direction along which the particles spread most.",
+    )
+    group.addParam(
+        "frames",
+        IntParam,
+        default=frames,
+        condition=f"states == {ALONG_COMPONENT}",
+        validators=[GE(2, "A movie has at least 2 frames.")],
+        label="Number of states",
+        help="States along the component, from one end of the particles to the other.",
+    )
+    define_groups(group, f"states == {GROUPS_OF_PARTICLES}")
+    define_landscape(group, f"states == {TRAJECTORY}")
+    define_trajectory(group, f"states == {TRAJECTORY}")

@@ -4,10 +4,9 @@ import os
 
 import numpy as np
 
+from gmmflex.constants import MOVIE_SCRIPT
 from gmmflex.protocols.step_keys import as_text, digest
 from gmmflex.viewers.engine_background import EngineRun
-
-MOVIE_SCRIPT = "movie.cxc"
 
 
 class DecodedStates:

@@ -5,7 +5,7 @@ from pyworkflow.gui.tree import ListTreeProviderString
 from pyworkflow.object import String
 from pyworkflow.wizard import Wizard
 
-from gmmflex.protocols import ProtGmmflexMorph, ProtGmmflexReconstruct
+from gmmflex.protocols import ProtGmmflexMorph, ProtGmmflexMovie, ProtGmmflexReconstruct
 from gmmflex.protocols.chosen_states import trajectories_of
 
 
@@ -14,6 +14,7 @@ class GmmflexTrajectoryWizard(Wizard):
 
     _targets = [
         (ProtGmmflexMorph, ["trajectory"]),
+        (ProtGmmflexMovie, ["trajectory"]),
         (ProtGmmflexReconstruct, ["trajectory"]),
     ]
 
