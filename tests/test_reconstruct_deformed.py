@@ -21,6 +21,7 @@ from gmmflex.engine.stages.reconstruct_deformed import deformed, regions_of
 from gmmflex.engine.stages.reconstruct_field import shift_field
 from gmmflex.engine.stages.reconstruct_groups import groups_of
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
+from gmmflex.engine.stages.reconstruct_verdict import unseen_shells
 from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
 
 PATH_A, PARTICLES, GROUPS = 20.0, 300, 5
@@ -126,8 +127,9 @@ def test_without_motion_the_map_is_the_ordinary_one(inputs):
         lambda rows: sums_of_halves(particles, rows, **quiet),
         mask,
         mask,
+        unseen_shells(BOX * PIXEL_A, (BOX - 1) // 2, 20.0),
         lambda text: None,
-    )
+    ).found
     expected = maps_of_halves(together, mask)
     for half, other in zip(found.halves, expected.halves, strict=True):
         largest = np.abs(other.data).max()

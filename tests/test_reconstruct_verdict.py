@@ -2,16 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
 from textbook import band_limited
 
-from gmmflex.engine.io.maps import Map
 from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.stages.reconstruct_verdict import tell, verdict_of
-from gmmflex.engine.stages.reconstruction import reconstruction_of
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.stages import reconstruct_deformed
+from gmmflex.engine.stages.reconstruct_deformed import deformed, regions_of
+from gmmflex.engine.stages.reconstruct_groups import Groups
+from gmmflex.engine.stages.reconstruct_maps import map_of_mixture
+from gmmflex.engine.stages.reconstruct_verdict import tell, unseen_shells, verdict_of
 
 BOX, PIXEL_A, SEED = 40, 2.0, 4
 LAST = (BOX - 1) // 2
-GRID = FourierGrid(BOX, PIXEL_A, LAST)
+EXTENT_A = BOX * PIXEL_A
 # The run has seen the images to shell 12 of 19.
 SEEN = 12
 LEARNT_TO_A = BOX * PIXEL_A / SEEN
@@ -39,14 +43,10 @@ def _halves(random, strength):
     return [first + strength * both, second + strength * both]
 
 
-def _verdict(plain, undone):
-    found = [
-        reconstruction_of(
-            tuple(Map(half, PIXEL_A, np.zeros(3)) for half in halves), (100, 100), GRID, MOLECULE
-        )
-        for halves in (plain, undone)
-    ]
-    return verdict_of(*found, MOLECULE, MOVING, LEARNT_TO_A)
+def _verdict(plain, undone, shells=None, molecule=MOLECULE):
+    shells = unseen_shells(EXTENT_A, LAST, LEARNT_TO_A) if shells is None else shells
+    found = [tuple(shells.alone(half) for half in halves) for halves in (plain, undone)]
+    return verdict_of(*found, molecule, MOVING, shells, EXTENT_A)
 
 
 def test_agreement_in_what_the_motion_was_learnt_from_is_no_evidence(random):
@@ -59,6 +59,73 @@ def test_agreement_in_what_the_motion_was_learnt_from_is_no_evidence(random):
     assert abs(verdict.moving.gain) < 1e-6 and abs(verdict.molecule.gain) < 1e-6
     first, last = (BOX * PIXEL_A / shell for shell in (SEEN + 2, LAST))
     assert verdict.shells_A == pytest.approx((first, last))
+
+
+def _two_balls(random):
+    """A mixture of two balls, the second of which is said to slide."""
+
+    def ball(centre, radius):
+        axis = np.arange(-radius, radius + 4.0, 4.0)
+        points = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3)
+        points = points[(points**2).sum(1) < radius**2]
+        return points + centre + random.normal(0, 0.6, points.shape)
+
+    large, small = ball([0, -11, 0], 14.0), ball([0, 13, 0], 9.0)
+    positions_A = np.concatenate([large, small])
+    n = len(positions_A)
+    return GaussianMixture.from_arrays(positions_A, np.ones(n), np.full(n, 2.0)), len(large)
+
+
+def test_wrong_motion_of_strong_coarse_signal_is_no_evidence(random, monkeypatch):
+    """Nothing moves and nothing is finer than what the run saw, but a slide of ±6 Å was learnt."""
+    box, count, noise = 56, 6, 0.005
+    extent_A, last, seen = box * PIXEL_A, (box - 1) // 2, 18
+    mixture, at_rest = _two_balls(random)
+    levels = np.linspace(-1, 1, count)
+    offsets_A = np.zeros((count, mixture.n_gaussians, 3))
+    offsets_A[:, at_rest:, 0] = 6.0 * levels[:, None]
+    offsets_A -= offsets_A[count // 2]
+    labels = np.repeat(np.arange(count), 50)
+    latents = np.stack([levels, levels], axis=1).astype(np.float32)
+    groups = Groups(labels, offsets_A, count // 2, mixture, latents)
+    density = map_of_mixture(mixture, box, PIXEL_A)
+    signal = band_limited(density / density.max(), seen + 0.49)
+    draw = lambda: random.normal(0, noise, (box,) * 3) / np.sqrt(count)  # noqa: E731
+    parts = [[(signal / count + draw()).astype(np.float32) for _ in range(2)] for _ in levels]
+
+    class Sums:
+        """Maps in place of sums of images."""
+
+        grid, counts = FourierGrid(box, PIXEL_A, last), (150, 150)
+
+        def __init__(self, halves):
+            self.cells = torch.from_numpy(np.stack(halves))[..., None]
+
+    monkeypatch.setattr(reconstruct_deformed, "inverse_weights", lambda *_: None)
+    monkeypatch.setattr(reconstruct_deformed, "map_of_sums", lambda cells, *_: cells[..., 0])
+    together = Sums(np.sum(parts, axis=0))
+    regions, shells = (
+        regions_of(groups, box, PIXEL_A),
+        unseen_shells(extent_A, last, extent_A / seen),
+    )
+    molecule = regions.molecule
+    found = deformed(
+        groups,
+        together,
+        lambda rows: Sums(parts[labels[rows[0]]]),
+        molecule,
+        molecule,
+        shells,
+        lambda text: None,
+    )
+    plain = tuple(shells.alone(half[..., 0].numpy()) for half in together.cells)
+    judged = verdict_of(plain, found.unseen, molecule, regions.moving, shells, extent_A)
+    # As it would be if the learnt shells were cut away after the motion.
+    after = tuple(shells.alone(half.data) for half in found.found.halves)
+    misled = verdict_of(plain, after, molecule, regions.moving, shells, extent_A)
+    print(f"gain {judged.moving.gain:.3f}, cut away afterwards {misled.moving.gain:.3f}")
+    assert judged.held_out and judged.recommended == "consensus"
+    assert misled.moving.gain > 5 * misled.moving.error
 
 
 def test_more_signal_in_unseen_shells_is_and_less_is_not(random):
@@ -84,13 +151,8 @@ def test_the_error_is_that_of_repeated_noise(random):
 
 
 def test_without_unseen_shells_it_says_so(random):
-    plain, undone = (
-        reconstruction_of(
-            tuple(Map(half, PIXEL_A, np.zeros(3)) for half in halves), (100, 100), GRID, None
-        )
-        for halves in (_halves(random, 0.6), _halves(random, 1.5))
-    )
-    verdict = verdict_of(plain, undone, None, MOVING, BOX * PIXEL_A / (LAST - 1))
+    shells = unseen_shells(EXTENT_A, LAST, EXTENT_A / (LAST - 1))
+    verdict = _verdict(_halves(random, 0.6), _halves(random, 1.5), shells, None)
     assert not verdict.held_out and verdict.recommended == "deformed"
     assert verdict.shells_A[0] == pytest.approx(BOX * PIXEL_A)
     lines = []

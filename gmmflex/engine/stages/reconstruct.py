@@ -106,7 +106,15 @@ def run_reconstruct(
     else:
         learnt_to_A = source.resolution_A
         rows, about = deformed_maps(
-            settings.output, groups, sums_of, mask, results, learnt_to_A, local_of, log
+            settings.output,
+            groups,
+            sums_of,
+            mask,
+            results,
+            learnt_to_A,
+            len(source.operators),
+            local_of,
+            log,
         )
     extent_A = particles.box_px * particles.pixel_size_A
     write_fsc(settings.output / "fsc.csv", rows, extent_A)

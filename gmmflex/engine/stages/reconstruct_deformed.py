@@ -24,6 +24,7 @@ from gmmflex.engine.stages.progress import Log, Stopwatch
 from gmmflex.engine.stages.reconstruct_field import shift_field
 from gmmflex.engine.stages.reconstruct_groups import Groups
 from gmmflex.engine.stages.reconstruct_maps import map_of_mixture
+from gmmflex.engine.stages.reconstruct_verdict import HalfMaps, UnseenShells
 from gmmflex.engine.stages.reconstruction import (
     HalfSums,
     Reconstruction,
@@ -46,6 +47,15 @@ class Regions:
     moving: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Undone:
+    """found: the map with motion undone; unseen: half maps (M, M, M) of what shells that the motion
+    was not learnt from have become of it."""
+
+    found: Reconstruction
+    unseen: HalfMaps
+
+
 def regions_of(groups: Groups, box_px: int, pixel_size_A: float) -> Regions:
     """The masks, from the mixture."""
     mixture, motion_A = groups.mixture, groups.motion_A
@@ -63,12 +73,14 @@ def deformed(
     sums_of: Callable[[NDArray[np.int64]], HalfSums],
     mask: NDArray[np.float32],
     judged: NDArray[np.float32] | None,
+    shells: UnseenShells,
     log: Log,
-) -> Reconstruction:
+) -> Undone:
     """The map of all particles in the state of `groups.reference`.
 
     together: the sums of all; sums_of: those of the particles at some rows. mask: (M, M, M) where
-    motion is undone, to the degree of its values; judged: where halves are compared. One group
+    motion is undone, to the degree of its values; judged: where halves are compared; shells: that
+    the motion was not learnt from. One group
     after the other: memory is that of the sums of all and of one group.
     """
     grid = together.grid
@@ -76,18 +88,22 @@ def deformed(
     inside = np.nonzero(mask)
     field = shift_field(groups, mask, pixel_size_A)
     share = mask[inside]
-    totals = [np.zeros((box,) * 3, dtype=np.float32) for _ in range(2)]
+    totals, unseen = ([np.zeros((box,) * 3, dtype=np.float32) for _ in range(2)] for _ in range(2))
     inverses = [inverse_weights(cells, grid, least_noise(grid)) for cells in together.cells]
     watch, count = Stopwatch(), len(groups.offsets_A)
     for group in range(count):
         sums = sums_of(np.flatnonzero(groups.labels == group))
         carried_px = field.places_px + field.shifts_px(groups.offsets_A[group])
-        for total, cells, inverse in zip(totals, sums.cells, inverses, strict=True):
-            part = map_of_sums(cells[..., :2], inverse, grid).cpu().numpy()
-            if group != groups.reference:
-                moved = values_at(part, carried_px)
-                part[inside] += share * (moved - part[inside])
-            total += part
+        for half, (cells, inverse) in enumerate(zip(sums.cells, inverses, strict=True)):
+            whole = map_of_sums(cells[..., :2], inverse, grid).cpu().numpy()
+            for total, part in ((totals[half], whole), (unseen[half], shells.alone(whole))):
+                if group == groups.reference:
+                    total += part
+                    continue
+                moved = values_at(part, carried_px) - part[inside]
+                total += part
+                total[inside] += share * moved
         log(f"undoing motion, group {group + 1}/{count}  {watch.line(group + 1, count)}")
     first, second = (Map(total, pixel_size_A, np.zeros(3)) for total in totals)
-    return reconstruction_of((first, second), together.counts, grid, judged)
+    found = reconstruction_of((first, second), together.counts, grid, judged)
+    return Undone(found, (unseen[0], unseen[1]))

@@ -17,7 +17,7 @@ from gmmflex.engine.stages.reconstruct_maps import MaskChoice, placed, with_deco
 from gmmflex.engine.stages.reconstruct_output import StateRow, state_row, write_state
 from gmmflex.engine.stages.reconstruct_state_maps import SumsOf
 from gmmflex.engine.stages.reconstruct_states import ParticleState
-from gmmflex.engine.stages.reconstruct_verdict import tell, verdict_of
+from gmmflex.engine.stages.reconstruct_verdict import tell, unseen_shells, verdict_of
 from gmmflex.engine.stages.reconstruction import (
     HalfSums,
     maps_of_halves,
@@ -33,12 +33,14 @@ def deformed_maps(
     mask: MaskChoice,
     results: RunResults,
     learnt_to_A: float,
+    copies: int,
     local_of: LocalOf,
     log: Log,
 ) -> tuple[list[StateRow], dict[str, Any]]:
     """Write both maps, both in the state of the reference group, and judge them alike.
 
-    learnt_to_A: the resolution up to which the run looked at the images. Returns the rows of the
+    learnt_to_A: the resolution up to which the run looked at the images; copies: of each image, by
+    symmetry. Returns the rows of the
     tables, the last two of the moving part alone, and what the summary says of the motion.
     """
     everything = _state("consensus", np.arange(len(groups.labels)), groups, "all of the run")
@@ -57,7 +59,10 @@ def deformed_maps(
     def of_rows(rows: NDArray[np.int64]) -> HalfSums:
         return sums_of(_state("group", rows, groups, "a group"), lambda text: None)
 
-    undone = deformed(groups, together, of_rows, regions.molecule, judged, log)
+    extent_A = grid.box_px * grid.pixel_size_A
+    shells = unseen_shells(extent_A, len(plain.fsc), learnt_to_A)
+    moved = deformed(groups, together, of_rows, regions.molecule, judged, shells, log)
+    undone = moved.found
 
     rows = []
     states = (everything, _state("deformed", everything.rows, groups, "all, motion undone"))
@@ -80,7 +85,10 @@ def deformed_maps(
             f"{after.resolution_A:.2f} A (mean FSC {before.fsc.mean():.3f} and "
             f"{after.fsc.mean():.3f}){name}"
         )
-    verdict = verdict_of(plain, undone, judged, regions.moving, learnt_to_A)
+    first, second = (shells.alone(half.data) for half in plain.halves)
+    verdict = verdict_of(
+        (first, second), moved.unseen, judged, regions.moving, shells, extent_A, copies
+    )
     tell(verdict, log)
     about = {
         **verdict.summary(),

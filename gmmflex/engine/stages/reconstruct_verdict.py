@@ -4,7 +4,8 @@ Latents and decoder were fitted to both half sets, but only to rings up to the r
 run. A latent that follows noise of its image moves that noise to where other particles' noise was
 moved to, so that half maps agree in what is not there, but only in those rings: the noise of finer
 shells is independent of it. There an agreement that grows is signal, and wrong motion smears. What
-was learnt from is cut away before halves are masked, as a mask would mix shells.
+was learnt from is cut away before anything is moved or masked: a motion that breaks off between
+domains makes fine detail of coarse signal, alike in both halves, and a mask mixes shells.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.reconstruct_maps import shell_correlation_of
-from gmmflex.engine.stages.reconstruction import Reconstruction, shells_scaled
+from gmmflex.engine.stages.reconstruction import shells_scaled
+
+HalfMaps = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 # Images are inserted with a reach of half a step: shells begin this far beyond the last ring seen.
 _BEYOND = 2
@@ -40,6 +43,33 @@ class Gain:
     @property
     def gain(self) -> float:
         return self.deformed - self.consensus
+
+
+@dataclass(frozen=True)
+class UnseenShells:
+    """Shells of a box that a run has not looked at: `cut` is the last one that is cut away, `first`
+    the first and `last` the last one that tells. held_out: whether they are that; if hardly any is
+    left, all shells tell and none is cut."""
+
+    cut: int
+    first: int
+    last: int
+    held_out: bool
+
+    def alone(self, density: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What a map holds in shells that are not cut away."""
+        if not self.held_out:
+            return density
+        kept = torch.ones(self.last + 1, dtype=torch.float64)
+        kept[: self.cut + 1] = 0
+        return np.asarray(shells_scaled(torch.from_numpy(density), kept), dtype=np.float32)
+
+
+def unseen_shells(extent_A: float, last: int, learnt_to_A: float) -> UnseenShells:
+    """Of a box of some extent with shells 1 … last; learnt_to_A: resolution of the run."""
+    seen = int(np.ceil(extent_A / learnt_to_A - 1e-3))
+    held_out = last - (seen + _BEYOND) + 1 >= _FEWEST_SHELLS
+    return UnseenShells(seen if held_out else 0, seen + _BEYOND if held_out else 1, last, held_out)
 
 
 @dataclass(frozen=True)
@@ -66,36 +96,35 @@ class Verdict:
 
 
 def verdict_of(
-    plain: Reconstruction,
-    undone: Reconstruction,
+    plain: HalfMaps,
+    undone: HalfMaps,
     molecule: NDArray[np.float32] | None,
     moving: NDArray[np.float32],
-    learnt_to_A: float,
+    shells: UnseenShells,
+    extent_A: float,
+    copies: int = 1,
 ) -> Verdict:
     """Compare the consensus and the map with motion undone.
 
-    molecule, moving: masks (None: the whole box). learnt_to_A: resolution of the run.
+    plain, undone: half maps of the unseen shells alone, see `UnseenShells.alone`. molecule, moving:
+    masks (None: the whole box). extent_A: of the box. copies: of each image, where particles are
+    expanded by symmetry; all of them hold the same noise, which shows in the molecule as a whole.
     """
-    whole = plain.whole
-    extent_A, last = whole.box_px * whole.pixel_size_A, len(plain.fsc)
-    seen = int(np.ceil(extent_A / learnt_to_A - 1e-3))
-    held_out = last - (seen + _BEYOND) + 1 >= _FEWEST_SHELLS
-    cut, first = (seen, seen + _BEYOND) if held_out else (0, 1)
 
-    def gain_in(mask: NDArray[np.float32] | None) -> Gain:
-        curves = [_curve(found, mask, cut, last)[first - 1 :] for found in (plain, undone)]
-        share = 1.0 if mask is None else _effective_share(mask)
-        variance = sum(_variance(curve, first, share) for curve in curves)
+    def gain_in(mask: NDArray[np.float32] | None, alike: int) -> Gain:
+        curves = [_curve(halves, mask, shells) for halves in (plain, undone)]
+        share = (1.0 if mask is None else _effective_share(mask)) / alike
+        variance = sum(_variance(curve, shells.first, share) for curve in curves)
         consensus, deformed = (float(curve.mean()) for curve in curves)
         return Gain(consensus, deformed, float(np.sqrt(variance)))
 
-    of_molecule, of_moving = gain_in(molecule), gain_in(moving)
+    of_molecule, of_moving = gain_in(molecule, copies), gain_in(moving, 1)
     better = of_moving.gain > _ERRORS * of_moving.error
     harmed = of_molecule.gain < -_ERRORS * of_molecule.error
     return Verdict(
         "deformed" if better and not harmed else "consensus",
-        held_out,
-        (extent_A / first, extent_A / last),
+        shells.held_out,
+        (extent_A / shells.first, extent_A / shells.last),
         of_molecule,
         of_moving,
     )
@@ -127,17 +156,11 @@ def tell(verdict: Verdict, log: Log) -> None:
 
 
 def _curve(
-    found: Reconstruction, mask: NDArray[np.float32] | None, cut: int, last: int
+    halves: HalfMaps, mask: NDArray[np.float32] | None, shells: UnseenShells
 ) -> NDArray[np.float64]:
-    """(last,) FSC of the halves, of which shells 0 … cut are removed before they are masked."""
-    halves = [half.data for half in found.halves]
-    if cut:
-        kept = torch.ones(last + 1, dtype=torch.float64)
-        kept[: cut + 1] = 0
-        halves = [shells_scaled(torch.from_numpy(half), kept).numpy() for half in halves]
-    if mask is not None:
-        halves = [half * mask for half in halves]
-    return shell_correlation_of(halves[0], halves[1])[:last]
+    """FSC of the halves inside the mask in the shells that tell."""
+    first, second = (half if mask is None else half * mask for half in halves)
+    return shell_correlation_of(first, second)[shells.first - 1 : shells.last]
 
 
 def _effective_share(mask: NDArray[np.float32]) -> float:
