@@ -4,14 +4,16 @@
 
 Each line that is appended to COMMANDS_FILE does what a click does: `form ID` opens the form of a
 run, `new CLASS` that of a new one, `tab N` turns to a page of the newest form, `close` closes the
-newest window, `select ID` selects a run, `tree NAME` another tree of protocols, `analyze ID`
-presses Analyze Results, `show PARAMETER` the eye beside a line of the viewer opened last,
-`wizard PARAMETER` the wand beside a line of the newest form; in the window of chains that it opens,
-`drag ROW FIRST LAST` chooses residues on a bar, `name NAME` adds them as a part, `accept` presses
-OK; in the window that explores latents, `colour NAME` chooses a colour, `lasso X1,Y1 X2,Y2 …` drags
-the mouse around (in parts of the panel, from its lower left corner), `subset` presses the button;
-`report PARAMETER` prints what a line of the newest form holds, `quit` ends. Errors of Tk and of
-commands go to standard error.
+newest window, `answer` the newest message, `select ID` selects a run, `tree NAME` another tree of
+protocols, `analyze ID` presses Analyze Results, `show PARAMETER` the eye beside a line of the
+viewer opened last, `wizard PARAMETER` the wand beside a line of the newest form; in the window of
+chains that it opens, `drag ROW FIRST LAST` chooses residues on a bar, `name NAME` adds them as a
+part, `accept` presses OK; in the window that explores latents, `colour NAME` chooses a colour,
+`lasso X1,Y1 X2,Y2 …` drags the mouse around (in parts of the panel, from its lower left corner),
+`subset` presses the button, `pick ROW` clicks on a particle, `nearest N` chooses those around it,
+`play NAME` plays a trajectory and `pause` stops it, `at X` goes to a place on it, `decode` shows
+the particle's state in ChimeraX, `told` prints the line below; `report PARAMETER` prints what a
+line of the newest form holds, `quit` ends. Errors of Tk and of commands go to standard error.
 """
 
 import sys
@@ -21,6 +23,7 @@ from tkinter import ttk
 
 import pwem
 import pyworkflow
+from pyworkflow.gui.dialog import Dialog
 from pyworkflow.gui.project import ProjectWindow
 from pyworkflow.gui.project.viewprotocols import FormWindow
 from pyworkflow.viewer import ProtocolViewer
@@ -29,6 +32,8 @@ from gmmflex.viewers.latent_explorer import LatentExplorer
 from gmmflex.wizards.parts_dialog import PartsDialog
 
 POLL_MS = 200
+# Commands that open a dialog and go on when it is closed.
+_WAITING = ("show", "wizard", "analyze", "form", "new", "decode")
 
 
 class Driver:
@@ -38,16 +43,25 @@ class Driver:
         self.window = window
         self.commands = commands
         self.done = 0
+        self.busy = False
         self.viewers = []
         self.forms = []
 
     def poll(self):
         lines = self.commands.read_text().splitlines()
-        self.window.root.after(POLL_MS, self.poll)
-        if len(lines) > self.done:
+        if len(lines) > self.done and not self.busy:
             self.done += 1
-            # an error ends this callback only; Tk prints it
-            self.obey(*lines[self.done - 1].split(None, 1))
+            # A command may let Tk work on: the next one waits for its end, but for that of a
+            # dialog, which is closed by a command.
+            self.busy = not lines[self.done - 1].startswith(_WAITING)
+            self.window.root.after_idle(self.try_to_obey, lines[self.done - 1])
+        self.window.root.after(POLL_MS, self.poll)
+
+    def try_to_obey(self, line):
+        try:
+            self.obey(*line.split(None, 1))  # Tk prints an error
+        finally:
+            self.busy = False
 
     def obey(self, command, argument=""):
         project, view = self.window.project, self.window.viewWidget
@@ -91,6 +105,26 @@ class Driver:
             lasso(self.window_of(LatentExplorer), corners)
         elif command == "subset":
             self.window_of(LatentExplorer).make_subset()
+        elif command == "pick":
+            pick(self.window_of(LatentExplorer), int(argument))
+        elif command == "nearest":
+            panel = self.window_of(LatentExplorer).particle
+            panel.count.set(argument)
+            panel.choose()
+        elif command == "play":
+            trajectory = self.window_of(LatentExplorer).trajectory
+            trajectory.choose(argument)
+            trajectory.play_or_pause()
+        elif command == "pause":
+            self.window_of(LatentExplorer).trajectory.play_or_pause()
+        elif command == "at":
+            self.window_of(LatentExplorer).trajectory.go_to(float(argument))
+        elif command == "answer":
+            self.window_of(Dialog).destroy()
+        elif command == "decode":
+            self.window_of(LatentExplorer).show_picked_state()
+        elif command == "told":
+            print(f"told: {self.window_of(LatentExplorer).told}", flush=True)
         elif command == "report":
             value = self.forms[-1].widgetDict[argument].get()
             print(f"{argument}: {value}".replace("\n", " | "), flush=True)
@@ -101,7 +135,8 @@ class Driver:
         return self.window_of(PartsDialog)
 
     def window_of(self, kind):
-        return next(w for w in descendants(self.window.root) if isinstance(w, kind))
+        """The newest."""
+        return [w for w in descendants(self.window.root) if isinstance(w, kind)][-1]
 
 
 def drag(bars, row, first, last):
@@ -117,10 +152,31 @@ def drag(bars, row, first, last):
 
 def lasso(explorer, corners):
     """Press, move and release the mouse on the picture."""
-    explorer.canvas.draw()
-    panel, widget = explorer.figure.axes[0], explorer.canvas.get_tk_widget()
-    widget.update()
-    points = panel.transAxes.transform([*corners, corners[0]])
+    settle(explorer)
+    press_and_move(explorer, explorer.figure.axes[0].transAxes.transform([*corners, corners[0]]))
+
+
+def pick(explorer, row):
+    """Click on a particle."""
+    settle(explorer)
+    names = [axis.label for axis in explorer.what.axes]
+    x, y = (
+        explorer.what.axes[names.index(variable.get())].values[row]
+        for variable in (explorer.x, explorer.y)
+    )
+    press_and_move(explorer, explorer.figure.axes[0].transData.transform([(x, y)] * 2))
+
+
+def settle(explorer):
+    """Draw until nothing moves: a window that is new gets its size late, and its layout later."""
+    for _ in range(3):
+        explorer.canvas.get_tk_widget().update()
+        explorer.canvas.draw()
+
+
+def press_and_move(explorer, points):
+    """Press, move and release the mouse at places of the picture, in pixels from its corner."""
+    widget = explorer.canvas.get_tk_widget()
     height = widget.winfo_height()
     places = [{"x": int(x), "y": int(height - y)} for x, y in points]
     widget.event_generate("<Button-1>", **places[0])

@@ -36,6 +36,13 @@ class Window:
         with self.commands.open("a") as stream:
             stream.writelines(line + "\n" for line in lines)
 
+    def wait_for_line(self, text: str, patience_s: float = 60.0) -> None:
+        """Until the window has printed a text."""
+        until = time.monotonic() + patience_s
+        while text not in (said := self.log.read_text(errors="replace")):
+            assert time.monotonic() < until, f"no {text!r} in:\n{said[-3000:]}"
+            time.sleep(0.2)
+
     def check(self, title: str, path: Path, whole_screen: bool = False) -> None:
         """Save a picture of a window; it shows something, and nothing went wrong so far."""
         number = wait_for_window(self.environment, title)

@@ -49,6 +49,11 @@ def project(scipion, tmp_path_factory):
     landscape = st.new("ProtGmmflexLandscape", numberOfThreads=1, useGpu=False)
     point_to(landscape, "inputAnalysis", analysis, "outputParticles")
     landscape = st.run(landscape)
+    maps = st.new("ProtGmmflexReconstruct", numberOfThreads=1, useGpu=False)
+    poses = st.new("ProtGmmflexPoses", numberOfThreads=1, useGpu=False)
+    for protocol in (maps, poses):
+        point_to(protocol, "inputAnalysis", analysis, "outputParticles")
+    maps, poses = st.run(maps), st.run(poses)
     bodies = st.analysis("ProtGmmflexRigidBodies")
     st.project.saveProtocol(bodies)
     return {
@@ -59,6 +64,8 @@ def project(scipion, tmp_path_factory):
         "coordination": coordination.getObjId(),
         "morph": morph.getObjId(),
         "landscape": landscape.getObjId(),
+        "maps": maps.getObjId(),
+        "poses": poses.getObjId(),
         "bodies": bodies.getObjId(),
     }
 
@@ -87,6 +94,8 @@ def test_project_window(window, project, pictures):
         ("bonds", "ProtGmmflexBonds", 0),
         ("coordination", "ProtGmmflexCoordination", 1),
         ("landscape", "ProtGmmflexLandscape", 0),
+        ("maps", "ProtGmmflexReconstruct", 0),
+        ("poses", "ProtGmmflexPoses", 0),
         ("morph", "ProtGmmflexMorph", 0),
     ],
 )
@@ -103,32 +112,81 @@ def test_form_of_a_finished_run(window, project, pictures):
     window.check("ProtGmmflexHeterogeneity", pictures / "2_form_training.png")
 
 
-def test_viewer_of_the_neutral_mixture(window, project, pictures):
-    window.tell(f"analyze {project['neutral']}")
-    window.check("GmmflexNeutralViewer", pictures / "3_neutral_viewer.png")
-    window.tell("show showFsc")
-    window.check("FSC of the neutral mixture", pictures / "3_neutral_fsc.png")
-    window.tell("show showSummary")
-    window.check("Neutral mixture", pictures / "3_neutral_summary.png")
+# Of each run its viewer, and which window each of its lines opens.
+VIEWERS = {
+    "neutral": (
+        "GmmflexNeutralViewer",
+        {"showFsc": "FSC of the neutral mixture", "showSummary": "Neutral mixture"},
+    ),
+    "analysis": (
+        "GmmflexAnalysisViewer",
+        {
+            "showLatents": "Latent space",
+            "showOverview": "all pairs of axes",
+            "showTraining": "Training curves",
+            "showSummary": "Heterogeneity analysis",
+        },
+    ),
+    "coordination": (
+        "GmmflexAnalysisViewer",
+        {
+            "showArrows": "Motion as arrows",
+            "showLengths": "How far Gaussians move",
+            "showBodies": "Angles and shifts of bodies",
+            "showBodyTable": "Rigid bodies",
+            "showCoordination": "Coordination of regions",
+            "showCoordinationPicture": "Motions of the regions",
+        },
+    ),
+    "morph": (
+        "GmmflexMorphViewer",
+        {
+            "showResidues": "Displacement along the chains",
+            "showHistogram": "Histogram of displacements",
+            "showTable": "Displacement of all residues",
+        },
+    ),
+    "landscape": (
+        "GmmflexLandscapeViewer",
+        {
+            "showEnergy": "Free energy",
+            "showClusters": "Groups of particles",
+            "showTrajectories": "Trajectories",
+            "showReliability": "Reliability of particles",
+            "showFsc": "FSC of the maps",
+            "showMaps": "Projections of the maps",
+            "showStates": "Table of maps",
+        },
+    ),
+    "maps": (
+        "GmmflexReconstructViewer",
+        {"showFsc": "FSC of the maps", "showStates": "Table of maps"},
+    ),
+    "poses": (
+        "GmmflexPosesViewer",
+        {
+            "showChanges": "How far poses changed",
+            "showTable": "Changes of poses",
+            "showScores": "Held-out particles",
+        },
+    ),
+}
 
 
-def test_viewer_of_the_analysis(window, project, pictures):
-    window.tell(f"analyze {project['analysis']}")
-    window.check("GmmflexAnalysisViewer", pictures / "4_heterogeneity_viewer.png")
-    window.tell("show showLatents")
-    window.check("Latent space", pictures / "4_latent_space.png")
-    window.tell("show showOverview")
-    window.check("all pairs of axes", pictures / "4_latent_overview.png")
-    window.tell("show showTraining")
-    window.check("Training curves", pictures / "4_training.png")
-    window.tell("show showSummary")
-    window.check("Heterogeneity analysis", pictures / "4_summary.png")
+@pytest.mark.parametrize("run", VIEWERS)
+def test_viewer(window, project, pictures, run):
+    viewer, shown = VIEWERS[run]
+    window.tell(f"analyze {project[run]}")
+    window.check(viewer, pictures / f"3_{run}_viewer.png")
+    for parameter, title in shown.items():
+        window.tell(f"show {parameter}")
+        window.check(title, pictures / f"3_{run}_{parameter.removeprefix('show').lower()}.png")
 
 
 def test_drawing_around_particles_makes_a_subset(window, project, pictures):
     """The half of the picture with the low values of the first axis becomes a set of its own."""
     window.tell(f"analyze {project['analysis']}", "show showExplorer")
-    window.check("Explore the latent space", pictures / "4_explorer.png")
+    window.check("Explore the latent space", pictures / "4_explorer_new.png")
     window.tell("lasso .002,.002 .5,.002 .5,.998 .002,.998")
     window.check("Explore the latent space", pictures / "4_explorer_chosen.png")
     window.tell("subset")
@@ -166,44 +224,16 @@ def test_bodies_are_chosen_on_the_chains(window, project, pictures):
     window.tell("close")
 
 
-def test_viewer_shows_motion_bodies_and_coordination(window, project, pictures):
-    window.tell(f"analyze {project['coordination']}")
-    window.check("GmmflexAnalysisViewer", pictures / "7_viewer.png")
-    for parameter, title, name in (
-        ("showArrows", "Motion as arrows", "arrows"),
-        ("showLengths", "How far Gaussians move", "lengths"),
-        ("showBodies", "Angles and shifts of bodies", "bodies"),
-        ("showBodyTable", "Rigid bodies", "body_table"),
-        ("showCoordination", "Coordination of regions", "coordination"),
-        ("showCoordinationPicture", "Motions of the regions", "coordination_motions"),
-    ):
-        window.tell(f"show {parameter}")
-        window.check(title, pictures / f"7_{name}.png")
-
-
-def test_viewer_of_the_morph(window, project, pictures):
-    window.tell(f"analyze {project['morph']}")
-    window.check("GmmflexMorphViewer", pictures / "8_viewer.png")
-    window.tell("show showResidues")
-    window.check("Displacement along the chains", pictures / "8_along_chains.png")
-    window.tell("show showHistogram")
-    window.check("Histogram of displacements", pictures / "8_histogram.png")
-    window.tell("show showTable")
-    window.check("Displacement of all residues", pictures / "8_table.png")
-
-
-def test_viewer_of_the_landscape(window, project, pictures):
-    window.tell(f"analyze {project['landscape']}")
-    window.check("GmmflexLandscapeViewer", pictures / "9_viewer.png")
-    for parameter, title, name in (
-        ("showEnergy", "Free energy", "free_energy"),
-        ("showClusters", "Groups of particles", "groups"),
-        ("showFsc", "FSC of the maps", "fsc"),
-        ("showMaps", "Projections of the maps", "maps"),
-        ("showStates", "Groups", "table"),
-    ):
-        window.tell(f"show {parameter}")
-        window.check(title, pictures / f"9_{name}.png")
+def test_a_particle_is_looked_at_and_a_trajectory_played(window, project, pictures):
+    window.tell(f"analyze {project['analysis']}", "show showExplorer")
+    window.check("Explore the latent space", pictures / "4_explorer.png")
+    number = ParticleColumns(project["particles"]).ids[7]
+    window.tell("pick 7", "told", "nearest 40", "told", "play component_1")
+    window.wait_for_line(f"told: Particle {number}.")
+    window.wait_for_line(f"told: 40 of 300 particles chosen, the nearest to {number}.")
+    time.sleep(1)
+    window.tell("pause")
+    window.check("Explore the latent space", pictures / "4_explorer_particle.png")
 
 
 def test_chimerax_message_says_where_the_script_lies(window, project, pictures):
@@ -215,3 +245,13 @@ def test_chimerax_message_says_where_the_script_lies(window, project, pictures):
     wait_for_window(window.environment, "GmmflexNeutralViewer")
     window.tell("show showChimeraX")
     window.check("ChimeraX not found", pictures / "5_no_chimerax.png")
+
+
+def test_a_decoded_state_is_opened_when_the_engine_has_made_it(window, project, pictures):
+    """The message names the script, since there is no ChimeraX here."""
+    window.tell("answer", "decode", "told")
+    window.wait_for_line("told: Decoding: ")  # the window is alive meanwhile
+    wait_for_window(window.environment, "ChimeraX not found", 180)
+    window.check("ChimeraX not found", pictures / "5_decoded_state.png")
+    (script,) = Path(project["folder"], "Tmp").glob("decoded_*/movie.cxc")
+    assert "state_002.cif" in script.read_text()
