@@ -167,6 +167,28 @@ def test_a_continuum_is_not_said_to_stand_apart():
     assert found.silhouette > 0.5
 
 
+def test_long_clusters_side_by_side_stand_apart():
+    """The line between their centres leads along them and shows no gap; it is 13 σ wide."""
+    random = np.random.default_rng(7)
+    which = np.repeat([0, 1], 500)
+    rods = np.c_[random.uniform(-20, 20, 1000) + 40 * which, random.normal(0, 1, 1000) + 13 * which]
+    rods = rods.astype(np.float32)
+    found = find_clusters(rods, principal_axes(rods), "mixture", 2, 8, 1)
+    assert adjusted_rand_score(which, found.labels) == 1
+    # Nobody lies in between: all that 1,000 particles can tell.
+    assert found.apart and found.barriers_kT.min() > 3
+
+
+def test_few_particles_of_one_cloud_do_not_stand_apart():
+    """Cut in two by k-means; many dimensions offer many directions in which there is a gap."""
+    random = np.random.default_rng(8)
+    said = 0
+    for _ in range(30):
+        cloud = random.uniform(-1, 1, (60, 8)).astype(np.float32)
+        said += find_clusters(cloud, principal_axes(cloud), "kmeans", 2, 8, 1).apart
+    assert said <= 1
+
+
 def test_what_cannot_be_read_is_refused(made, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no finished run"):
         stage.run_landscape(LandscapeSettings(run=tmp_path, output=tmp_path / "L"))
