@@ -199,5 +199,7 @@ def test_refusals(inputs):
     )
     with pytest.raises(UserError, match="30 particles are too few"):
         groups_of(few, half_set[:30], GROUPS)
+    with pytest.raises(UserError, match="see to it that both half sets are in the input"):
+        groups_of(inputs["results"], np.ones_like(half_set), GROUPS)
     with pytest.raises(ValueError, match="leave out --clusters"):
         ReconstructSettings(run="r", output="o", clusters="c.npy", deformed=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from gmmflex.engine.io.errors import UserError
@@ -74,7 +75,8 @@ def groups_of(
         latents.append(results.latents[rows].mean(axis=0))
     all_A = np.array(offsets_A)
     shares = np.bincount(labels) / len(labels)
-    apart_A = np.sqrt(((all_A[:, None] - all_A[None]) ** 2).sum(axis=-1).mean(axis=-1))
+    flat_A = all_A.reshape(len(all_A), -1)
+    apart_A = cdist(flat_A, flat_A) / np.sqrt(all_A.shape[1])
     reference = int((apart_A @ shares).argmin())
     rest = results.model.neutral
     mixture = GaussianMixture(
@@ -97,6 +99,12 @@ def _labels(
     fit = KMeans(count, n_init=1, random_state=seed).fit(latents)
     halves = [np.bincount(fit.labels_[half_set == k], minlength=count) for k in (1, 2)]
     kept = np.flatnonzero((np.minimum(*halves) > 0) & (np.add(*halves) >= _FEWEST))
+    if len(kept) < 2:
+        raise UserError(
+            f"of {count} groups of particles that move together {len(kept)} hold some of both half "
+            "sets, where --deformed needs 2: see to it that both half sets are in the input, or "
+            "give less --groups"
+        )
     centres = fit.cluster_centers_[kept]
     squared = [((latents - centre) ** 2).sum(axis=1) for centre in centres]
     nearest = np.argmin(squared, axis=0)
