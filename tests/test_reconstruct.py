@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,8 +20,15 @@ from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.model.symmetry import symmetry_operators
 from gmmflex.engine.stages import reconstruct as stage
 from gmmflex.engine.stages.reconstruct import run_reconstruct
+from gmmflex.engine.stages.reconstruct_output import StateRow
+from gmmflex.engine.stages.reconstruct_rows import keep_row, kept_row
 from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
-from gmmflex.engine.stages.reconstruct_states import states_of_points
+from gmmflex.engine.stages.reconstruct_states import (
+    ParticleState,
+    alike,
+    all_of,
+    states_of_points,
+)
 from gmmflex.engine.stages.reconstruction import reconstruct
 from gmmflex.engine.stages.run_particles import RunParticles
 
@@ -220,6 +228,37 @@ def test_weights_follow_a_gaussian_of_the_distance():
     (near,) = states_of_points(point, latents, 60, weighted=False)
     distances = np.linalg.norm(latents - point, axis=1)
     assert set(near.rows) == set(np.argsort(distances)[:60])
+
+
+def test_by_default_points_of_a_small_set_do_not_share_all_particles():
+    latents = np.linspace(-1, 1, 400, dtype=np.float32)[:, None]
+    points = np.linspace(-0.8, 0.8, 5, dtype=np.float32)[:, None]
+    states = states_of_points(points, latents, None, False)
+    assert [state.particles for state in states] == 5 * [80]
+    # Evenly spread along one line they are the particles between the points' middles.
+    assert not set(states[0].rows) & set(states[1].rows)
+    assert alike([all_of(latents), *states]) == []
+    large = np.linspace(-1, 1, 8000, dtype=np.float32)[:, None]
+    assert {state.particles for state in states_of_points(points, large, None, False)} == {800}
+    half = states_of_points(points, latents, 200, False)
+    (told,) = alike([all_of(latents), *half])
+    assert "200 of 400 particles" in told
+
+
+def test_maps_that_are_kept_are_those_of_the_same_particles(tmp_path):
+    curve = np.linspace(1, 0, 5)
+    state = ParticleState("1", np.arange(9), np.ones(9), np.zeros(2, np.float32), "point 1")
+    row = StateRow(state, (5, 4), 8.0, 9.0, 9.5, *3 * [curve], *2 * [(np.eye(3),)], None)
+    keep_row(tmp_path, row)
+    found = kept_row(tmp_path, state)
+    assert found is not None and found.halves == (5, 4) and found.fsc.tolist() == curve.tolist()
+    for changed in (
+        {"rows": np.arange(1, 10)},
+        {"weights": np.full(9, 0.5)},
+        {"latent": np.ones(2, np.float32)},
+        {"left_out": np.zeros(9, np.int64)},
+    ):
+        assert kept_row(tmp_path, replace(state, **changed)) is None, changed
 
 
 def test_copies_of_a_particle_stand_in_their_own_poses(inputs):

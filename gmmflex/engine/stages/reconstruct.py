@@ -30,6 +30,7 @@ from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
 from gmmflex.engine.stages.reconstruct_state_maps import state_maps
 from gmmflex.engine.stages.reconstruct_states import (
     ParticleState,
+    alike,
     all_of,
     states_of_clusters,
     states_of_points,
@@ -67,7 +68,9 @@ def run_reconstruct(
         states = [all_of(results.latents), *states_of(settings, results, by_fold)]
         run_summary = read_json(settings.run / SUMMARY_FILE)
         in_use = coefficients_of_run(run_summary, particles, "cpu")
-        for line in warnings_of(states, float(run_summary["latent_reliability"])):
+        warnings = warnings_of(states, float(run_summary["latent_reliability"]))
+        warnings += [] if settings.clusters is not None else alike(states)
+        for line in warnings:
             log(line)
     if settings.deformed:
         assert particles.half_set is not None

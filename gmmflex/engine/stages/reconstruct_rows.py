@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from gmmflex.engine.stages.reconstruct_states import ParticleState
 _FOLDER = "unfinished"
 # What is told anew when the command goes on.
 _TOLD_ANEW = ("state", "local")
+_CHOSEN = "chosen"
 
 
 def keep_row(output: Path, row: StateRow) -> None:
@@ -25,6 +27,7 @@ def keep_row(output: Path, row: StateRow) -> None:
     folder.mkdir(exist_ok=True)
     values = {field.name: getattr(row, field.name) for field in fields(row)}
     values = {name: value for name, value in values.items() if name not in _TOLD_ANEW}
+    values[_CHOSEN] = _digest(row.state)
     if row.local is not None:
         values.update(radius_A=row.local.radius_A, percentiles_A=row.local.percentiles_A)
     with replacing(folder / f"{row.state.file}.npz") as temporary:
@@ -32,7 +35,8 @@ def keep_row(output: Path, row: StateRow) -> None:
 
 
 def kept_row(output: Path, state: ParticleState) -> StateRow | None:
-    """What `keep_row` has kept of a state, if its maps are finished."""
+    """What `keep_row` has kept of a state, if its maps are finished and made of the same particles:
+    labels, points or latents may have been written anew in between."""
     path = output / _FOLDER / f"{state.file}.npz"
     if not path.exists():
         return None
@@ -40,6 +44,8 @@ def kept_row(output: Path, state: ParticleState) -> StateRow | None:
         with np.load(path, allow_pickle=False) as stored:
             values = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, BadZipFile):
+        return None
+    if str(values.get(_CHOSEN)) != _digest(state):
         return None
     local = None
     if "radius_A" in values:
@@ -58,6 +64,15 @@ def kept_row(output: Path, state: ParticleState) -> StateRow | None:
         tuple(values["decoded_seen"]),
         local,
     )
+
+
+def _digest(state: ParticleState) -> str:
+    """Of the particles of a state, how they are inserted, and what is decoded."""
+    left_out = np.array([]) if state.left_out is None else state.left_out
+    found = hashlib.sha256()
+    for values in (state.rows, state.weights, left_out, state.latent):
+        found.update(f"{values.dtype}{values.shape}".encode() + values.tobytes())
+    return found.hexdigest()
 
 
 def forget_rows(output: Path) -> None:

@@ -21,9 +21,9 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.model.scoring import N_FOLDS
 from gmmflex.engine.stages.morph_latents import labels_of_file
 
-# A tenth of the particles tells states apart and leaves enough of them for a map; fewer than this
-# give no map worth looking at.
-_SHARE, _FEWEST = 0.1, 500
+# A tenth of the particles tells states apart and leaves enough of them for a map. Fewer than 500
+# give no map worth looking at; but states of small sets must not all be the whole of it.
+_SHARE, _ENOUGH, _FEWEST = 0.1, 500, 20
 # Particles that count less than this beside the nearest are left out: nobody would see them.
 _LEAST_WEIGHT = 1e-3
 
@@ -103,7 +103,7 @@ def states_of_points(
     each half, and inserted without it. Raises UserError if there are not so many particles.
     """
     n = len(latents)
-    wanted = min(n, max(_FEWEST, round(_SHARE * n))) if count is None else count
+    wanted = _by_default(n, len(points)) if count is None else count
     if wanted > n:
         raise UserError(f"--nearest {wanted} is more than the {n} latents of the run: give less")
     surroundings = _weighted if weighted else _nearest
@@ -114,6 +114,24 @@ def states_of_points(
         rows, weights = zip(*(surroundings(each, wanted) for each in squared), strict=True)
         states.append(_state(str(number), rows, weights, point, f"point {number}"))
     return states
+
+
+def _by_default(n: int, points: int) -> int:
+    """Particles of each of some points: a tenth of n, or 500 if that many for each do not make more
+    than there are."""
+    return min(n, max(round(_SHARE * n), min(_ENOUGH, n // max(2, points)), _FEWEST))
+
+
+def alike(states: Sequence[ParticleState]) -> list[str]:
+    """What to say if states around points, after the consensus, hold half of all or more."""
+    n = states[0].particles
+    most = max((round(state.effective) for state in states[1:]), default=0)
+    if 2 * most < n:
+        return []
+    return [
+        f"warning: around each point {most:,} of {n:,} particles are taken, so that the maps show "
+        "much the same: give less --nearest, or analyse more particles"
+    ]
 
 
 def _state(
