@@ -151,6 +151,15 @@ def test_damaged_results_are_refused(damage, trained, tmp_path):
         read_run(copy)
 
 
+def test_latents_that_are_no_numbers_are_refused(trained, tmp_path):
+    copy = _copy(trained[0], tmp_path)
+    latents = np.load(copy / "latents.npy")
+    latents[3, 1] = np.nan
+    np.save(copy / "latents.npy", latents)
+    with pytest.raises(UserError, match=r"latents\.npy holds values that are not finite"):
+        read_run(copy)
+
+
 def test_metadata_tells_the_architecture(trained):
     about = json.loads(_about(trained[0]))
     [decoder] = about["decoders"]

@@ -92,4 +92,6 @@ def read_run(folder: Path) -> RunResults:
             f"{weights_path} or {latents_path.name} was not written by this version of gmmflex: "
             "run the analysis again"
         ) from fault
+    if not np.isfinite(latents).all():
+        raise UserError(f"{latents_path} holds values that are not finite: run the analysis again")
     return RunResults(model, keeps_bonds, descriptions, regions, centre.numpy(), latents)
