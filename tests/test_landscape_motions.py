@@ -1,6 +1,8 @@
 """Trajectories, localised motions, reliability and report of `gmmflex landscape`: known cases."""
 
+import csv
 import re
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +17,21 @@ from gmmflex.engine.io.star import read_star
 from gmmflex.engine.stages import landscape as stage
 from gmmflex.engine.stages.landscape_clusters import find_clusters
 from gmmflex.engine.stages.landscape_combinations import find_combinations
+from gmmflex.engine.stages.landscape_density import free_energy
 from gmmflex.engine.stages.landscape_paths import populated_path
 from gmmflex.engine.stages.landscape_regions import local_motion
-from gmmflex.engine.stages.landscape_reliability import motion_metric, reliability_of
+from gmmflex.engine.stages.landscape_reliability import (
+    motion_metric,
+    read_covariances,
+    reliability_of,
+)
 from gmmflex.engine.stages.landscape_ring import way_around
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.landscape_trajectories import find_trajectories
+from gmmflex.engine.stages.landscape_trajectories import (
+    Trajectory,
+    find_trajectories,
+    write_trajectory,
+)
 from gmmflex.engine.stages.latent_axes import principal_axes
 
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
@@ -153,6 +164,20 @@ def test_reliability_is_the_share_of_the_variance_that_is_told():
     )
 
 
+def test_where_covariances_are_zero_everything_is_told(tmp_path):
+    latents = np.random.default_rng(11).normal(size=(50, 3)).astype(np.float32)
+    zero = np.zeros((50, 3, 3), np.float32)
+    np.testing.assert_allclose(reliability_of(latents, zero, np.eye(3)).of_particles, 1, atol=1e-6)
+    # What moves is known, what does not move is not.
+    some = np.tile(np.diag([0.0, 1.0, 1.0]), (50, 1, 1))
+    found = reliability_of(latents, some, np.diag([1.0, 0.0, 0.0])).of_particles
+    np.testing.assert_allclose(found, 1, atol=1e-6)
+    zero[7, 1, 1] = np.nan
+    np.save(tmp_path / "latent_covariances.npy", zero)
+    with pytest.raises(UserError, match="holds values that are not finite"):
+        read_covariances(tmp_path, latents)
+
+
 def test_the_metric_is_the_mean_square_displacement():
     _, latents = _slides(500, seed=6)
     metric = motion_metric(results_of_arms(latents).model, latents)
@@ -228,6 +253,40 @@ def test_two_motions_are_combined_in_all_amplitudes(tmp_path):
     corners = found.latents[[0, 20, 24, 4]]
     np.testing.assert_allclose(found.around[::3], corners, atol=1e-5)
     np.testing.assert_allclose(found.around[1], (2 * corners[0] + corners[1]) / 3, atol=1e-5)
+
+
+def test_a_thousand_frames_need_no_memory_for_all_pairs_of_them(tmp_path):
+    """Half a circle of slides: 50 of 200 Gaussians go along with each of both latents."""
+    angle = np.linspace(0, np.pi, 1000)
+    way = 10 * np.c_[np.cos(angle), np.sin(angle)].astype(np.float32)
+    axes = principal_axes(way)
+    energy = free_energy(axes.project(way))
+    model = results_of_arms(way).model
+    tracemalloc.start()
+    reached_A = write_trajectory(tmp_path, Trajectory("half", "", way), model, way, axes, energy)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Numbers of all frames a few times; of all pairs there would be 5 GB.
+    assert peak_bytes < 10 * way.shape[0] * 200 * 3 * 4
+    with (tmp_path / "half.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    chord_A = 0.5 * 20 * np.sin(angle / 2)
+    found = [float(row["rms_from_first_A"]) for row in rows]
+    np.testing.assert_allclose(found, chord_A, atol=1e-3)
+    assert reached_A == pytest.approx(10, abs=1e-3)
+    steps = [float(row["rms_from_previous_A"]) for row in rows]
+    np.testing.assert_allclose(steps, [0.0] + 999 * [chord_A[1]], atol=1e-4)
+
+
+def test_without_clusters_it_is_said_that_there_are_none():
+    random = np.random.default_rng(10)
+    cloud = random.uniform(size=(50, 2)).astype(np.float32)
+    axes = principal_axes(cloud)
+    clusters = find_clusters(cloud, axes, "hdbscan", None, 8, 1)
+    assert len(clusters.centres) == 0
+    settings = LandscapeSettings(run=Path(), output=Path(), path=("c1,c2",))
+    with pytest.raises(UserError, match="no cluster 'c1', none was found"):
+        find_trajectories(settings, cloud, axes, clusters)
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,12 @@ def populated_path(
     tree = cKDTree(nodes)
     neighbours = min(_NEIGHBOURS, len(nodes) - 1)
     steps = None
-    while steps is None and neighbours < len(nodes):
+    most = min(_MOST_NEIGHBOURS, len(nodes) - 1)
+    while steps is None:
         steps = _steps(nodes, tree, start, end, neighbours)
-        if neighbours >= _MOST_NEIGHBOURS:
+        if neighbours == most:
             break
-        neighbours *= 2
+        neighbours = min(2 * neighbours, most)
     if steps is None:
         return None
     count = min(_AVERAGED, max(1, len(nodes) // 20))

@@ -20,6 +20,8 @@ from gmmflex.engine.stages.latent_axes import evenly_chosen
 from gmmflex.engine.stages.trained_model import Model
 
 _SAMPLE, _AT_ONCE, _ROWS = 1_000, 50, 100_000
+# Of that of the prior.
+_LEAST_VARIANCE = 1e-12
 
 _Floats = NDArray[np.float64]
 
@@ -52,6 +54,8 @@ def read_covariances(run: Path, latents: NDArray[np.float32]) -> NDArray[np.floa
             f"{path} has shape {found.shape} for latents of shape {latents.shape}: one of them was "
             "changed; run the analysis again"
         )
+    if not np.isfinite(found).all():
+        raise UserError(f"{path} holds values that are not finite: run the analysis again")
     return np.asarray(found, dtype=np.float32)
 
 
@@ -85,8 +89,10 @@ def _left_open(
     covariances: NDArray[np.float32], root: _Floats, white: _Floats, metric: _Floats
 ) -> _Floats:
     """(n,) tr(G L), where the prior is the unit matrix."""
+    # A covariance of 0, of a latent that is wholly told, has no inverse.
+    least = _LEAST_VARIANCE * np.square(root).sum() * np.eye(len(white))
     # C⁻¹ in these coordinates is Rᵀ C⁻¹ R.
-    precisions = root.T @ np.linalg.inv(covariances.astype(np.float64)) @ root
+    precisions = root.T @ np.linalg.inv(covariances.astype(np.float64) + least) @ root
     values, vectors = np.linalg.eigh(precisions)
     # Never less than nothing: P is the prior as far as it can be told.
     told = (vectors * np.maximum(values - 1.0, 0.0)[:, None]) @ vectors.transpose(0, 2, 1)
@@ -115,7 +121,7 @@ def _prior(spread: _Floats, covariances: NDArray[np.float32]) -> _Floats:
     the unit matrix and S diagonal, that is solved by p = (s + √(s² + 4)) / 2.
     """
     mean = covariances.mean(axis=0, dtype=np.float64)
-    mean += 1e-12 * max(float(np.trace(spread)), 1e-30) * np.eye(len(mean))
+    mean += _LEAST_VARIANCE * max(float(np.trace(spread)), 1e-30) * np.eye(len(mean))
     root = np.linalg.cholesky(mean)
     white = np.linalg.solve(root, np.linalg.solve(root, spread).T)
     values, vectors = np.linalg.eigh(0.5 * (white + white.T))

@@ -28,6 +28,8 @@ from gmmflex.engine.stages.latent_axes import PrincipalAxes
 from gmmflex.engine.stages.morph_latents import latents_along_component
 from gmmflex.engine.stages.trained_model import Model
 
+# Decoded at a time.
+_AT_ONCE = 50
 # Without being asked for, components with this share of the variance, and so many at most.
 _LEAST_SHARE, _MOST_COMPONENTS = 0.05, 3
 _CLUSTER = "c"
@@ -116,6 +118,11 @@ def _end(option: str, part: str, latents: NDArray[np.float32], clusters: Cluster
     of_cluster = part.startswith(_CLUSTER)
     digits = part.removeprefix(_CLUSTER)
     most = len(clusters.centres) if of_cluster else len(latents)
+    if of_cluster and not most:
+        raise UserError(
+            f"{option}: there is no cluster {part!r}, none was found: give particles, or another "
+            "--method"
+        )
     if not digits.isdecimal() or not 1 <= int(digits) <= most:
         what = f"cluster of {_CLUSTER}1 to {_CLUSTER}" if of_cluster else "particle of 1 to "
         raise UserError(f"{option}: {part!r} is no {what}{most}: give a number in this range")
@@ -124,11 +131,18 @@ def _end(option: str, part: str, latents: NDArray[np.float32], clusters: Cluster
     return int(nearest_particles(latents, clusters.centres[int(digits) - 1][None])[0])
 
 
-def displacements_A(model: Model, latents: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(m, m) root mean square distance in Å between the decoded Gaussians of (m, d) latents."""
-    moved = moved_A(model, torch.as_tensor(latents)).cpu().numpy().astype(np.float64)
-    apart = moved[:, None] - moved[None]
-    return np.asarray(np.sqrt(np.square(apart).sum(axis=3).mean(axis=2)))
+def displacements_A(
+    model: Model, latents: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(m,) and (m,) root mean square distances in Å between the decoded Gaussians of (m, d) latents
+    and those of the first, and of the one before, which for the first is the last."""
+    parts = torch.as_tensor(latents).split(_AT_ONCE)
+    moved = np.concatenate([moved_A(model, part).cpu().numpy() for part in parts])
+    first, before = (
+        np.sqrt(3 * np.square(moved - other).mean(axis=(1, 2), dtype=np.float64))
+        for other in (moved[:1], np.roll(moved, 1, axis=0))
+    )
+    return first, before
 
 
 def write_trajectory(
@@ -144,16 +158,17 @@ def write_trajectory(
     nearest_particles: how many particles are nearer to this frame than to any other.
     """
     write_array(folder / f"{trajectory.name}.npy", trajectory.latents)
-    apart_A = displacements_A(model, trajectory.latents)
+    first_A, before_A = displacements_A(model, trajectory.latents)
+    if not trajectory.closed:
+        before_A[0] = 0.0
     nearest = cKDTree(trajectory.latents).query(latents)[1]
     counts = np.bincount(nearest, minlength=len(trajectory.latents))
     at_kT = energy.at(axes.project(trajectory.latents))
     rows = []
     for k, row in enumerate(trajectory.latents):
-        before_A = apart_A[k, k - 1] if k or trajectory.closed else 0.0
-        values = [apart_A[k, 0], before_A, at_kT[k], *row.tolist()]
+        values = [first_A[k], before_A[k], at_kT[k], *row.tolist()]
         rows.append(f"{k + 1},{counts[k]},{numbers(values)}")
     header = "frame,nearest_particles,rms_from_first_A,rms_from_previous_A,free_energy_kT"
     names = latent_names(trajectory.latents.shape[1])
     write_table(folder / f"{trajectory.name}.csv", f"{header},{names}", rows)
-    return float(apart_A[0].max())
+    return float(first_A.max())
