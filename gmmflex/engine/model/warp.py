@@ -14,7 +14,8 @@ _ORDER = 5
 
 
 def values_at(data: NDArray[np.floating[Any]], places_px: NDArray[np.float64]) -> NDArray[Any]:
-    """(U,) values of a map (z, y, x) at places (U, 3), in voxels along x, y, z; 0 outside.
+    """(U,) values of a map (z, y, x) at places (U, 3), in voxels along x, y, z; outside,
+    the map goes on periodically.
 
     Quintic splines (scipy.ndimage), which go through the values of all voxels.
     """
