@@ -7,6 +7,7 @@ Every test runs wherever tests run. Who lacks what one needs leaves it out by it
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped in CI: {report.longrepr}"
     return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Scipion reads its environment when it is imported, which a fixture has to set before."""
+    if "pyworkflow" in sys.modules:
+        raise pytest.UsageError(
+            "a test module imports Scipion while tests are collected: import inside functions"
+        )
 
 
 # Files whose tests share what costs most: they run in one process, one after the other.

@@ -14,7 +14,6 @@ from scipy.spatial import cKDTree
 from scipy.stats import binned_statistic_2d
 
 from gmmflex.engine.io.star import StarTable, read_star, write_star
-from gmmflex.landscape_columns import LandscapeColumns
 from gmmflex.nearest_points import AxesFrame, along_path, nearest_on_screen, nearest_rows
 from gmmflex.particle_columns import VIEW_ROTATION, VIEW_TILT, ParticleColumns
 
@@ -136,6 +135,8 @@ def test_what_a_landscape_says_is_joined_by_id(tmp_path):
     labels = ("rlnImageId", "gmmflexCluster", "gmmflexFreeEnergy", "gmmflexReliability")
     table = dict(zip(labels, (ids, ids % 3, ids / 10, ids / 20), strict=True))
     write_star(tmp_path / "landscape.star", [StarTable("particles", table)])
+    from gmmflex.landscape_columns import LandscapeColumns
+
     columns = LandscapeColumns(str(tmp_path), np.array([2, 4, 6, 9]), ", landscape 8")
     assert columns.names[0] == "Group, landscape 8"
     np.testing.assert_allclose(columns.values(columns.names[0]), [2, 1, np.nan, 0])
