@@ -132,5 +132,5 @@ def test_halves_that_do_not_fit_the_latents_are_refused(tmp_path):
     latents = np.zeros((5, 2), np.float32)
     assert read_by_fold(tmp_path, latents) is None
     np.save(tmp_path / "latents_by_fold.npy", np.zeros((5, 2, 3)))
-    with pytest.raises(UserError, match="does not fit the latents of the run"):
+    with pytest.raises(UserError, match=r"has shape \(5, 2, 3\) and not \(5, 2, 2\)"):
         read_by_fold(tmp_path, latents)

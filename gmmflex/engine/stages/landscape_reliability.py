@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.stages.body_motions import moved_A
 from gmmflex.engine.stages.latent_axes import evenly_chosen
+from gmmflex.engine.stages.run_arrays import array_beside_latents
 from gmmflex.engine.stages.trained_model import Model
 
 _SAMPLE, _AT_ONCE, _ROWS = 1_000, 50, 100_000
@@ -38,25 +38,9 @@ class Reliability:
 
 
 def read_covariances(run: Path, latents: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """(n, d, d) latent_covariances.npy of a run; None where there is none (earlier versions).
-
-    Raises UserError if it does not fit the latents.
-    """
-    path = run / "latent_covariances.npy"
-    if not path.is_file():
-        return None
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as fault:
-        raise UserError(f"{path} is no .npy file of numbers: run the analysis again") from fault
-    if found.shape != (*latents.shape, latents.shape[1]):
-        raise UserError(
-            f"{path} has shape {found.shape} for latents of shape {latents.shape}: one of them was "
-            "changed; run the analysis again"
-        )
-    if not np.isfinite(found).all():
-        raise UserError(f"{path} holds values that are not finite: run the analysis again")
-    return np.asarray(found, dtype=np.float32)
+    """(n, d, d) latent_covariances.npy of a run; see `array_beside_latents`."""
+    shape = (*latents.shape, latents.shape[1])
+    return array_beside_latents(run, "latent_covariances", shape)
 
 
 def reliability_of(

@@ -148,6 +148,11 @@ class Fitting:
         return Fit(*(torch.cat(values).cpu() for values in joined))
 
 
+def for_both_folds(latents: Tensor) -> Tensor:
+    """(m, d) → (m, 2, d): the same latent to start from for both halves of an image."""
+    return latents[:, None].expand(-1, N_FOLDS, -1).contiguous()
+
+
 def on_device(prior: LatentPrior, device: torch.device) -> LatentPrior:
     """The same prior on the device."""
     return LatentPrior(prior.mean.to(device), prior.precision.to(device))

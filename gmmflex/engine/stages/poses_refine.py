@@ -18,7 +18,7 @@ from gmmflex.engine.model.pose_average import as_given_on_average, main_shapes
 from gmmflex.engine.model.pose_frame import Frame
 from gmmflex.engine.stages.decoders import varied_anywhere
 from gmmflex.engine.stages.latent_fit import WHOLE
-from gmmflex.engine.stages.latent_fitting import Fitting
+from gmmflex.engine.stages.latent_fitting import Fitting, for_both_folds
 from gmmflex.engine.stages.particle_data import read_particle_data
 from gmmflex.engine.stages.pose_fit import PoseFit, learnt_frame
 from gmmflex.engine.stages.pose_fitting import PoseFitting, Spread, fold_scores, learnt_spread
@@ -117,7 +117,7 @@ def refine_poses(
     fitting = PoseFitting(model, data, frame, room)
     of_latents = Fitting(model, data, room)
     way = of_latents.way(
-        sample, _twice(latents[sample]), float(config["latent_noise"]), None, ALONE
+        sample, for_both_folds(latents[sample]), float(config["latent_noise"]), None, ALONE
     )
     ways = fitting.ways(sample, latents[sample], way, start)
     off = learnt_spread(ways)
@@ -129,7 +129,7 @@ def refine_poses(
     places = torch.as_tensor(groups.cluster_centers_, dtype=latents.dtype)
     apart = of_latents.apart(
         tried,
-        _twice(latents.mean(0).expand(len(tried), -1)),
+        for_both_folds(latents.mean(0).expand(len(tried), -1)),
         replace(way, candidates=places.to(device)),
     )
     before = sum(
@@ -197,8 +197,3 @@ def held_out(n: int, seed: int, fraction: float) -> Tensor:
     """The particles of n that a run with this seed did not learn from, as it drew them."""
     order = np.random.default_rng(seed).permutation(n)
     return torch.from_numpy(order[: max(1, round(fraction * n))])
-
-
-def _twice(latents: Tensor) -> Tensor:
-    """(m, d) → (m, 2, d), the same for both halves."""
-    return latents[:, None].expand(-1, len(WHOLE), -1).contiguous()

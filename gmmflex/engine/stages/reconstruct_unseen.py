@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.model.backprojection import SliceCoefficients
 from gmmflex.engine.model.scoring import N_FOLDS, Coefficients
 from gmmflex.engine.stages.heterogeneity_results import BY_FOLD
 from gmmflex.engine.stages.reconstruct_states import ParticleState
+from gmmflex.engine.stages.run_arrays import array_beside_latents
 
 _NOT_LOOKED_AT = -1
 # Above, what noise adds to the motion is a tenth of it at most.
@@ -54,20 +54,9 @@ def folds_of(where: SliceCoefficients, in_use: Coefficients) -> Tensor:
 
 
 def read_by_fold(run: Path, latents: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """(n, 2, d) latents_by_fold.npy of a run; None where there is none (earlier versions).
-
-    Raises UserError if it does not fit the latents.
-    """
-    path = run / f"{BY_FOLD}.npy"
-    if not path.is_file():
-        return None
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as fault:
-        raise UserError(f"{path} is no .npy file of numbers: run the analysis again") from fault
-    if found.shape != (len(latents), N_FOLDS, latents.shape[1]) or not np.isfinite(found).all():
-        raise UserError(f"{path} does not fit the latents of the run: run the analysis again")
-    return np.asarray(found, dtype=np.float32)
+    """(n, 2, d) latents_by_fold.npy of a run; see `array_beside_latents`."""
+    n, d = latents.shape
+    return array_beside_latents(run, BY_FOLD, (n, N_FOLDS, d))
 
 
 def warnings_of(states: Sequence[ParticleState], reliability: float) -> list[str]:

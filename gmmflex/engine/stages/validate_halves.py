@@ -13,8 +13,7 @@ from sklearn.metrics import adjusted_rand_score, r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
-from gmmflex.engine.model.scoring import N_FOLDS
-from gmmflex.engine.stages.latent_fitting import Fitting
+from gmmflex.engine.stages.latent_fitting import Fitting, for_both_folds
 from gmmflex.engine.stages.particle_data import ParticleData
 from gmmflex.engine.stages.room import Room
 from gmmflex.engine.stages.run_results import RunResults
@@ -95,13 +94,8 @@ def _latents_apart(
     places = torch.as_tensor(groups.cluster_centers_, dtype=torch.float32, device=device)
     fitting = Fitting(run.model.on(device), data, room)
     sample = torch.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).long()
-    way = fitting.way(own[sample], _twice(latents[sample]), latent_noise, places, ALONE)
-    return fitting.apart(rows, _twice(latents.mean(0).expand(len(rows), -1)), way)
-
-
-def _twice(latents: Tensor) -> Tensor:
-    """(m, d) → (m, 2, d), the same for both halves."""
-    return latents[:, None].expand(-1, N_FOLDS, -1).contiguous()
+    way = fitting.way(own[sample], for_both_folds(latents[sample]), latent_noise, places, ALONE)
+    return fitting.apart(rows, for_both_folds(latents.mean(0).expand(len(rows), -1)), way)
 
 
 def _told(first: Tensor, second: Tensor) -> float:
