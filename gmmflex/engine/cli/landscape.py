@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Output, Overwrite, Seed, Threads, validated
+from gmmflex.engine.cli.options import FinishedRun, Output, Overwrite, Seed, Threads, validated
 
 
 class Method(str, Enum):
@@ -18,7 +18,7 @@ class Method(str, Enum):
 
 
 def landscape(
-    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    run: FinishedRun,
     output: Output,
     method: Annotated[
         Method, typer.Option(help="How particles are grouped: k-means, Gaussian mixture, HDBSCAN.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Output, Overwrite, Threads, validated
+from gmmflex.engine.cli.options import FinishedRun, Output, Overwrite, Threads, validated
 
 
 class Reference(str, Enum):
@@ -17,7 +17,7 @@ class Reference(str, Enum):
 
 
 def morph(
-    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    run: FinishedRun,
     model: Annotated[Path, typer.Option(help="Model fitted into the map (PDB, mmCIF).")],
     output: Output,
     latents: Annotated[

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Output, Overwrite, Threads, validated
+from gmmflex.engine.cli.options import FinishedRun, Output, Overwrite, Threads, validated
 
 
 def movie(
-    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    run: FinishedRun,
     output: Output,
     latents: Annotated[
         Path | None,

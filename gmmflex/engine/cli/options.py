@@ -24,6 +24,14 @@ Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all that this p
 ImageRoot = Annotated[
     Path | None, typer.Option(help="Folder of the stacks, if not where the file says.")
 ]
+FinishedRun = Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")]
+MovedParticles = Annotated[
+    Path | None,
+    typer.Option("--particles", help="The run's particles, if their file has moved since."),
+]
+MemoryLimit = Annotated[
+    float, typer.Option(help="GB of images kept in memory, beyond it in files.")
+]
 Passthrough = Annotated[
     Path | None, typer.Option(help="The cs file with the fields that the particles lack.")
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gmmflex.engine.cli.options import (
     Device,
+    FinishedRun,
     ImageRoot,
+    MemoryLimit,
+    MovedParticles,
     Output,
     Overwrite,
     Seed,
@@ -19,7 +21,7 @@ from gmmflex.engine.cli.options import (
 
 
 def poses(
-    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    run: FinishedRun,
     output: Output,
     rounds: Annotated[
         int,
@@ -31,13 +33,9 @@ def poses(
     shift: Annotated[
         float, typer.Option(help="How far origins may be off, in Å; then learnt.")
     ] = 1.5,
-    particles: Annotated[
-        Path | None, typer.Option(help="Particles of the run, if their file has moved.")
-    ] = None,
+    particles: MovedParticles = None,
     image_root: ImageRoot = None,
-    memory_limit: Annotated[
-        float, typer.Option(help="GB of images kept in memory, beyond it in files.")
-    ] = 0.1,
+    memory_limit: MemoryLimit = 0.1,
     seed: Seed = 1,
     device: Device = "auto",
     threads: Threads = 0,

@@ -7,11 +7,20 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Device, ImageRoot, Output, Overwrite, Threads, validated
+from gmmflex.engine.cli.options import (
+    Device,
+    FinishedRun,
+    ImageRoot,
+    MovedParticles,
+    Output,
+    Overwrite,
+    Threads,
+    validated,
+)
 
 
 def reconstruct(
-    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    run: FinishedRun,
     output: Output,
     clusters: Annotated[
         Path | None,
@@ -48,9 +57,7 @@ def reconstruct(
         bool,
         typer.Option("--local", help="Also local resolution, and each map filtered by it."),
     ] = False,
-    particles: Annotated[
-        Path | None, typer.Option(help="The run's particles, if the file has moved.")
-    ] = None,
+    particles: MovedParticles = None,
     image_root: ImageRoot = None,
     device: Device = "auto",
     threads: Threads = 0,

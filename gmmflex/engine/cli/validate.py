@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gmmflex.engine.cli.options import (
     Device,
+    FinishedRun,
     ImageRoot,
+    MemoryLimit,
+    MovedParticles,
     Output,
     Overwrite,
     Seed,
@@ -26,7 +28,7 @@ class Check(str, Enum):
 
 
 def validate(
-    run: Annotated[Path, typer.Argument(help="Finished run of 'gmmflex heterogeneity'.")],
+    run: FinishedRun,
     output: Output,
     check: Annotated[
         list[Check] | None, typer.Option(help="Only this check; repeatable.  [default: all]")
@@ -34,13 +36,9 @@ def validate(
     null_particles: Annotated[
         int, typer.Option(help="Particles without motion to simulate, at most.")
     ] = 20_000,
-    particles: Annotated[
-        Path | None, typer.Option(help="The run's particles, if moved since.")
-    ] = None,
+    particles: MovedParticles = None,
     image_root: ImageRoot = None,
-    memory_limit: Annotated[
-        float, typer.Option(help="GB of images kept in memory; more go to the run folder.")
-    ] = 0.1,
+    memory_limit: MemoryLimit = 0.1,
     seed: Seed = 1,
     device: Device = "auto",
     threads: Threads = 0,
