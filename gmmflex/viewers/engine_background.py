@@ -10,6 +10,9 @@ from threading import Thread
 from gmmflex.plugin import Plugin
 from gmmflex.protocols.engine_job import ERROR_MARK
 
+SECONDS_TO_LEAVE = 10
+"""What a stopped engine gets to clean up before it is killed."""
+
 
 class EngineRun:
     """`gmmflex COMMAND ARGUMENTS`, started at once; ask it how far it is."""
@@ -45,16 +48,20 @@ class EngineRun:
         return self._fault or self.line
 
     def stop(self) -> None:
-        """End it, if it still runs."""
-        if self.running:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
+        """End it, if it still runs; afterwards nothing of it runs."""
+        for word in (signal.SIGTERM, signal.SIGKILL):
+            if self.running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, word)
+                self._listener.join(SECONDS_TO_LEAVE)
         self._process.wait()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for text in self._process.stdout:
-            if text.strip():
-                self.line = text.strip()
-            if ERROR_MARK in text:
-                self._fault = text.split(ERROR_MARK, 1)[1].strip()
+        with self._process.stdout as lines:
+            for text in lines:
+                if text.strip():
+                    self.line = text.strip()
+                if ERROR_MARK in text:
+                    self._fault = text.split(ERROR_MARK, 1)[1].strip()
+        self._process.wait()
