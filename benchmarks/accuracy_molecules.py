@@ -55,6 +55,11 @@ def ampa_receptor(data: Path) -> AtomicModel:
     return model.with_coordinates(upright_A)
 
 
+def ampa_at_rest(data: Path) -> States:
+    """One state: nothing moves."""
+    return States([ampa_receptor(data)], np.zeros((1, 1)))
+
+
 def ampa_tilt(data: Path) -> States:
     """The whole NTD layer tilts rigidly by 0 to 15° about the linkers below it."""
     model = ampa_receptor(data)

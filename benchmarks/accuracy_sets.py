@@ -17,6 +17,7 @@ from benchmarks.accuracy_molecules import (
     NTD_SECOND_PAIR,
     States,
     adk_files,
+    ampa_at_rest,
     ampa_tilt,
     ampa_two_domains,
     antibody,
@@ -145,6 +146,13 @@ SETS: dict[str, AccuracySet] = {
         sources=("models/apoferritin_ca_apo_sym.pdb",),
         gaussians=800,
         states=apoferritin,
+    ),
+    "ampa-still": _changed(
+        _AMPA,
+        title="AMPA receptor, no motion",
+        course="none",
+        states=ampa_at_rest,
+        bodies={},
     ),
 }
 

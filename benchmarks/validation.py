@@ -1,0 +1,85 @@
+"""What `gmmflex validate` says of a true motion and of molecules that rest.
+
+    python -m benchmarks.validation [--sets adk=bonds apoferritin=bonds ampa-still=bonds]
+        [--seeds 1 2 3] [--work FOLDER]
+
+Each set and its analysis are made as in `benchmarks.accuracy` (and taken from its FOLDER where they
+are finished), then `gmmflex validate` runs on the analysis as a user would start it. Prints
+Markdown. True size: root mean square, over residues and particles, of the displacement of the true
+states about their mean; verdicts and sizes are the command's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy_runs import figures_of, run_measured
+from benchmarks.accuracy_sets import SETS, data_folder, simulated
+from gmmflex.engine.io.models import read_model
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
+
+_DEFAULT = ("adk=bonds", "apoferritin=bonds", "ampa-still=bonds")
+
+
+def true_size_A(made: Path) -> float:
+    """RMS displacement of the residues of a simulated set about their mean places, in Å."""
+    model = read_model(made / "model.cif")
+    with np.load(made / "truth.npz", allow_pickle=False) as truth:
+        state, states_A = truth["state"], truth["state_coordinates_A"]
+    residues = np.isin(model.atom_names, ("CA", "P"))
+    share = np.bincount(state, minlength=len(states_A)) / len(state)
+    moved_A = states_A[:, residues] - np.einsum("s,sni->ni", share, states_A[:, residues])
+    return float(np.sqrt(np.einsum("s,sni->", share, np.square(moved_A)) / residues.sum()))
+
+
+def main() -> None:
+    """Make what is not there yet, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", nargs="+", default=list(_DEFAULT), metavar="SET=DECODER")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--work", type=Path, default=Path("build/benchmarks/accuracy"))
+    options = parser.parse_args()
+    rows = []
+    for seed in options.seeds:
+        for asked in options.sets:
+            name, decoder = asked.split("=")
+            rows.append(_row(name, decoder, options.work / f"{name}_{seed}", seed))
+            print(rows[-1], flush=True)
+    print(
+        "\n| set | seed | verdict | size, Å | of it noise, Å | true size, Å | moves for sure | "
+        "agreement (within one) | clock | CPU s |\n" + "|---" * 10 + "|"
+    )
+    print("\n".join(rows))
+
+
+def _row(name: str, decoder: str, folder: Path, seed: int) -> str:
+    chosen = SETS[name]
+    made = simulated(chosen, data_folder(), folder, seed)
+    figures_of(chosen, decoder, folder, seed, False)
+    output, cost, clock = (
+        folder / f"{decoder}_{what}" for what in ("validated", "validated.json", "validated_clock")
+    )
+    if not (output / SUMMARY_FILE).exists():
+        began = time.monotonic()
+        arguments = ["validate", folder / decoder, "--output", output]
+        run_measured(arguments, cost, folder / f"{decoder}_validated.log", seed)
+        clock.write_text(f"{(time.monotonic() - began) / 60:.0f} min", encoding="utf-8")
+    found = read_json(output / SUMMARY_FILE)
+    halves = found["half_sets"]
+    seconds = json.loads(cost.read_text(encoding="utf-8"))["seconds"]
+    return (
+        f"| {chosen.title} | {seed} | {found['verdict']} | {found['rms_displacement_A']:.2f} | "
+        f"{found['rms_displacement_without_motion_A']:.2f} | {true_size_A(made):.2f} | "
+        f"{found['share_of_motion_for_sure']:.2f} | "
+        f"{halves['agreement_of_motion']:.3f} ({halves['agreement_within_one_analysis']:.3f}) | {clock.read_text(encoding='utf-8')} | "
+        f"{seconds:.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
