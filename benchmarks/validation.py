@@ -72,13 +72,23 @@ def _row(name: str, decoder: str, folder: Path, seed: int) -> str:
     found = read_json(output / SUMMARY_FILE)
     halves = found["half_sets"]
     seconds = json.loads(cost.read_text(encoding="utf-8"))["seconds"]
-    return (
-        f"| {chosen.title} | {seed} | {found['verdict']} | {found['rms_displacement_A']:.2f} | "
-        f"{found['rms_displacement_without_motion_A']:.2f} | {true_size_A(made):.2f} | "
-        f"{found['share_of_motion_for_sure']:.2f} | "
-        f"{halves['agreement_of_motion']:.3f} ({halves['agreement_within_one_analysis']:.3f}) | {clock.read_text(encoding='utf-8')} | "
-        f"{seconds:.0f} |"
+    size_A, noise_A = (found[f"rms_displacement{what}_A"] for what in ("", "_without_motion"))
+    agreement, within = (
+        halves[f"agreement_{what}"] for what in ("of_motion", "within_one_analysis")
     )
+    values = [
+        chosen.title,
+        str(seed),
+        found["verdict"],
+        f"{size_A:.2f}",
+        f"{noise_A:.2f}",
+        f"{true_size_A(made):.2f}",
+        f"{found['share_of_motion_for_sure']:.2f}",
+        f"{agreement:.3f} ({within:.3f})",
+        clock.read_text(encoding="utf-8"),
+        f"{seconds:.0f}",
+    ]
+    return f"| {' | '.join(values)} |"
 
 
 if __name__ == "__main__":
