@@ -69,6 +69,18 @@ def arrows_script(arrows_file: str, mixture_file: str, map_file: str) -> str:
     )
 
 
+def spheres_script(spheres_file: str, map_file: str) -> str:
+    """Commands that show spheres (BILD) over the transparent surface of a map."""
+    return "\n".join(
+        [
+            *_map_in_the_background(map_file, 80),
+            f'open "{os.path.abspath(spheres_file)}"',
+            "view",
+            "",
+        ]
+    )
+
+
 def maps_script(map_files: list[str]) -> str:
     """Commands that show maps one after the other, with a slider; all at one contour level."""
     opened = " ".join(f'"{os.path.abspath(path)}"' for path in map_files)

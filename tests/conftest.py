@@ -50,7 +50,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 # Files whose tests share what costs most: they run in one process, one after the other.
-_HELIX = ("analyses", "landscape", "poses", "states")
+_HELIX = ("analyses", "landscape", "poses", "states", "validate")
 _TOGETHER = {f"tests/test_scipion_{name}.py": "helix" for name in _HELIX}
 
 

@@ -54,6 +54,9 @@ def project(scipion, tmp_path_factory):
     for protocol in (maps, poses):
         point_to(protocol, "inputAnalysis", analysis, "outputParticles")
     maps, poses = st.run(maps), st.run(poses)
+    validated = st.new("ProtGmmflexValidate", halves=False, numberOfThreads=1, useGpu=False)
+    point_to(validated, "inputAnalysis", analysis, "outputParticles")
+    validated = st.run(validated)
     bodies = st.analysis("ProtGmmflexRigidBodies")
     st.project.saveProtocol(bodies)
     return {
@@ -66,6 +69,7 @@ def project(scipion, tmp_path_factory):
         "landscape": landscape.getObjId(),
         "maps": maps.getObjId(),
         "poses": poses.getObjId(),
+        "validated": validated.getObjId(),
         "bodies": bodies.getObjId(),
     }
 
@@ -96,6 +100,7 @@ def test_project_window(window, project, pictures):
         ("landscape", "ProtGmmflexLandscape", 0),
         ("maps", "ProtGmmflexReconstruct", 0),
         ("poses", "ProtGmmflexPoses", 0),
+        ("validate", "ProtGmmflexValidate", 0),
         ("morph", "ProtGmmflexMorph", 0),
     ],
 )
@@ -168,6 +173,14 @@ VIEWERS = {
             "showChanges": "How far poses changed",
             "showTable": "Changes of poses",
             "showScores": "Held-out particles",
+        },
+    ),
+    "validated": (
+        "GmmflexValidateViewer",
+        {
+            "showMotion": "Motion and what noise gives",
+            "showTable": "Gaussians",
+            "showLeakage": "Latents and imaging",
         },
     ),
 }

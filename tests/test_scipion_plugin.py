@@ -30,6 +30,7 @@ PROTOCOLS = (
     "ProtGmmflexBonds",
     "ProtGmmflexCoordination",
     "ProtGmmflexLandscape",
+    "ProtGmmflexValidate",
     "ProtGmmflexReconstruct",
     "ProtGmmflexPoses",
     "ProtGmmflexMorph",

@@ -12,6 +12,7 @@ from gmmflex.protocols.protocol_neutral import ProtGmmflexNeutral
 from gmmflex.protocols.protocol_poses import ProtGmmflexPoses
 from gmmflex.protocols.protocol_reconstruct import ProtGmmflexReconstruct
 from gmmflex.protocols.protocol_rigid_bodies import ProtGmmflexRigidBodies
+from gmmflex.protocols.protocol_validate import ProtGmmflexValidate
 
 __all__ = [
     "ProtGmmflexBonds",
@@ -26,4 +27,5 @@ __all__ = [
     "ProtGmmflexPoses",
     "ProtGmmflexReconstruct",
     "ProtGmmflexRigidBodies",
+    "ProtGmmflexValidate",
 ]

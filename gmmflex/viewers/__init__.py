@@ -8,6 +8,7 @@ from gmmflex.viewers.viewer_movie import GmmflexMovieViewer
 from gmmflex.viewers.viewer_neutral import GmmflexGaussianModelViewer, GmmflexNeutralViewer
 from gmmflex.viewers.viewer_poses import GmmflexPosesViewer
 from gmmflex.viewers.viewer_reconstruct import GmmflexReconstructViewer
+from gmmflex.viewers.viewer_validate import GmmflexValidateViewer
 
 __all__ = [
     "GmmflexAnalysisViewer",
@@ -19,4 +20,5 @@ __all__ = [
     "GmmflexParticlesViewer",
     "GmmflexPosesViewer",
     "GmmflexReconstructViewer",
+    "GmmflexValidateViewer",
 ]

@@ -8,12 +8,11 @@ from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.protocol.params import LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
-from gmmflex.constants import SUMMARY_FILE
+from gmmflex.constants import REPORT_FILE, SUMMARY_FILE
 from gmmflex.protocols import ProtGmmflexLandscape
 from gmmflex.viewers.map_views import ShowsMaps, define_maps
 from gmmflex.viewers.picture_view import picture_view
 
-REPORT_FILE = "report.html"
 # Parameter, label, help, and its picture.
 _PICTURES = (
     (
