@@ -1,6 +1,11 @@
 """The Gaussians of a validation as spheres for ChimeraX, coloured by their verdict."""
 
-_COLOURS = {"moves": "#1f5fa8", "unsure": "#d9a441", "may be noise": "#999999", "not tested": "#999999"}
+_COLOURS = {
+    "moves": "#1f5fa8",
+    "unsure": "#d9a441",
+    "may be noise": "#999999",
+    "not tested": "#999999",
+}
 _RADIUS_A = 1.2
 
 

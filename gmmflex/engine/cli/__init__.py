@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -21,7 +20,8 @@ from gmmflex.engine.cli import (
     simulate,
     validate,
 )
-from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.cli.endings import told_in_words
+from gmmflex.engine.cli.progress_option import with_progress
 
 app = typer.Typer(
     name="gmmflex",
@@ -49,8 +49,8 @@ def _root(
     """Options that stand before a command."""
 
 
+app.command()(files.info)
 for _command in (
-    files.info,
     neutral.neutral,
     heterogeneity.heterogeneity,
     morph.morph,
@@ -63,14 +63,10 @@ for _command in (
     simulate.simulate,
     files.convert,
 ):
-    app.command()(_command)
+    app.command()(with_progress(_command))
 
 
 def main() -> None:
-    """Run the command line: exit code 0, or 2 for anything the user can put right."""
-    # Typer's own usage errors already exit with 2.
-    try:
+    """Run the command line; see `endings` for its exit codes."""
+    with told_in_words():
         app(standalone_mode=True)
-    except UserError as fault:
-        print(f"gmmflex: error: {' '.join(str(fault).split())}", file=sys.stderr)
-        sys.exit(2)

@@ -17,6 +17,7 @@ from typing import Any
 
 from gmmflex import __version__
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.faults import file_fault
 
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
@@ -152,7 +153,27 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well."""
+    """A temporary file beside `path` that takes its place when the block ends well.
+
+    Raises UserError if the disk does not take it; what was there before stays.
+    """
+    try:
+        with _replacing(path) as temporary:
+            yield temporary
+    except UserError:
+        raise
+    except Exception as raised:
+        fault = file_fault(raised)
+        beside = fault is not None and Path(fault.path).name.startswith(f".{path.name}.")
+        if fault is None or (fault.path and not beside):
+            raise
+        raise UserError(
+            f"{path} cannot be written ({fault.why}): {fault.remedy}, and run the command again"
+        ) from raised
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

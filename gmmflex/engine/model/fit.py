@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.density import ShellGrid, fourier_density, shell_correlation, shells
 from gmmflex.engine.model.mixture import GaussianMixture
 
@@ -103,16 +104,19 @@ def fit_to_map(
             log_sigma.clamp(low, high).exp(),
         )
 
-    optimiser = torch.optim.Adam(
+    optimiser = Adam(
         [
             {"params": [position], "lr": 0.02},
             {"params": [log_amplitude, log_sigma], "lr": 0.04},
         ],
         betas=(0.9, 0.99),
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    for _ in range(settings.steps):
-        optimiser.zero_grad(set_to_none=True)
+    rates = [float(group["lr"]) for group in optimiser.param_groups]
+    for step in range(settings.steps):
+        part = (1 + math.cos(math.pi * step / settings.steps)) / 2
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * part
+        optimiser.zero_grad()
         current = mixture()
         transform = fourier_density(current, grid)
         fsc = shell_correlation(transform, target, where)
@@ -128,7 +132,6 @@ def fit_to_map(
             loss = loss + extra_penalty(current)
         loss.backward()
         optimiser.step()
-        schedule.step()
         with torch.no_grad():
             log_sigma.clamp_(low, high)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
 from gmmflex.engine.model.rigid_motion import RigidMotions, rigid_offsets
 from gmmflex.engine.model.scoring import N_FOLDS
@@ -184,13 +185,13 @@ def _swing_in(
 ) -> None:
     """Train the rigid decoders alone for some steps."""
     parameters = [weight for part in rigid for weight in part.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=_RATE)
+    optimiser = Adam(parameters, _RATE)
     for _ in range(_STEPS):
         some = torch.randint(0, len(rows), (_BATCH,))
         moved = torch.stack([part.offsets_A(latents[some].to(model.device)) for part in rigid])
         mixtures = apply_offsets(model.neutral, Offsets(moved.sum(0)))
         scores = compare(mixtures, data.batch(rows[some]), data).by_fold() @ weights
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         (-scores.mean()).backward()
         optimiser.step()
 
@@ -198,7 +199,7 @@ def _swing_in(
 def learn_turns(swing: Swing, latent_dim: int) -> None:
     """Teach the decoder the turn that belongs to each place on the circle."""
     part = swing.part
-    optimiser = torch.optim.Adam(part.parameters(), lr=_LEARNT_RATE)
+    optimiser = Adam(part.parameters(), _LEARNT_RATE)
     for step in range(_LEARNT_STEPS):
         optimiser.param_groups[0]["lr"] = _LEARNT_RATE * (1.0 - step / _LEARNT_STEPS)
         turns = 2 * math.pi * torch.rand(_LEARNT_BATCH, dtype=torch.float64)
@@ -209,7 +210,7 @@ def learn_turns(swing: Swing, latent_dim: int) -> None:
         shifted_A = found.shifts_A[:, swing.body] - wanted.shifts_A[:, 0]
         radius_A = MOTION_SCALE_A / part.scale_rad[swing.body]
         loss = radius_A**2 * turned.square().sum((1, 2)) + shifted_A.square().sum(1)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss.mean().backward()
         optimiser.step()
 

@@ -11,6 +11,7 @@ import torch
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.training import Epoch, Progress
 
@@ -29,7 +30,7 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, number: int, progress: Progress, model: Model, optimiser: torch.optim.Optimizer
+    folder: Path, number: int, progress: Progress, model: Model, optimiser: Adam
 ) -> None:
     """Write everything that the next epoch depends on."""
     folder.mkdir(exist_ok=True)
@@ -75,9 +76,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         ) from fault
 
 
-def restore(
-    checkpoint: Checkpoint, folder: Path, model: Model, optimiser: torch.optim.Optimizer
-) -> None:
+def restore(checkpoint: Checkpoint, folder: Path, model: Model, optimiser: Adam) -> None:
     """Put weights, optimiser and random generator back to where they stood.
 
     Raises UserError if they do not fit: another version of gmmflex wrote them.

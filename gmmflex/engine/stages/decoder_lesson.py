@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.nets.encoder import passing_encoder
 from gmmflex.engine.stages.latent_readout import Readout
 from gmmflex.engine.stages.preparation import Prepared
@@ -69,5 +70,5 @@ def teach_decoder(
     )
 
 
-def _not_saved(_: Progress, __: torch.optim.Optimizer) -> None:
+def _not_saved(_: Progress, __: Adam) -> None:
     """So few epochs are not worth a checkpoint: an interrupted run fits and teaches again."""

@@ -53,7 +53,8 @@ def findings_of(
     axes = principal_axes(latents)
     projected = axes.project(latents)
     energy = free_energy(projected)
-    log(f"{len(latents):,} latents of {latents.shape[1]} dimensions  {watch.line(1, STEPS)}")
+    said = f"{len(latents):,} latents of {latents.shape[1]} dimensions"
+    log(watch.event("landscape", 1, STEPS, said))
     # First what may refuse the user's options without long work.
     if settings.umap:
         check_umap(latents)
@@ -62,7 +63,7 @@ def findings_of(
     clusters = find_clusters(
         latents, axes, settings.method, settings.clusters, settings.most_clusters, settings.seed
     )
-    log(f"clusters: {clusters.why}  {watch.line(2, STEPS)}")
+    log(watch.event("landscape", 2, STEPS, f"clusters: {clusters.why}"))
     trajectories = find_trajectories(settings, latents, axes, clusters)
     trajectories += [
         Trajectory(
@@ -81,7 +82,8 @@ def findings_of(
         )
         for c in combinations
     ]
-    log(f"trajectories: {', '.join(t.name for t in trajectories)}  {watch.line(3, STEPS)}")
+    said = f"trajectories: {', '.join(t.name for t in trajectories)}"
+    log(watch.event("landscape", 3, STEPS, said))
     covariances = read_covariances(settings.run, latents)
     reliability = None
     if covariances is None:
@@ -92,7 +94,7 @@ def findings_of(
     umap = None
     if settings.umap:
         umap = umap_plane(latents, settings.seed)
-        log(f"UMAP  {watch.line(3, STEPS)}")
+        log(watch.event("landscape", 3, STEPS, "UMAP"))
     return Findings(
         results,
         axes,

@@ -135,5 +135,5 @@ def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, world: World
             whole[rows] = part
         if number < len(parts):
             done = int(rows[-1]) + 1 - block.start
-            log(f"fitting latents {done}/{len(block)}  {watch.line(done, len(block))}")
+            log(watch.event("fitting latents", done, len(block)))
     return Fit(*(world.sum(values) for values in vars(all_of).values()))

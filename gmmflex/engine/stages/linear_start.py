@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.neighbour_average import NeighbourAverage
 from gmmflex.engine.model.neighbourhood import sites, smoothing_matrix
@@ -118,7 +119,7 @@ def _fit(
     )
     device = mixture.positions_A.device
     raw = (0.1 * torch.randn(latent_dim, mixture.n_gaussians)).to(device).requires_grad_()
-    optimiser = torch.optim.Adam([raw], lr=_LEARNING_RATE)
+    optimiser = Adam([raw], _LEARNING_RATE)
 
     def changes() -> Tensor:
         return average.of(raw.T).T * mixture.amplitudes
@@ -131,7 +132,7 @@ def _fit(
             leaf = smooth.detach().requires_grad_()
             sums += room.retried(partial(_gradient, mixture, data.rows(rows), view, leaf))
             assert leaf.grad is not None
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             smooth.backward(leaf.grad / len(rows))
             optimiser.step()
     before, after = sums.tolist()

@@ -61,7 +61,7 @@ def run_movie(settings: MovieSettings, overwrite: bool = False, log: Log = print
 
     def keep(k: int, density: NDArray[np.float32]) -> None:
         write_map(output / maps[k], as_map(density, stage, results.centre_A))
-        log(f"state {k + 1} of {count}  {watch.line(k + 1, count)}")
+        log(watch.event("states", k + 1, count, f"state {k + 1} of {count}"))
 
     frames = list(pictures(stage, way.about, keep))
     if morph is not None:

@@ -15,6 +15,7 @@ import torch
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.diffusion_map import diffusion_map
 from gmmflex.engine.model.scoring import N_FOLDS, Coefficients
 from gmmflex.engine.model.signal_directions import signal_directions
@@ -123,7 +124,7 @@ def learn_layout(
     device: torch.device,
 ) -> None:
     """Learn `layout` (n', d) of the particles `rows` (n',) from those at `learnt` among them."""
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3, fused=True)
+    optimiser = Adam(encoder.parameters())
     for _ in range(_EPOCHS):
         order = learnt[torch.randperm(len(learnt))]
         fold = torch.randint(0, N_FOLDS, (len(order),))
@@ -136,6 +137,6 @@ def learn_layout(
         for gradients, wanted in prefetched(batches, load):
             found = encoder(gradients.to(device, torch.float32))
             loss = (found - wanted.to(device)).square().sum(-1).mean()
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             loss.backward()
             optimiser.step()

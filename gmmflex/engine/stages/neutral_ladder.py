@@ -194,10 +194,22 @@ def _climb(
                 break
         mixture = fit.mixture
         rungs.append(Rung(resolution, mixture.n_gaussians, fit.fsc.cpu()))
-        log(
+        mean, minimum = float(fit.fsc.mean()), float(fit.fsc.min())
+        said = (
             f"step {number}/{len(resolutions)}  resolution {resolution:.1f} A  "
-            f"{mixture.n_gaussians} Gaussians  FSC mean {float(fit.fsc.mean()):.3f} minimum "
-            f"{float(fit.fsc.min()):.3f}  {watch.line(number, len(resolutions))}"
+            f"{mixture.n_gaussians} Gaussians  FSC mean {mean:.3f} minimum {minimum:.3f}"
+        )
+        log(
+            watch.event(
+                "step",
+                number,
+                len(resolutions),
+                said,
+                resolution_A=resolution,
+                gaussians=mixture.n_gaussians,
+                fsc_mean=mean,
+                fsc_minimum=minimum,
+            )
         )
     return Ladder(mixture.to("cpu"), n_of_model, rungs)
 

@@ -213,7 +213,7 @@ def _read_into(
         images.write(int(rows[0]), torch.view_as_real(half_planes.index_select(1, used)))
         if number % report_every == 0:
             done = int(rows[-1]) + 1 - int(block[0])
-            log(f"reading particles {done}/{len(block)}  {watch.line(done, len(block))}")
+            log(watch.event("reading particles", done, len(block)))
 
 
 def _refuse_constant(pixels: Tensor, particles: Particles, first_row: int) -> None:

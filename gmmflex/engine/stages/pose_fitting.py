@@ -108,7 +108,7 @@ class PoseFitting:
                 whole[own] = part
             if log is not None and number % report_every == 0:
                 done = int(own[-1]) + 1
-                log(f"fitting poses {done}/{m}  {watch.line(done, m)}")
+                log(watch.event("fitting poses", done, m))
         return found
 
     @torch.no_grad()

@@ -103,7 +103,7 @@ def deformed(
                 moved = values_at(part, carried_px) - part[inside]
                 total += part
                 total[inside] += share * moved
-        log(f"undoing motion, group {group + 1}/{count}  {watch.line(group + 1, count)}")
+        log(watch.event("undoing motion, group", group + 1, count))
     first, second = (Map(total, pixel_size_A, np.zeros(3)) for total in totals)
     found = reconstruction_of((first, second), together.counts, grid, judged)
     return Undone(found, (unseen[0], unseen[1]))

@@ -163,7 +163,7 @@ def sums_of_halves(
         insert(cells, slices.to(device), there)
         if number % report_every == 0:
             done = min(number * at_once, len(rows))
-            log(f"inserting particles {done}/{len(rows)}  {watch.line(done, len(rows))}")
+            log(watch.event("inserting particles", done, len(rows)))
     return HalfSums(cells, there.grid, counts)
 
 

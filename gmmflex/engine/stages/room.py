@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.faults import is_out_of_memory
 from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.stages.free_memory import free_memory_bytes
 from gmmflex.engine.stages.progress import Log
@@ -23,8 +24,6 @@ _SHARE = 0.5
 _PER_PIXEL = 3 * 4
 _PER_COEFFICIENT = 40
 _PER_GAUSSIAN = 200
-# What torch, numba, cuFFT and cuBLAS say; not all of them have a class for it.
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")
 
 
 class Room:
@@ -81,10 +80,3 @@ def room_for(
     if fit < most:
         say(f"memory for {max(1, fit)} particles at a time")
     return Room(min(fit, most), say)
-
-
-def is_out_of_memory(fault: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on whichever device."""
-    # torch's own class, torch.cuda.OutOfMemoryError, is a RuntimeError with such a text.
-    text = str(fault).lower()
-    return isinstance(fault, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)

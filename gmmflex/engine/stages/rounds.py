@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
@@ -85,7 +86,7 @@ def train_in_rounds(
         if this.resolution_A is not None:
             weights = _up_to(this.resolution_A, weights, prepared.data.where)
 
-        def save(state: Progress, of: torch.optim.Optimizer, number: int = number) -> None:
+        def save(state: Progress, of: Adam, number: int = number) -> None:
             if world.is_leader:
                 save_checkpoint(folder, number, state, model, of)
                 write_metrics(settings.output / "metrics.csv", (*state.earlier, *state.history))

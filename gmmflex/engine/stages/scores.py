@@ -125,7 +125,7 @@ def encoder_gradients(
         inputs.write(int(rows[0]), part.clamp(-_LARGEST, _LARGEST))
         before, done = done, done + len(rows)
         if any(before < mark <= done for mark in report_at):
-            log(f"encoder input {done}/{len(block)}  {watch.line(done, len(block))}")
+            log(watch.event("encoder input", done, len(block)))
     inputs.complete(world)
     return inputs
 

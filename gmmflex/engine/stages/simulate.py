@@ -49,7 +49,7 @@ def simulate(settings: SimulateSettings) -> None:
     """
     config = settings.model_dump(mode="json", exclude={"output", "overwrite"})
     if run_state(settings.output, "simulate", config, settings.overwrite) is RunState.FINISHED:
-        print(f"{settings.output} is finished already; --overwrite makes it again")
+        print_line(f"{settings.output} is finished already; --overwrite makes it again")
         return
     models = centred(load_states(settings))
     states = [as_scatterers(model, settings.atom_sigma_A) for model in models]
@@ -85,7 +85,7 @@ def simulate(settings: SimulateSettings) -> None:
             "snr": settings.snr if np.isfinite(settings.snr) else "inf",
         },
     )
-    print(f"{settings.particles} particles of {len(models)} states in {settings.output}")
+    print_line(f"{settings.particles} particles of {len(models)} states in {settings.output}")
 
 
 def _probabilities(settings: SimulateSettings, count: int) -> NDArray[np.float64]:
@@ -127,7 +127,7 @@ def _write_images(
                 images = _signal(settings, states, state, views, optics, rows)
                 variance += float(images.var(axis=(1, 2), dtype=np.float64).sum()) / n
                 stack.data[rows] = images
-                print_line(f"particle {rows.stop}/{n}  {watch.line(rows.stop, n)}")
+                print_line(watch.event("particle", rows.stop, n))
             noise = 1.0 if np.isfinite(settings.snr) else 0.0
             scale = np.sqrt((settings.snr if noise else 1.0) / variance)
             for rows in _batches(n):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
@@ -40,14 +41,14 @@ class Model:
         both = (*self.encoder.parameters(), *self.decoder.parameters())
         return [weights for weights in both if weights.requires_grad]
 
-    def optimiser(self, learning_rate: float, first_round: bool) -> torch.optim.Adam:
+    def optimiser(self, learning_rate: float, first_round: bool) -> Adam:
         """Adam; in a first round the decoder learns alone for two epochs.
 
         Then the encoder follows at a third of its rate: faster, it runs away from the layout it
         started on and tears motions apart.
         """
         encoder_from = _ENCODER_FROM_EPOCH if first_round else 1
-        return torch.optim.Adam(
+        return Adam(
             [
                 {
                     "params": list(self.encoder.parameters()),
@@ -60,9 +61,7 @@ class Model:
                     "from_epoch": 1,
                 },
             ],
-            lr=learning_rate,
-            # One pass over the weights: three times as fast, also on the CPU.
-            fused=True,
+            learning_rate,
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.bond_terms import BondTerms
 from gmmflex.engine.stages.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
 from gmmflex.engine.stages.evaluation import held_out_loss
@@ -80,7 +81,7 @@ class Progress:
         return min(epoch.test_loss for epoch in self.history)
 
 
-Save = Callable[[Progress, torch.optim.Optimizer], None]
+Save = Callable[[Progress, Adam], None]
 
 
 def train(
@@ -92,7 +93,7 @@ def train(
     test_rows: Tensor,
     settings: TrainingSettings,
     bonds: BondTerms | None,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Adam,
     start: Progress | None,
     earlier: tuple[Epoch, ...],
     save: Save,

@@ -83,7 +83,8 @@ def write_null_particles(
             stack.set_image_stack()
             stack.voxel_size = particles.pixel_size_A
             stack.reset_header_stats()
-    log(f"{n} particles without motion, {where.n_rings} rings  {watch.line(1, 1)}")
+    said = f"{n} particles without motion, {where.n_rings} rings"
+    log(watch.event("particles without motion", n, n, said))
     names = np.array([f"{k + 1:06d}@{stack_path.resolve()}" for k in range(n)])
     write_particles_star(folder / "particles.star", particles, {"rlnImageName": names})
     return folder / "particles.star"
