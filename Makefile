@@ -10,13 +10,14 @@ ENGINE := .venv-engine
 BIN := $(FULL)/bin
 JOBS ?= 2
 
-.PHONY: help test demo gui lint test-full test-gui test-engine environment environment-engine system clean
+.PHONY: help test demo gui lint coverage test-full test-gui test-engine environment environment-engine system clean
 
 help:
 	@echo "make demo   simulate particles, run the whole path in a Scipion project, draw pictures"
 	@echo "make test   linters and all tests, with Scipion and without"
 	@echo "make gui    open the project that make demo left in Scipion's window"
 	@echo "make lint   ruff, mypy and import-linter only"
+	@echo "make coverage  lines and branches of the engine that its tests reach"
 	@echo "make clean  remove environments and results"
 
 # The tests of the windows mostly wait for windows: the engine's run beside them.
@@ -43,6 +44,15 @@ test-gui: environment system
 test-engine: environment-engine
 	$(ENGINE)/bin/python -m pytest tests -n $(JOBS) --dist loadfile -m "not slow" \
 		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*' --ignore=tests/test_io_relion_roundtrip.py
+
+# Without the tests of Scipion and of the windows; compiled kernels are seen as not reached.
+coverage: export OMP_NUM_THREADS = 1
+coverage: environment
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests -n $(JOBS) --dist loadfile \
+		--ignore-glob='tests/test_gui_*' --ignore-glob='tests/test_scipion_*'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 demo: environment
 	$(BIN)/python -m demo.run

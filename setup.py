@@ -50,11 +50,14 @@ EXTRAS = {
     "movie": ["imageio-ffmpeg>=0.4.9"],
     # A second way to draw latents of many dimensions in `gmmflex landscape`.
     "umap": ["umap-learn>=0.5.6"],
+    # Coverage-guided fuzzing of the readers (fuzz/).
+    "fuzz": ["atheris>=2.3; platform_system == 'Linux'"],
     # Test runner, linters and the outside programs that the tests compare with.
     "test": [
         "pytest>=8",
         "pytest-xdist>=3.5",
         "hypothesis>=6",
+        "coverage>=7.10",
         "ruff>=0.5",
         "mypy>=1.8",
         "import-linter>=2.1",
