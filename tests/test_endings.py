@@ -170,17 +170,17 @@ folder = Path(sys.argv[1])
 def app(**_):
     with replacing(folder / "result.npy") as temporary:
         temporary.write_text("half")
-        print("busy", flush=True)
         {wait}
 cli.app = app
 cli.main()
 print("went on", flush=True)
 """
-_IN_PYTHON = "time.sleep(60)"
+_IN_PYTHON = "print('busy', flush=True); time.sleep(60)"
 # In C with the interpreter's lock free, as torch waits for another process: a lock that is never
 # given back. No handler in Python can run.
 _IN_C = (
     "signals.PATIENCE_S = 0.3; C, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64); "
+    "threading.Timer(0.5, print, ('busy',), {'flush': True}).start(); "
     "C.pthread_mutex_lock(lock); C.pthread_mutex_lock(lock)"
 )
 
@@ -211,7 +211,7 @@ def test_signals_end_what_does_not_come_back(tmp_path):
 
 def test_what_nohup_ignores_stays_ignored(tmp_path):
     with _python(
-        _WAITS.format(wait="time.sleep(0.5)"),
+        _WAITS.format(wait="print('busy', flush=True); time.sleep(0.5)"),
         tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     ) as process:
