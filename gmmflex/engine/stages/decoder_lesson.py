@@ -14,7 +14,7 @@ from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.nets.encoder import passing_encoder
 from gmmflex.engine.stages.latent_readout import Readout
 from gmmflex.engine.stages.preparation import Prepared
-from gmmflex.engine.stages.progress import Log
+from gmmflex.engine.stages.progress import Log, within
 from gmmflex.engine.stages.rounds import all_epochs
 from gmmflex.engine.stages.row_store import RowsInMemory
 from gmmflex.engine.stages.trained_model import Model
@@ -64,7 +64,7 @@ def teach_decoder(
         None,
         all_epochs(progress),
         _not_saved,
-        lambda line: log(f"decoder, from fitted latents: {line}"),
+        lambda line: log(within("decoder, from fitted latents", line)),
         prepared.room,
         prepared.world,
     )

@@ -17,7 +17,7 @@ from gmmflex.engine.model.bond_terms import BondTerms
 from gmmflex.engine.stages.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
 from gmmflex.engine.stages.evaluation import held_out_loss
 from gmmflex.engine.stages.particle_data import ParticleData
-from gmmflex.engine.stages.progress import Log, Stopwatch
+from gmmflex.engine.stages.progress import Event, Log, Stopwatch
 from gmmflex.engine.stages.room import Room
 from gmmflex.engine.stages.row_store import RowStore
 from gmmflex.engine.stages.step import gradient_of_batch, lessons_of_epoch
@@ -157,10 +157,7 @@ def train(
             progress = replace(progress, bond_weight=next_weight(progress.bond_weight, deviation_A))
         progress = _judge(progress, line, model, settings)
         save(progress, optimiser)
-        log(
-            f"epoch {epoch}/{settings.epochs}  train {-line.train_loss:.4f}  test {-test_loss:.4f}"
-            f"  rate {line.learning_rate:.1e}  {watch.line(epoch, settings.epochs)}"
-        )
+        log(_event(line, settings, watch))
     model.load(progress.best)
     return progress
 
@@ -181,6 +178,17 @@ def _judge(progress: Progress, line: Epoch, model: Model, settings: TrainingSett
         learning_rate=progress.learning_rate * settings.rate_drop,
         drops=progress.drops + 1,
     )
+
+
+def _event(line: Epoch, settings: TrainingSettings, watch: Stopwatch) -> Event:
+    said = (
+        f"epoch {line.epoch}/{settings.epochs}  train {-line.train_loss:.4f}  "
+        f"test {-line.test_loss:.4f}  rate {line.learning_rate:.1e}"
+    )
+    values = asdict(line)
+    for known in ("epoch", "seconds"):
+        del values[known]
+    return watch.event("epoch", line.epoch, settings.epochs, said, **values)
 
 
 def write_metrics(path: Path, history: tuple[Epoch, ...]) -> None:
