@@ -9,7 +9,16 @@ from types import SimpleNamespace
 import pytest
 from same_run import assert_same_run
 from scipion_samples import PIXEL_SIZE_A, simulated
-from scipion_session import GPUS_OF_THE_QUEUE, imported, log_of, maker, point_to, run, scipion
+from scipion_session import (
+    GPUS_OF_THE_QUEUE,
+    imported,
+    log_of,
+    maker,
+    point_to,
+    run,
+    run_forked,
+    scipion,
+)
 
 from gmmflex.engine.io.run_folder import read_json
 
@@ -30,7 +39,7 @@ def started(scipion, tmp_path_factory):
     particles, volume = imported(project, new, data, PIXEL_SIZE_A)
     neutral = new("ProtGmmflexNeutral", resolution=16.0, numberOfGaussians=30, useGpu=False)
     point_to(neutral, "inputVolume", volume, "outputVolume")
-    neutral = run(project, neutral)
+    neutral = run_forked(project, neutral)
 
     def analysis(**parameters):
         protocol = new("ProtGmmflexHeterogeneity", latentDimension=2, epochs=2, **parameters)
@@ -44,7 +53,7 @@ def started(scipion, tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(started):
     protocol = started.analysis(useGpu=False, numberOfThreads=2)
-    return run(started.project, protocol)
+    return run_forked(started.project, protocol)
 
 
 def _processes(protocol):
