@@ -150,6 +150,7 @@ def test_the_table_has_a_line_for_each_particle_and_body(tmp_path):
         assert float(line["shift_A"]) == pytest.approx(abs(shift), abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_picture_is_a_picture_also_without_motion(tmp_path):
     still = torch.zeros(30, 2, 2)
     many = tuple(f"body{i}" for i in range(10))

@@ -89,6 +89,7 @@ def test_the_turn_of_each_particle_is_found_all_around(turning):
     assert np.median(error) <= 15 and (error < 30).mean() > 0.75
 
 
+@pytest.mark.slow
 def test_the_decoder_learns_the_turns_of_the_circle():
     model = _model()
     part = model.decoder.parts["arm"]

@@ -58,6 +58,7 @@ def test_amplitudes_are_the_true_ones_within_their_errors(independent):
         assert 0.9 < deviations.std() < 1.3
 
 
+@pytest.mark.slow
 def test_motions_that_go_together_are_told_from_those_that_do_not(
     independent, together, monkeypatch
 ):

@@ -41,6 +41,7 @@ def _subset(moving, folder, rows):
     return folder / "subset.star"
 
 
+@pytest.mark.slow
 def test_it_starts_where_the_other_ended(moving, before, tmp_path):
     """The first score is close to the last one before, and far from that of the mixture."""
     lines = []

@@ -109,6 +109,7 @@ def test_decoded_offsets_are_the_motion(finished, moving):
     assert np.sqrt((error**2).sum(-1).mean()) < 0.75 * np.sqrt((unmoved**2).sum(-1).mean())
 
 
+@pytest.mark.slow
 def test_a_set_that_does_not_move_gains_nothing(finished, tmp_path, log):
     """The held-out score rises with motion only, and training gives up early without."""
     still = simulated(tmp_path, 0.0, N, seed=2)
@@ -261,6 +262,7 @@ def test_another_seed_gives_another_run(moving, two_epochs, tmp_path):
     assert not np.array_equal(np.load(other / "latents.npy"), np.load(two_epochs / "latents.npy"))
 
 
+@pytest.mark.slow
 def test_mask_holds_the_rest(moving, tmp_path):
     """A mask, in a frame of its own, around the path of the small domain."""
     origin_A = np.array([-8.0, 4.0, 0.0])
@@ -280,6 +282,7 @@ def test_mask_holds_the_rest(moving, tmp_path):
     assert _summary(folder)["gaussians_varying"] == moved.sum() >= N_SMALL * 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [

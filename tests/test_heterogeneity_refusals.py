@@ -272,6 +272,7 @@ def test_a_folder_of_another_command_is_not_touched(moving, tmp_path, monkeypatc
     assert "holds a run of 'gmmflex simulate'" in message
 
 
+@pytest.mark.slow
 def test_contrast_against_the_images_is_only_warned_of(moving, tmp_path):
     """Who declares the contrast is obeyed, and told."""
     lines = []

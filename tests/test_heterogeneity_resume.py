@@ -46,6 +46,7 @@ def test_same_seed_same_latents(moving, uninterrupted, tmp_path):
     assert _losses(again) == _losses(uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 3])
 def test_going_on_after_an_epoch(after, moving, uninterrupted, tmp_path):
     folder = tmp_path / "run"
@@ -65,6 +66,7 @@ def test_going_on_after_an_epoch(after, moving, uninterrupted, tmp_path):
     assert _losses(folder) == _losses(uninterrupted)
 
 
+@pytest.mark.slow
 def test_time_goes_on_too(moving, tmp_path):
     """Elapsed time and that of metrics.csv include what went before the interruption."""
     folder = tmp_path / "run"
@@ -106,6 +108,7 @@ def test_interrupted_between_and_in_rounds(moving, tmp_path):
     np.testing.assert_array_equal(_latents(folder), _latents(whole))
 
 
+@pytest.mark.slow
 def test_interrupted_while_writing_results(moving, uninterrupted, tmp_path, monkeypatch):
     folder = tmp_path / "run"
 

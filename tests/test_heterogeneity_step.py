@@ -124,6 +124,7 @@ def test_held_out_loss_of_shares_and_after_running_out_of_memory(
     assert loss(ALONE, Room(64, print)) == pytest.approx(whole, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_training_ends_with_the_same_weights_when_memory_runs_out(
     particles, inputs, monkeypatch
 ) -> None:

@@ -41,6 +41,7 @@ def states():
     return 2 * torch.rand(N, 2, generator=torch.Generator().manual_seed(3)) - 1
 
 
+@pytest.mark.slow
 def test_a_fold_is_scored_on_what_the_other_was_encoded_from(states):
     """Encoding from fold 0 that tells what fold 1 shows, and the reverse, can be learnt; what a
     fold tells about itself alone, as its noise does, is worth no more than nothing at all."""

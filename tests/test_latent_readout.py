@@ -127,6 +127,7 @@ def test_errors_are_as_large_as_they_are_said_to_be():
     assert not readout.trial.searched
 
 
+@pytest.mark.slow
 def test_latents_on_the_wrong_side_are_found_all_over():
     """The encoder puts a third of the particles opposite to where they are."""
     random = np.random.default_rng(9)

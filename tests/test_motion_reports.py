@@ -80,6 +80,7 @@ def test_a_hierarchical_analysis_reports_the_bodies_it_is_given(tmp_path):
     assert read_run(output).regions["hierarchical"].values.shape == (140,)
 
 
+@pytest.mark.slow
 def test_a_sliding_domain_is_found_as_a_body(tmp_path):
     moving = simulated(tmp_path / "moving", 20.0, 600, seed=1, snr=1.0)
     model = tmp_path / "moving" / "set" / "model.cif"

@@ -203,12 +203,14 @@ def test_run_folder_says_what_was_done(from_map, inputs):
     assert not [p for p in from_map.iterdir() if p.name.startswith(".")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [40, 300])
 def test_a_given_number_from_a_map_is_met_exactly(n, inputs, tmp_path):
     folder = _run(tmp_path / "out", map=inputs["map"], gaussians=n, resolution_A=15.0)
     assert len(_gaussians(folder / "neutral.cif")[0]) == n == _summary(folder)["gaussians"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, model", [(60, "model"), (260, "model"), (230, "without_lid")])
 def test_a_given_number_from_model_and_map_is_met_exactly(n, model, inputs, tmp_path):
     """Fewer than the atoms, more than all of them, and a missing domain."""

@@ -71,6 +71,7 @@ def _alpha_carbons_A(path):
     return np.array([residue["CA"][0].pos.tolist() for residue in chain])
 
 
+@pytest.mark.slow
 def test_bonds_stay_as_they_are_in_the_model(inputs, kept_and_free):
     lengths_A = _neighbours_A(_alpha_carbons_A(inputs["turned"]))
     # The turn tore the chain where the domain ends; what is torn is no bond.
@@ -112,6 +113,7 @@ def test_a_turned_domain_moves_back(inputs, kept_and_free):
     assert error_A(carried_A) < 0.97 * error_A(start_A)
 
 
+@pytest.mark.slow
 def test_gathered_atoms_carry_the_model(inputs, tmp_path):
     _, summary = _run(inputs, tmp_path / "out", bonds=True, gaussians=80)
     assert summary["gaussians"] == 80

@@ -35,6 +35,7 @@ def test_widths_are_those_that_were_put_in_whatever_the_first_guess(first_guess,
     np.testing.assert_allclose(found, true**2, rtol=0.3)
 
 
+@pytest.mark.slow
 def test_right_poses_are_not_said_to_be_off():
     none = np.zeros(5)
     told, fits = _fits(none, np.full(5, 1.0), np.full(5, 3.0))

@@ -121,6 +121,7 @@ def test_wrong_poses_come_nearer_to_the_truth(wrong, tmp_path):
     assert json.loads((tmp_path / "poses" / "summary.json").read_text()) == summary
 
 
+@pytest.mark.slow
 def test_without_a_gain_the_particles_stay_as_they_were(wrong, tmp_path, monkeypatch):
     # No gain is that large.
     monkeypatch.setattr(poses_refine, "_SIGNIFICANT", 1e6)

@@ -114,6 +114,7 @@ def test_fine_voxels_move_as_what_carries_them_between_nodes(inputs):
     assert np.median(apart_A) < 0.01 and within > 0.95
 
 
+@pytest.mark.slow
 def test_without_motion_the_map_is_the_ordinary_one(inputs):
     groups = _groups(inputs)
     at_rest = type(groups)(**{**vars(groups), "offsets_A": np.zeros_like(groups.offsets_A)})

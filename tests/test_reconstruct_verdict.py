@@ -76,6 +76,7 @@ def _two_balls(random):
     return GaussianMixture.from_arrays(positions_A, np.ones(n), np.full(n, 2.0)), len(large)
 
 
+@pytest.mark.slow
 def test_wrong_motion_of_strong_coarse_signal_is_no_evidence(random, monkeypatch):
     """Nothing moves and nothing is finer than what the run saw, but a slide of ±6 Å was learnt."""
     box, count, noise = 56, 6, 0.005

@@ -85,6 +85,7 @@ def test_loss_and_gradients_against_the_formula_in_float64(box, share, widths_px
         assert (ours - theirs).norm() <= 1e-3 * theirs.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one_for_all", [False, True], ids=["each", "shared"])
 def test_the_derivative_is_that_of_the_projection(one_for_all):
     """torch's numerical differentiation, in float64, of every parameter and both layouts."""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def run(option, tmp_path):
     program = Path(__file__).with_name("splat_cases.py")
@@ -22,11 +24,13 @@ def run(option, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_kernels_give_what_the_plain_functions_give(tmp_path):
     done = run("--interpret", tmp_path)
     assert (done.returncode, done.stdout) == (0, "the same\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_gpus(tmp_path):
     """The interpreter forgives what the compiler refuses."""
     done = run("--compile", tmp_path)
