@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.cryosparc_table import CryosparcTable
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.io.text_output import write_atomically
 
 _VERSION = "v4.4.1"
@@ -33,17 +34,14 @@ def write_cryosparc_subset(
     chosen = np.empty(len(rows), dtype=kinds)
     for name, values in fields.items():
         chosen[name] = values
-    temporary = path.with_name(f".{path.name}.part.npy")
     try:
-        np.save(temporary, chosen)
-        temporary.replace(path)
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, chosen)
     except OSError as fault:
         raise UserError(
             f"{path} cannot be written ({fault.strerror}); choose a folder that exists, is "
             "writable and has room."
         ) from fault
-    finally:
-        temporary.unlink(missing_ok=True)
     write_atomically(path.with_suffix(".csg"), _group(path.name, list(fields), len(rows), title))
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import mrcfile
 import numpy as np
+from mrcfile.mrcobject import MrcObject
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.mrc import MrcHeader, parse_mrc_header
+from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.io.sniff import check_file
 
 
@@ -77,18 +78,21 @@ def write_map(path: str | Path, density: Map) -> None:
 
     The file appears at once and complete: it is written beside its place and moved there.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with mrcfile.new(temporary, overwrite=True) as target:
-            target.set_data(np.ascontiguousarray(density.data, dtype=np.float32))
-            target.set_volume()
-            target.voxel_size = density.pixel_size_A
-            x, y, z = (float(value) for value in density.origin_A)
-            target.header.origin = (x, y, z)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(Path(path)) as temporary,
+        mrcfile.new(temporary, overwrite=True) as target,
+    ):
+        target.set_data(np.ascontiguousarray(density.data, dtype=np.float32))
+        target.set_volume()
+        target.voxel_size = density.pixel_size_A
+        x, y, z = (float(value) for value in density.origin_A)
+        target.header.origin = (x, y, z)
+        leave_out_date(target)
+
+
+def leave_out_date(target: MrcObject) -> None:
+    """Who wrote the file, but not when: the same run is to write the same bytes."""
+    target.header.label[0] = f"{'Created by gmmflex':80s}"
 
 
 def _decompressed(path: Path) -> bytes:

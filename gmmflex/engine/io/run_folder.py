@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gmmflex import __version__
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.faults import file_fault
+from gmmflex.engine.io.run_lock import LOCK_FILE, TEMPORARY, holds_nothing
+from gmmflex.engine.io.run_record import changed_inputs, describe_input, versions
 
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
-# Stacks and maps are identified by size only; the metadata files by their content.
-_CHECKSUM_LIMIT_BYTES = 512 * 1024 * 1024
-_CHECKSUM_SUFFIXES = {".star", ".cs", ".cif", ".pdb", ".json", ".ent", ".mmcif"}
 
 # Where and how fast a run goes on changes nothing of what it computes.
 _MAY_DIFFER = {"threads", "device", "output", "memory_limit_GB"}
@@ -45,7 +40,7 @@ def run_state(folder: Path, command: str, config: Mapping[str, Any], overwrite: 
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--output {folder} is a file: give a new or empty folder")
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or holds_nothing(folder):
         return RunState.NEW
     if not is_run_folder(folder):
         raise UserError(
@@ -87,7 +82,11 @@ def begin_run(
     overwrite: bool,
     extra: Mapping[str, Any],
 ) -> None:
-    """Make the folder and write run.json; with `overwrite` an earlier run is deleted first."""
+    """Make the folder and write run.json; with `overwrite` an earlier run is deleted first.
+
+    Raises UserError if it cannot be written, if an earlier run holds an input, or if inputs of an
+    unfinished run have changed since it began.
+    """
     for path in inputs:
         if overwrite and folder.resolve() in path.resolve().parents:
             raise UserError(
@@ -96,7 +95,8 @@ def begin_run(
             )
     try:
         if overwrite and is_run_folder(folder):
-            shutil.rmtree(folder)
+            clear_folder(folder)
+        refuse_changed_inputs(folder, inputs)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(
             folder / RUN_FILE,
@@ -104,7 +104,9 @@ def begin_run(
                 "command": command,
                 "config": _plain(config),
                 "inputs": [describe_input(path) for path in inputs],
-                "versions": _versions(),
+                "versions": versions(),
+                # Paths of the settings may be relative to it.
+                "started_in": str(Path.cwd()),
                 **extra,
             },
         )
@@ -117,19 +119,32 @@ def begin_run(
 def finish_run(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json with status finished: the very last thing a run does."""
     write_json(folder / SUMMARY_FILE, {"status": "finished", **_plain(summary)})
+    # Not every file system can do that of a folder.
+    with suppress(OSError):
+        _to_disk(folder)
 
 
-def describe_input(path: Path) -> dict[str, Any]:
-    """Path, size in bytes and, for metadata files, the SHA-256 of an input."""
-    size = path.stat().st_size
-    entry: dict[str, Any] = {"path": str(path.resolve()), "bytes": size}
-    if path.suffix.lower() in _CHECKSUM_SUFFIXES and size <= _CHECKSUM_LIMIT_BYTES:
-        digest = hashlib.sha256()
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        entry["sha256"] = digest.hexdigest()
-    return entry
+def refuse_changed_inputs(folder: Path, inputs: Sequence[Path]) -> None:
+    """UserError if an input is not what it was when the run in `folder`, if any, began."""
+    if not is_run_folder(folder):
+        return
+    changed = changed_inputs(read_json(folder / RUN_FILE).get("inputs"), inputs)
+    if changed:
+        raise UserError(
+            f"the run in --output {folder} was begun with other input: {'; '.join(changed)}; put "
+            "it back to go on, or start again with --overwrite"
+        )
+
+
+def clear_folder(folder: Path) -> None:
+    """Delete the run in the folder, which stays; killed in between, it is an unfinished run."""
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in (RUN_FILE, LOCK_FILE):
+            path.unlink()
+    (folder / RUN_FILE).unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -155,6 +170,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place when the block ends well.
 
+    Its content is on the disk before: a name without content is what else a power cut may leave.
     Raises UserError if the disk does not take it; what was there before stays.
     """
     try:
@@ -174,7 +190,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name}{TEMPORARY}", suffix=path.suffix, dir=path.parent
+    )
     os.close(handle)
     temporary = Path(name)
     try:
@@ -183,9 +201,18 @@ def _replacing(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        _to_disk(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _plain(value: Any) -> Any:
@@ -197,13 +224,3 @@ def _json_default(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"gmmflex": __version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "scipy", "gemmi", "mrcfile"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

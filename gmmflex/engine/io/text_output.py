@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.run_folder import replacing
 
 
 def write_atomically(path: Path, content: str | Iterable[str]) -> None:
@@ -15,16 +15,14 @@ def write_atomically(path: Path, content: str | Iterable[str]) -> None:
     Raises:
         UserError: the folder does not exist or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="\n") as stream,
+        ):
             stream.writelines([content] if isinstance(content, str) else content)
-        os.replace(temporary, path)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}); choose a folder that exists, is "
             "writable and has room."
         ) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
+from contextlib import ExitStack
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import RunState, begin_run, run_state
+from gmmflex.engine.io.run_folder import (
+    RunState,
+    begin_run,
+    clear_folder,
+    refuse_changed_inputs,
+    run_state,
+)
+from gmmflex.engine.io.run_lock import only_writer
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
 from gmmflex.engine.stages.decoder_lesson import teach_decoder
 from gmmflex.engine.stages.decoders import varied_anywhere
@@ -31,7 +38,10 @@ def run_heterogeneity(
     Started by torchrun, all processes work on the same run; the first one writes and prints.
     Raises UserError for anything wrong with the input; no new folder is left behind then.
     """
-    with joined() as world:
+    with joined() as world, ExitStack() as held:
+        with world.together():
+            if world.is_leader:
+                held.enter_context(only_writer(settings.output))
         _run(settings, overwrite, log, world)
 
 
@@ -51,7 +61,6 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
         device = choose_device(settings.device, world)
         given = read_inputs(settings, device)
 
-    folder_was_there = settings.output.exists()
     with world.together():
         if state is RunState.NEW and world.is_leader:
             begin_run(
@@ -68,6 +77,7 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
                 },
             )
         if world.is_leader:
+            refuse_changed_inputs(settings.output, given.files(settings))
             (settings.output / "checkpoint").mkdir(exist_ok=True)
     _say_what_is_there(given, settings, f"{device}, {threads} threads", world, log)
     n_gaussians = given.neutral.mixture.n_gaussians
@@ -89,9 +99,7 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
         )
     except UserError:
         if state is RunState.NEW and world.is_leader:
-            shutil.rmtree(settings.output)
-            if folder_was_there:
-                settings.output.mkdir()
+            clear_folder(settings.output)
         raise
     progress = train_in_rounds(settings, prepared, log, given.earlier)
     readout = read_out(

@@ -73,6 +73,9 @@ def write_results(
         "latent_fit": asdict(readout.trial),
         **report_motions(settings.output, prepared, neutral.centre_A, readout, settings.seed, log),
     }
+    # Before the end: a run that is killed in between goes on, one that has ended does not.
+    for rows in (prepared.data.images, prepared.inputs):
+        rows.remove()
     finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(
         f"finished after {summary['epochs']} epochs: held-out score {score_neutral:.4f} -> "

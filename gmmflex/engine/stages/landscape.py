@@ -11,6 +11,7 @@ from gmmflex.engine.io.run_folder import (
     begin_run,
     finish_run,
 )
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.stages.compute import set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.landscape_combination_files import draw_combination, write_combination
@@ -46,6 +47,7 @@ from gmmflex.engine.stages.run_results import read_run
 _FEWEST = 10
 
 
+@one_writer
 def run_landscape(
     settings: LandscapeSettings, overwrite: bool = False, log: Log = print_line
 ) -> None:
@@ -53,7 +55,7 @@ def run_landscape(
     config = settings.model_dump(mode="json")
     if already_finished(settings.output, "landscape", config, overwrite, log):
         return
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     watch = Stopwatch()
     results = read_run(settings.run)
     if len(results.latents) < _FEWEST:
@@ -67,7 +69,7 @@ def run_landscape(
 
     inputs = [settings.run / name for name in (ROWS_FILE, "latents.npy", SUMMARY_FILE)]
     inputs += [] if settings.model is None else [settings.model]
-    begin_run(settings.output, "landscape", config, inputs, overwrite, {})
+    begin_run(settings.output, "landscape", config, inputs, overwrite, {"threads": threads})
     _write_tables(settings, found)
     reached_A = _write_trajectories(settings, found)
     _draw(settings, found, tables)

@@ -16,6 +16,7 @@ from gmmflex.engine.io.run_folder import (
     finish_run,
     replacing,
 )
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.stages.bond_changes import BondChanges
 from gmmflex.engine.stages.compute import set_threads
 from gmmflex.engine.stages.displacements import Displacements
@@ -53,6 +54,7 @@ class States:
         )
 
 
+@one_writer
 def run_morph(settings: MorphSettings, overwrite: bool = False, log: Log = print_line) -> None:
     """Morph the model and write the run folder; raises UserError and then writes nothing."""
     if settings.latents is not None and (settings.component or settings.frames):
@@ -60,7 +62,7 @@ def run_morph(settings: MorphSettings, overwrite: bool = False, log: Log = print
     config = settings.model_dump(mode="json")
     if already_finished(settings.output, "morph", config, overwrite, log):
         return
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     watch = Stopwatch()
     model = _model(settings, log)
     results = read_run(settings.run)
@@ -72,7 +74,7 @@ def run_morph(settings: MorphSettings, overwrite: bool = False, log: Log = print
 
     inputs = [settings.model, settings.run / "weights.safetensors", settings.run / SUMMARY_FILE]
     inputs += [] if settings.latents is None else [settings.latents]
-    begin_run(settings.output, "morph", config, inputs, overwrite, {})
+    begin_run(settings.output, "morph", config, inputs, overwrite, {"threads": threads})
     moved, bonds = write_morph(settings.output / "morph.cif", morph, states.latents)
     write_displacements(settings.output, moved)
     with replacing(settings.output / "latents.npy") as temporary:

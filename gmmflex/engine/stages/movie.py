@@ -12,6 +12,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import write_map
 from gmmflex.engine.io.models import AtomicModel, read_model, write_models
 from gmmflex.engine.io.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json, replacing
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.stages.compute import set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
@@ -40,12 +41,13 @@ class Way:
     about: str
 
 
+@one_writer
 def run_movie(settings: MovieSettings, overwrite: bool = False, log: Log = print_line) -> None:
     """Make the movie and write the run folder; raises UserError and then writes nothing."""
     config = settings.model_dump(mode="json")
     if already_finished(settings.output, "movie", config, overwrite, log):
         return
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     watch = Stopwatch()
     results = read_run(settings.run)
     way = _way(settings, results)
@@ -55,7 +57,7 @@ def run_movie(settings: MovieSettings, overwrite: bool = False, log: Log = print
     inputs = [settings.run / "weights.safetensors", settings.run / SUMMARY_FILE]
     inputs += [path for path in (settings.latents, settings.model) if path is not None]
     output, count = settings.output, len(way.latents)
-    begin_run(output, "movie", config, inputs, overwrite, {})
+    begin_run(output, "movie", config, inputs, overwrite, {"threads": threads})
     stage = stage_of(results, way.latents, resolution_A, _BOX)
     maps, models = ([f"state_{k + 1:03d}.{kind}" for k in range(count)] for kind in ("mrc", "cif"))
 

@@ -13,6 +13,7 @@ from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.mixture_file import write_mixture
 from gmmflex.engine.io.models import AtomicModel, read_model
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.model.backbone import backbone_of
 from gmmflex.engine.stages.compute import choose_device, set_seed, set_threads
 from gmmflex.engine.stages.neutral_build import MODEL_RESOLUTION_A, Built, build
@@ -50,6 +51,7 @@ class NeutralSettings(BaseModel):
     threads: int = Field(0, ge=0)
 
 
+@one_writer
 def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = print_line) -> None:
     """Build the mixture and write the run folder; raises UserError and then writes nothing."""
     if settings.map is None and settings.model is None:
@@ -59,7 +61,7 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
         log(f"{settings.output} is finished already; --overwrite would run it again")
         return
     device = choose_device(settings.device)
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     set_seed(settings.seed)
     model = None if settings.model is None else _chosen_atoms(settings.model, settings.atoms)
     if settings.hold_model and (model is None or settings.bonds):
@@ -79,7 +81,7 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
         config,
         inputs,
         overwrite,
-        {"seed": settings.seed, "device": str(device)},
+        {"seed": settings.seed, "device": str(device), "threads": threads},
     )
     log(
         f"target: {target.density.box_px} px of {target.density.pixel_size_A:.3f} A, mask "

@@ -17,6 +17,7 @@ from gmmflex.engine.io.run_folder import (
     begin_run,
     finish_run,
 )
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.stages.compute import choose_device, set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.pose_fitting import Spread
@@ -60,6 +61,7 @@ class Step:
         }
 
 
+@one_writer
 def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print_line) -> None:
     """Refine poses and write the run folder; raises UserError and then writes nothing."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -67,7 +69,7 @@ def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print
     config = settings.model_dump(mode="json")
     if already_finished(settings.output, "poses", config, overwrite, log):
         return
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     watch = Stopwatch()
     results = read_run(settings.run)
     source = read_run_particles(
@@ -78,13 +80,14 @@ def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print
             f"{settings.run} is a run with --symmetry, of which every image shows several units: "
             "refine poses with a run without --symmetry"
         )
-    choose_device(settings.device)
+    device = choose_device(settings.device)
     source.particles.read_images(np.arange(min(len(source.particles), 16)))
     if settings.rounds:
         settings_of_run(settings.run)
     inputs = [source.particles.source, settings.run / "weights.safetensors"]
     inputs += [settings.run / SUMMARY_FILE]
-    begin_run(settings.output, "poses", config, inputs, overwrite, {})
+    machine = {"device": str(device), "threads": threads}
+    begin_run(settings.output, "poses", config, inputs, overwrite, machine)
 
     step = _refined(settings, settings.run, source, log)
     steps = [step.summary()]

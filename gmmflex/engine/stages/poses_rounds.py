@@ -14,6 +14,7 @@ from gmmflex.engine.stages.heterogeneity import run_heterogeneity
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.poses_settings import PosesSettings
 from gmmflex.engine.stages.progress import Log
+from gmmflex.engine.stages.run_settings import settings_of
 
 _FILES = ("neutral", "mask", "model", "bonds")
 
@@ -24,13 +25,7 @@ def settings_of_run(run: Path) -> HeterogeneitySettings:
     Raises UserError if one is not: paths may be relative to where the run was started.
     """
     try:
-        config = read_json(run / RUN_FILE)["config"]
-        # What was not said stays unsaid: some settings exclude others.
-        needed = dict.fromkeys(("particles", "neutral", "output"), run)
-        usual = HeterogeneitySettings.model_validate(needed)
-        unsaid = usual.model_dump(mode="json", exclude=set(needed))
-        told = {k: v for k, v in config.items() if k not in unsaid or v != unsaid[k]}
-        settings = HeterogeneitySettings(**told)
+        settings = settings_of(HeterogeneitySettings, read_json(run / RUN_FILE)["config"])
     except (KeyError, ValidationError) as fault:
         raise UserError(
             f"{run} was not written by this version of 'gmmflex heterogeneity': run it again"

@@ -11,6 +11,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.stages.compute import choose_device, set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.morph_latents import latents_along_component, latents_of_file
@@ -45,6 +46,7 @@ from gmmflex.engine.stages.run_rings import coefficients_of_run
 _POINTS = 5
 
 
+@one_writer
 def run_reconstruct(
     settings: ReconstructSettings, overwrite: bool = False, log: Log = print_line
 ) -> None:
@@ -52,7 +54,7 @@ def run_reconstruct(
     config = settings.model_dump(mode="json")
     if already_finished(settings.output, "reconstruct", config, overwrite, log):
         return
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     device = choose_device(settings.device)
     watch = Stopwatch()
     results = read_run(settings.run)
@@ -82,7 +84,8 @@ def run_reconstruct(
     inputs = [source.particles.source, settings.run / "weights.safetensors"]
     inputs += [settings.run / SUMMARY_FILE]
     inputs += [path for path in (settings.clusters, settings.points) if path is not None]
-    begin_run(settings.output, "reconstruct", config, inputs, overwrite, {})
+    machine = {"device": str(device), "threads": threads}
+    begin_run(settings.output, "reconstruct", config, inputs, overwrite, machine)
 
     def sums_of(state: ParticleState, told: Log) -> HalfSums:
         left_out = None
@@ -126,8 +129,8 @@ def run_reconstruct(
     of_maps = [row for row in rows if (settings.output / f"{row.state.file}.mrc").exists()]
     draw_maps(settings.output / "maps.png", of_maps, particles.pixel_size_A)
     summary = {"states": [summary_of(row) for row in rows], **about}
-    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     forget_rows(settings.output)
+    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
     log(f"finished: maps and tables written to {settings.output}")
 
 

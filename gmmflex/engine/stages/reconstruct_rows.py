@@ -76,5 +76,5 @@ def _digest(state: ParticleState) -> str:
 
 
 def forget_rows(output: Path) -> None:
-    """Called when the command has nothing left to do."""
+    """Called when all other files are written: what has finished is not looked at again."""
     shutil.rmtree(output / _FOLDER, ignore_errors=True)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.maps import Map, write_map
+from gmmflex.engine.io.maps import Map, leave_out_date, write_map
 from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.io.star import StarTable, write_star
 from gmmflex.engine.stages.progress import Stopwatch, print_line
 from gmmflex.engine.stages.simulate_optics import (
@@ -35,6 +36,7 @@ from gmmflex.engine.stages.simulate_states import (
 _BATCH = 256
 
 
+@one_writer
 def simulate(settings: SimulateSettings) -> None:
     """Write a simulated data set into `settings.output`.
 
@@ -139,6 +141,7 @@ def _write_images(
             stack.voxel_size = settings.pixel_size_A
             # RELION's mark for "not computed": these would need the whole stack at once
             stack.reset_header_stats()
+            leave_out_date(stack)
     return float(scale)
 
 

@@ -14,6 +14,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.io.particles import write_particles_star
 from gmmflex.engine.io.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
+from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.stages.compute import choose_device, set_threads
 from gmmflex.engine.stages.finished_run import already_finished
 from gmmflex.engine.stages.heterogeneity import run_heterogeneity
@@ -75,6 +76,7 @@ class Subject:
         return read_run(output)
 
 
+@one_writer
 def run_validate(
     settings: ValidateSettings, overwrite: bool = False, log: Log = print_line
 ) -> None:
@@ -82,7 +84,7 @@ def run_validate(
     config = settings.model_dump(mode="json")
     if already_finished(settings.output, "validate", config, overwrite, log):
         return
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     watch = Stopwatch()
     results = read_run(settings.run)
     source = read_run_particles(
@@ -96,7 +98,8 @@ def run_validate(
     source.particles.read_images(np.arange(min(len(source.particles), 16)))
     inputs = [source.particles.source, settings.run / "weights.safetensors"]
     inputs += [settings.run / SUMMARY_FILE]
-    begin_run(settings.output, "validate", config, inputs, overwrite, {})
+    machine = {"device": str(device), "threads": threads}
+    begin_run(settings.output, "validate", config, inputs, overwrite, machine)
 
     storage = Storage(settings.output, settings.memory_limit_GB)
     data = read_particle_data(source.particles, where, storage, log)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gmmflex.engine.io.maps import leave_out_date
 from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.io.particles import write_particles_star
 from gmmflex.engine.io.run_folder import replacing
@@ -83,6 +84,7 @@ def write_null_particles(
             stack.set_image_stack()
             stack.voxel_size = particles.pixel_size_A
             stack.reset_header_stats()
+            leave_out_date(stack)
     said = f"{n} particles without motion, {where.n_rings} rings"
     log(watch.event("particles without motion", n, n, said))
     names = np.array([f"{k + 1:06d}@{stack_path.resolve()}" for k in range(n)])
