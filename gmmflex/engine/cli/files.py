@@ -7,18 +7,57 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import ImageRoot, Passthrough
+from gmmflex.engine.cli.options import Device, ImageRoot, Passthrough, Threads
+from gmmflex.engine.io.errors import UserError
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="A star, cs, map, stack, model or run folder.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A star, cs, map, stack, model or run folder.")
+    ] = None,
+    particles: Annotated[
+        Path | None, typer.Option(help="The same as FILE, for particles that --map goes with.")
+    ] = None,
+    map: Annotated[
+        Path | None,
+        typer.Option(help="Map (or neutral mixture) that the particles should fit: do they?"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Picture (PNG) of the agreement with --map.")
+    ] = None,
     passthrough: Passthrough = None,
     image_root: ImageRoot = None,
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
-    """Show what a file holds, with units, and what looks wrong."""
+    """Show what a file holds, with units, and what looks wrong; with --map, whether particles and
+    map fit together and what is wrong if not."""
     from gmmflex.engine.stages.info import describe
 
-    typer.echo(str(describe(file, passthrough=passthrough, image_root=image_root)))
+    if (file is None) == (particles is None):
+        raise UserError("gmmflex info needs one file: give FILE or --particles, not both")
+    if output is not None and map is None:
+        raise UserError("--output is a picture of particles and map: give --map too")
+    described = file if particles is None else particles
+    assert described is not None
+    typer.echo(str(describe(described, passthrough=passthrough, image_root=image_root)))
+    if map is None:
+        return
+    from gmmflex.engine.stages.info_agreement import compare_files
+
+    found = compare_files(
+        described,
+        map,
+        passthrough=passthrough,
+        image_root=image_root,
+        device=device,
+        threads=threads,
+    )
+    typer.echo(f"\n{found.description}")
+    if output is not None:
+        from gmmflex.engine.stages.info_agreement_picture import draw_agreement
+
+        draw_agreement(output, found.agreement, found.verdict)
 
 
 def convert(

@@ -1,4 +1,4 @@
-"""Are the particles white or dark, and do they show the mixture at all?"""
+"""Are the particles white or dark, and do they show the mixture as their files say?"""
 
 from __future__ import annotations
 
@@ -7,33 +7,49 @@ import math
 from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.model.fourier_slices import volume_of_mixture
+from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.stages.agreement import agreement
+from gmmflex.engine.stages.agreement_change import sample_of
+from gmmflex.engine.stages.agreement_verdict import Verdict, verdict
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.particle_data import ParticleData
 from gmmflex.engine.stages.progress import Log
 
 # Standard errors that the mean correlation must exceed to be told from none.
 _SIGNIFICANT = 5.0
+# Particles on which other readings of the files are tried.
+_TRIED_ON = 300
+# Hypotheses on pixel sizes read the transform of the mixture a little beyond the last ring.
+_REACH = 1.2
 
 
 def contrast_of_particles(
-    settings: HeterogeneitySettings, frc: Tensor, data: ParticleData, n_averaged: int, log: Log
+    settings: HeterogeneitySettings,
+    frc: Tensor,
+    mixture: GaussianMixture,
+    data: ParticleData,
+    particles: Tensor,
+    log: Log,
 ) -> float:
     """1 for white particles (protein bright), −1 for dark ones.
 
-    frc: (n_rings,) mean correlation of n_averaged particles, taken as white, with the neutral
-    mixture. Its sign tells the contrast. Raises UserError if there is no correlation at all:
-    then poses, pixel size or mixture belong to something else.
+    frc: (n_rings,) mean correlation of `particles` (m,), taken as white, with the neutral mixture.
+    Its sign tells the contrast. A warning is logged if another reading of the files (hand, pixel
+    size, signs …) agrees clearly better. Raises UserError if there is no correlation at all, with
+    the likely cause.
     """
     counts = data.where.counts
     # The FRC of a ring of n coefficients of noise (both mates counted) has variance 1/n.
     mean = float((frc * counts).sum() / counts.sum())
-    error = math.sqrt(1.0 / (float(counts.sum()) * n_averaged))
+    error = math.sqrt(1.0 / (float(counts.sum()) * len(particles)))
     score = mean / error
+    judged = _judged(mixture, data, particles[:_TRIED_ON])
     if abs(score) < _SIGNIFICANT:
+        likely = judged.sentence if judged.is_fault else _CHECK
         raise UserError(
             f"{settings.particles} does not correlate with the mixture {settings.neutral} (mean "
-            f"FRC {mean:.4f} ± {error:.4f}): check that both come from the same refinement, with "
-            "the same hand, pixel size and poses"
+            f"FRC {mean:.4f} ± {error:.4f}): {likely}"
         )
     if settings.invert_contrast == "no":
         sign = 1.0
@@ -47,4 +63,17 @@ def contrast_of_particles(
             "warning: the contrast asked for disagrees with the images; "
             "--invert-contrast auto would choose the other"
         )
+    if judged.is_fault:
+        log(f"warning: {judged.sentence}")
     return sign
+
+
+_CHECK = "check that both come from the same refinement, with the same hand, pixel size and poses"
+
+
+def _judged(mixture: GaussianMixture, data: ParticleData, particles: Tensor) -> Verdict:
+    grid = data.where.grid
+    highest_per_A = data.where.last_ring * grid.step_per_A * _REACH
+    volume = volume_of_mixture(mixture, grid.box_px * grid.pixel_size_A, highest_per_A)
+    sample = sample_of(data, particles)
+    return verdict(agreement(volume, sample, grid.pixel_size_A, None, every_cause=False))

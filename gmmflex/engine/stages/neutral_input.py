@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +32,25 @@ class Neutral:
 def read_neutral(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
     """Read a neutral run folder or a bare mixture file.
 
+    Raises UserError if nothing fits, or if it lies outside the particles' box.
+    """
+    neutral = centred_mixture(path, box_px, pixel_size_A)
+    half = 0.5 * box_px * pixel_size_A
+    outside = float((neutral.mixture.positions_A.abs() > half).any(1).float().mean())
+    if outside > 0.01:
+        raise UserError(
+            f"{100 * outside:.0f} % of the Gaussians of {neutral.path} lie outside the particles' "
+            f"box ({box_px} px of {pixel_size_A:.3f} Å): give the mixture made from the map of the "
+            "same refinement, and the pixel size of that refinement"
+        )
+    return neutral
+
+
+def centred_mixture(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
+    """The same wherever it lies.
+
     A bare mixture without the summary of its run beside it is taken to lie in the frame of a
-    map with the particles' box and origin 0. Raises UserError if nothing fits.
+    map with this box and origin 0. Raises UserError if the file is none or the run unfinished.
     """
     file = path / "neutral.cif" if path.is_dir() else path
     if path.is_dir() and not (path / SUMMARY_FILE).exists():
@@ -45,19 +63,24 @@ def read_neutral(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
     summary_path = file.parent / SUMMARY_FILE
     if file.name == "neutral.cif" and summary_path.exists():
         summary = read_json(summary_path)
-        centre = np.asarray(summary.get("centre_A", centre), dtype=np.float64)
+        centre, resolution = _told(summary, centre, summary_path)
+    mixture = GaussianMixture.from_arrays(positions - centre, amplitudes, sigmas)
+    return Neutral(file, mixture, centre, resolution)
+
+
+def _told(
+    summary: dict[str, Any], centre: NDArray[np.float64], path: Path
+) -> tuple[NDArray[np.float64], float | None]:
+    """Centre of the box and resolution that the summary of a neutral run tells."""
+    try:
+        told = np.asarray(summary.get("centre_A", centre), dtype=np.float64)
         resolution = summary.get("resolution_A")
-    centred = positions - centre
-    half = 0.5 * box_px * pixel_size_A
-    outside = float((np.abs(centred) > half).any(axis=1).mean())
-    if outside > 0.01:
-        raise UserError(
-            f"{100 * outside:.0f} % of the Gaussians of {file} lie outside the particles' box "
-            f"({box_px} px of {pixel_size_A:.3f} Å): give the mixture made from the map of the "
-            "same refinement"
-        )
-    mixture = GaussianMixture.from_arrays(centred, amplitudes, sigmas)
-    return Neutral(file, mixture, centre, None if resolution is None else float(resolution))
+        resolution = None if resolution is None else float(resolution)
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"{path} was not written by 'gmmflex neutral': run it again") from fault
+    if told.shape != (3,) or not np.isfinite(told).all():
+        raise UserError(f"{path} was not written by 'gmmflex neutral': run it again")
+    return told, resolution
 
 
 def varying_gaussians(neutral: Neutral, mask: Path | None) -> Tensor:

@@ -112,7 +112,7 @@ def prepare(
     sample = order[:_SAMPLE] * data.n_copies
     frc = mean_frc(mixture, data, sample, room, world)
     with world.together():
-        sign = contrast_of_particles(settings, frc, data, len(sample), log)
+        sign = contrast_of_particles(settings, frc, mixture, data, order[:_SAMPLE], log)
     data, frc = data.with_contrast(sign), frc * sign
     weights = ring_weights(frc, data)
     if data.n_copies > 1:
