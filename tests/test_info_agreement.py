@@ -13,7 +13,7 @@ from gmmflex.engine.io.maps import Map, read_map, write_map
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory):
-    return simulated(tmp_path_factory.mktemp("still"), 0.0, 120, seed=2)
+    return simulated(tmp_path_factory.mktemp("still"), 0.0, 60, seed=2)
 
 
 def _info(monkeypatch, capsys, *arguments):
