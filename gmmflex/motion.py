@@ -7,6 +7,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 
+from gmmflex.engine.io.arrays import read_archive
+from gmmflex.engine.io.errors import UserError
+
 # without the end that is too light on white
 COLOURS = ListedColormap(colormaps["plasma"](np.linspace(0.0, 0.88, 256)))
 # in ChimeraX: thin shafts, since there may be thousands
@@ -51,10 +54,20 @@ class Arrows:
 
 
 def read_motion(path: str | Path) -> Motion:
-    """The engine's motion.npz."""
-    with np.load(path, allow_pickle=False) as stored:
-        names = ("positions_A", "low_A", "high_A", "share")
-        return Motion(*(stored[name].astype(np.float64) for name in names))
+    """The engine's motion.npz; UserError if it is damaged."""
+    names = ("positions_A", "low_A", "high_A", "share")
+    try:
+        stored = read_archive(Path(path))
+        found = Motion(*(stored[name].astype(np.float64) for name in names))
+    except (KeyError, ValueError, OSError) as fault:
+        raise UserError(f"{path} is no readable motion.npz: run the analysis again") from fault
+    n, d = len(found.positions_A), len(found.share)
+    shapes = [getattr(found, name).shape for name in names]
+    if shapes != [(n, 3), (d, n, 3), (d, n, 3), (d,)]:
+        raise UserError(f"{path} holds arrays that do not fit each other: run the analysis again")
+    if not all(np.isfinite(getattr(found, name)).all() for name in names):
+        raise UserError(f"{path} holds values that are not finite: run the analysis again")
+    return found
 
 
 def thinned(arrows: Arrows, count: int) -> Arrows:

@@ -11,6 +11,9 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.star import StarTable
 from gmmflex.engine.io.star_columns import TextColumns, numbers
 
+# beyond this a float has no room for every whole number
+_LARGEST_WHOLE = 2.0**53
+
 
 def has_column(table: StarTable | None, label: str) -> bool:
     return table is not None and label in table.columns
@@ -41,9 +44,9 @@ def number_column(table: StarTable, label: str, source: Path) -> NDArray[np.floa
 
 
 def integer_column(table: StarTable, label: str, source: Path) -> NDArray[np.int64]:
-    """Column as (n,) int64; "3" and "3.0" are integers, "3.5" is not."""
+    """Column as (n,) int64; "3" and "3.0" are integers, "3.5" and "1e300" are not."""
     values = number_column(table, label, source)
-    bad = np.flatnonzero(values != np.round(values))
+    bad = np.flatnonzero((values != np.round(values)) | (np.abs(values) > _LARGEST_WHOLE))
     if len(bad):
         raise UserError(
             f"{source} has {table.columns[label][bad[0]]!r} where a whole number is expected, in "

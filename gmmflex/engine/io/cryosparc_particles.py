@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ _CTF = (
     "ctf/amp_contrast",
 )
 _SAME = 1e-3
+# beyond these a value is no defocus, angle, shift or aberration, whatever its unit was
+_LARGEST_A, _LARGEST_RAD, _LARGEST_SHIFT_px, _LARGEST_CS_MM = 1e7, 1e5, 1e6, 100.0
+_LARGEST_WHOLE = 2**31 - 1
 _IGNORED_ABERRATIONS = (
     ("ctf/tilt_A", "beam tilt"),
     ("ctf/trefoil_A", "trefoil"),
@@ -49,7 +53,7 @@ def read_cryosparc_records(path: Path, passthrough: Path | None = None) -> Parti
     pixel_size_A = _one_value(table, "blob/psize_A", "pixel sizes", "Å")
     require_in_range(np.array([pixel_size_A]), 0.01, 100, "blob/psize_A", path, "the particles")
     stack_names, stack_index = _stacks(table)
-    slice_index = table.fields["blob/idx"].astype(np.int64)
+    slice_index = _whole_numbers(table, "blob/idx")
     half_set = _half_set(table)
     return ParticleRecords(
         source=path,
@@ -59,7 +63,9 @@ def read_cryosparc_records(path: Path, passthrough: Path | None = None) -> Parti
         stack_index=stack_index,
         slice_index=slice_index,
         image_ids=None,
-        rotations=rotations_from_cryosparc_poses(_numbers(table, "alignments3D/pose")),
+        rotations=rotations_from_cryosparc_poses(
+            _within(table, "alignments3D/pose", -_LARGEST_RAD, _LARGEST_RAD)
+        ),
         origins_A=_origins(table),
         ctf=_ctf(table),
         optics_group=_optics_group(table),
@@ -93,7 +99,8 @@ def _require_fields(table: CryosparcTable) -> None:
 
 def _numbers(table: CryosparcTable, name: str) -> NDArray[np.float64]:
     """Field as float64; rows with values that are not finite are refused by number."""
-    values = np.asarray(table.fields[name], dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # refused below
+        values = np.asarray(table.fields[name], dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
     if len(bad):
         raise UserError(
@@ -101,6 +108,27 @@ def _numbers(table: CryosparcTable, name: str) -> NDArray[np.float64]:
             f"{bad[0] + 1}; remove that particle in cryoSPARC."
         )
     return values
+
+
+def _within(table: CryosparcTable, name: str, lowest: float, highest: float) -> NDArray[np.float64]:
+    """Field as float64; values out of all reason are refused, which could not be reckoned with."""
+    values = _numbers(table, name)
+    each = np.abs(values).reshape(len(values), -1).max(axis=1) if lowest < 0 else values
+    require_in_range(each, min(lowest, 0.0), highest, name, table.source, "the particles")
+    return values
+
+
+def _whole_numbers(table: CryosparcTable, name: str) -> NDArray[np.int64]:
+    """Counts and indices as int64."""
+    held: NDArray[Any] = table.fields[name]
+    wrong = (held < 0) | (held > _LARGEST_WHOLE)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.reshape(len(held), -1).any(axis=1))[0])
+        raise UserError(
+            f"{table.source} has {held[row]} in the field {name}, row {row + 1}, which is no index "
+            "or size; export it again from cryoSPARC."
+        )
+    return held.astype(np.int64)
 
 
 def _one_value(table: CryosparcTable, name: str, what: str, unit: str) -> float:
@@ -116,7 +144,7 @@ def _one_value(table: CryosparcTable, name: str, what: str, unit: str) -> float:
 
 
 def _box(table: CryosparcTable) -> int:
-    shapes = table.fields["blob/shape"].astype(np.int64).reshape(len(table), -1)
+    shapes = _whole_numbers(table, "blob/shape")
     differing = np.flatnonzero((shapes != shapes[0, 0]).any(axis=1))
     if len(differing):
         row = int(differing[0])
@@ -130,10 +158,13 @@ def _box(table: CryosparcTable) -> int:
 def _stacks(table: CryosparcTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     paths, inverse = np.unique(table.fields["blob/path"], return_inverse=True)
     # ">" marks a path inside the project folder
-    names = [
-        (name.decode("utf-8") if isinstance(name, bytes) else str(name)).lstrip(">")
-        for name in paths.tolist()
-    ]
+    try:
+        names = [name.decode("utf-8").lstrip(">") for name in paths.tolist()]
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{table.source} has names of image stacks that are no text (blob/path); export it "
+            "again from cryoSPARC."
+        ) from error
     if "" in names:
         row = int(np.flatnonzero(inverse.ravel() == names.index(""))[0])
         raise UserError(
@@ -146,26 +177,24 @@ def _stacks(table: CryosparcTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
 def _origins(table: CryosparcTable) -> NDArray[np.float64]:
     """Shifts are pixels of the box that was aligned, which may have been binned."""
     name = "alignments3D/psize_A" if "alignments3D/psize_A" in table.fields else "blob/psize_A"
-    return _numbers(table, "alignments3D/shift") * _numbers(table, name)[:, None]
+    shifts_px = _within(table, "alignments3D/shift", -_LARGEST_SHIFT_px, _LARGEST_SHIFT_px)
+    return shifts_px * _within(table, name, 0.01, 100.0)[:, None]
 
 
 def _ctf(table: CryosparcTable) -> CtfParameters:
     phase_shift = (
-        np.rad2deg(_numbers(table, "ctf/phase_shift_rad"))
+        np.rad2deg(_within(table, "ctf/phase_shift_rad", -_LARGEST_RAD, _LARGEST_RAD))
         if "ctf/phase_shift_rad" in table.fields
         else np.zeros(len(table))
     )
-    for name, lowest, highest in (("ctf/accel_kv", 10, 2000), ("ctf/amp_contrast", 0, 1)):
-        require_in_range(
-            _numbers(table, name), lowest, highest, name, table.source, "the particles"
-        )
+    angle_rad = _within(table, "ctf/df_angle_rad", -_LARGEST_RAD, _LARGEST_RAD)
     return CtfParameters(
-        defocus_u_A=_numbers(table, "ctf/df1_A"),
-        defocus_v_A=_numbers(table, "ctf/df2_A"),
-        defocus_angle_deg=np.rad2deg(_numbers(table, "ctf/df_angle_rad")),
-        voltage_kv=_numbers(table, "ctf/accel_kv"),
-        spherical_aberration_mm=_numbers(table, "ctf/cs_mm"),
-        amplitude_contrast=_numbers(table, "ctf/amp_contrast"),
+        defocus_u_A=_within(table, "ctf/df1_A", -_LARGEST_A, _LARGEST_A),
+        defocus_v_A=_within(table, "ctf/df2_A", -_LARGEST_A, _LARGEST_A),
+        defocus_angle_deg=np.rad2deg(angle_rad),
+        voltage_kv=_within(table, "ctf/accel_kv", 10, 2000),
+        spherical_aberration_mm=_within(table, "ctf/cs_mm", -_LARGEST_CS_MM, _LARGEST_CS_MM),
+        amplitude_contrast=_within(table, "ctf/amp_contrast", 0, 1),
         phase_shift_deg=phase_shift,
     )
 
@@ -174,27 +203,26 @@ def _optics_group(table: CryosparcTable) -> NDArray[np.int64]:
     """Exposure groups counted from 1, as RELION counts."""
     if "ctf/exp_group_id" not in table.fields:
         return np.ones(len(table), dtype=np.int64)
-    return table.fields["ctf/exp_group_id"].astype(np.int64) + 1
+    return _whole_numbers(table, "ctf/exp_group_id") + 1
 
 
 def _half_set(table: CryosparcTable) -> NDArray[np.int64] | None:
     if "alignments3D/split" not in table.fields:
         return None
-    split = table.fields["alignments3D/split"].astype(np.int64)
+    split = _whole_numbers(table, "alignments3D/split")
     return split + 1 if set(np.unique(split).tolist()) == {0, 1} else None
 
 
 def _notes(table: CryosparcTable) -> list[str]:
     notes = [f"fields from {path.name} were merged by uid" for path in table.merged]
     for name, words in _IGNORED_ABERRATIONS:
-        if name in table.fields and np.asarray(table.fields[name], dtype=np.float64).any():
-            values = np.asarray(table.fields[name], dtype=np.float64)
+        if name in table.fields and (values := _numbers(table, name)).any():
             # an identity matrix is no anisotropy either
             if name == "ctf/anisomag" and np.allclose(values, [1, 0, 0, 1]):
                 continue
             notes.append(f"{words} is stated ({name}) and not corrected")
     if "blob/sign" in table.fields:
-        signs = np.unique(np.asarray(table.fields["blob/sign"], dtype=np.float64))
+        signs = np.unique(_numbers(table, "blob/sign"))
         if len(signs) > 1:
             raise UserError(
                 f"{table.source} mixes particles of both contrasts (blob/sign is 1 and -1); import "

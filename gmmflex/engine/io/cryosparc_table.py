@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.arrays import read_array
+from gmmflex.engine.io.cryosparc_fields import check_fields
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.sniff import looks_like, read_head
 
@@ -67,8 +69,8 @@ def _load(path: Path) -> NDArray[np.void]:
     if kind != "a numpy or cryoSPARC .cs file":
         raise UserError(f"{path} is not a cryoSPARC .cs file but {kind}; give the .cs file.")
     try:
-        table = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        table = read_array(path)
+    except (ValueError, OSError) as error:
         raise UserError(
             f"{path} cannot be read as a cryoSPARC .cs file ({' '.join(str(error).split())}); "
             "export it again."
@@ -78,7 +80,8 @@ def _load(path: Path) -> NDArray[np.void]:
             f"{path} is a numpy file without particles (it has no field uid); give a cryoSPARC "
             ".cs file."
         )
-    return np.asarray(table)
+    check_fields(table.dtype, path)
+    return table
 
 
 def _beside(path: Path) -> list[Path]:

@@ -13,6 +13,8 @@ from gmmflex.engine.io.star_columns import characters, decoded, tokens_between
 
 _AT, _ZERO = ord("@"), ord("0")
 _MOST_DIGITS = 17
+# Names stand in arrays as wide as the longest of them: one of a megabyte would fill the memory.
+_LONGEST = 1000
 _ROWS_PER_PIECE = 100_000
 
 
@@ -24,6 +26,7 @@ def split_image_names(
     Raises:
         UserError: a name of another form, or one that is not plain ASCII; the row is named.
     """
+    _refuse_long(names, source, table_name)
     one_based = np.empty(len(names), dtype=np.int64)
     stacks = []
     for start in range(0, len(names), _ROWS_PER_PIECE):
@@ -38,6 +41,15 @@ def split_image_names(
         stacks.append(stack)
     known, stack_index = _in_order_of_appearance(np.concatenate(stacks))
     return tuple(decoded(known).tolist()), stack_index, one_based - 1
+
+
+def _refuse_long(names: NDArray[np.generic], source: Path, table_name: str) -> None:
+    row = next((row for row, name in enumerate(names.tolist()) if len(name) > _LONGEST), None)
+    if row is not None:
+        raise UserError(
+            f"{source} has an image name of {len(str(names[row])):,} characters in row {row + 1} "
+            f"of data_{table_name}; correct that row."
+        )
 
 
 def _split(

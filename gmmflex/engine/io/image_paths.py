@@ -52,7 +52,7 @@ def locate_stacks(
     found: list[Path | None] = []
     for name in names:
         places = _places(Path(name), folders, image_root)
-        at = next((i for i, place in enumerate(places) if place.is_file()), None)
+        at = next((i for i, place in enumerate(places) if _is_there(place)), None)
         found.append(None if at is None else places[at])
         if at and at < len(folders) and not Path(name).is_absolute():
             # stacks of one file nearly always lie under one folder: look there first from now on
@@ -63,6 +63,14 @@ def locate_stacks(
 def _places(stack: Path, folders: Sequence[Path], image_root: Path | None) -> list[Path]:
     places = [stack] if stack.is_absolute() else [folder / stack for folder in folders]
     return places if image_root is None else [*places, image_root.absolute() / stack.name]
+
+
+def _is_there(place: Path) -> bool:
+    """False also where a name is too long, or a folder may not be looked into."""
+    try:
+        return place.is_file()
+    except OSError:
+        return False
 
 
 def _search_folders(source: Path, image_root: Path | None) -> list[Path]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +11,9 @@ from mrcfile.mrcobject import MrcObject
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.mrc import MrcHeader, parse_mrc_header
+from gmmflex.engine.io.map_content import read_map_content
+from gmmflex.engine.io.mrc import MrcHeader
 from gmmflex.engine.io.run_folder import replacing
-from gmmflex.engine.io.sniff import check_file
 
 
 @dataclass(frozen=True)
@@ -55,15 +52,9 @@ def read_map(path: str | Path) -> Map:
             orthogonal, or values that are not numbers.
     """
     path = Path(path)
-    content = _decompressed(path)
-    header = parse_mrc_header(content[:1024], len(content), path)
-    stored = np.frombuffer(content, header.dtype, offset=header.data_offset).reshape(header.shape)
+    header, content = read_map_content(path)
+    stored = np.frombuffer(content, header.dtype).reshape(header.shape)
     data = np.ascontiguousarray(_to_zyx(stored, header.axes), dtype=np.float32)
-    if len(set(data.shape)) != 1:
-        raise UserError(
-            f"{path} is not a cubic map: it has {data.shape[2]} x {data.shape[1]} x "
-            f"{data.shape[0]} voxels; pad or crop it to a cube."
-        )
     if not np.isfinite(data).all():
         raise UserError(
             f"{path} holds {int((~np.isfinite(data)).sum())} voxels that are not numbers (NaN or "
@@ -93,21 +84,6 @@ def write_map(path: str | Path, density: Map) -> None:
 def leave_out_date(target: MrcObject) -> None:
     """Who wrote the file, but not when: the same run is to write the same bytes."""
     target.header.label[0] = f"{'Created by gmmflex':80s}"
-
-
-def _decompressed(path: Path) -> bytes:
-    check_file(path)
-    content = path.read_bytes()
-    try:
-        if content[:2] == b"\x1f\x8b":
-            return gzip.decompress(content)
-        if content[:3] == b"BZh":
-            return bz2.decompress(content)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(
-            f"{path} is a compressed file that is damaged or incomplete; copy it again."
-        ) from error
-    return content
 
 
 def _to_zyx(stored: NDArray[np.generic], axes: tuple[int, int, int]) -> NDArray[np.generic]:

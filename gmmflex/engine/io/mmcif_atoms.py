@@ -12,9 +12,11 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.atom_numbers import refuse_unfit
 from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
 
+_LONGEST = 100
 _REQUIRED = ("Cartn_x", "Cartn_y", "Cartn_z", "type_symbol")
 
 
@@ -33,7 +35,12 @@ def read_mmcif_models(path: Path) -> list[AtomicModel]:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as mmCIF ({reason}); repair it.") from error
     for block in document:
-        table = block.find_mmcif_category("_atom_site.")
+        try:
+            table = block.find_mmcif_category("_atom_site.")
+        except RuntimeError as error:
+            raise UserError(
+                f"{path} has atoms in a table with columns of something else ({error}); repair it."
+            ) from error
         if len(table) > 0:
             return _models(table, path)
     raise UserError(f"{path} holds no atoms; give a PDB or mmCIF file with coordinates.")
@@ -53,11 +60,13 @@ def _models(table: gemmi.cif.Table, path: Path) -> list[AtomicModel]:
         for name in names:
             if name in tags:
                 column = [gemmi.cif.as_string(v) for v in table.column(tags.index(name))]
+                _refuse_long(column, name, path)
                 return np.array(column, dtype=np.str_)
         return np.full(len(table), default, dtype=np.str_)
 
     chains = text("auth_asym_id", "label_asym_id")
     residue_numbers = _numbers(text("auth_seq_id", "label_seq_id"), "auth_seq_id", path, empty=0)
+    _refuse_fractions(residue_numbers, path)
     atoms = AtomicModel(
         coordinates_A=np.stack(
             [_numbers(text(name), name, path) for name in ("Cartn_x", "Cartn_y", "Cartn_z")], axis=1
@@ -72,12 +81,37 @@ def _models(table: gemmi.cif.Table, path: Path) -> list[AtomicModel]:
         b_factors_A2=_numbers(text("B_iso_or_equiv"), "B_iso_or_equiv", path, empty=0),
         is_hetero=text("group_PDB") == "HETATM",
     )
+    refuse_unfit(path, atoms.coordinates_A, atoms.occupancies, atoms.b_factors_A2)
     numbers = text("pdbx_PDB_model_num", default="1")
     kept = _first_conformation(text("label_alt_id"), numbers, atoms)
-    names, first = np.unique(numbers, return_index=True)
-    return [
-        atoms.subset(np.flatnonzero(kept & (numbers == name))) for name in names[np.argsort(first)]
-    ]
+    _, first, model = np.unique(numbers, return_index=True, return_inverse=True)
+    # rows of one model after the other, each in the order of the file: one sort for all of them
+    rows = np.flatnonzero(kept)
+    place = first[model.ravel()[rows]]
+    order = np.argsort(place, kind="stable")
+    ends = np.flatnonzero(np.diff(place[order])) + 1
+    return [atoms.subset(part) for part in np.split(rows[order], ends)]
+
+
+def _refuse_long(column: list[str], name: str, path: Path) -> None:
+    """A column is as wide as its longest value: one of a megabyte would fill the memory."""
+    row = next((row for row, value in enumerate(column) if len(value) > _LONGEST), None)
+    if row is not None:
+        raise UserError(
+            f"{path} has {len(column[row]):,} characters in _atom_site.{name} of atom {row + 1}; "
+            "correct or remove it."
+        )
+
+
+def _refuse_fractions(residue_numbers: NDArray[np.float64], path: Path) -> None:
+    wrong = np.flatnonzero(
+        (residue_numbers != np.round(residue_numbers)) | (np.abs(residue_numbers) > 2**31)
+    )
+    if len(wrong):
+        raise UserError(
+            f"{path} has the residue number {residue_numbers[wrong[0]]:g} for atom {wrong[0] + 1}, "
+            "where a whole number is expected; correct it."
+        )
 
 
 def _numbers(

@@ -11,6 +11,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
+from gmmflex.engine.io.atom_numbers import refuse_unfit
 from gmmflex.engine.io.atom_site import atom_site_columns, write_atom_site
 from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
@@ -40,9 +41,16 @@ def read_states(path: str | Path) -> list[AtomicModel]:
         raise UserError(
             f"{path} is not an atomic model but {kind}; give a PDB or mmCIF file (.gz allowed)."
         )
-    if _is_cif(path):
-        return read_mmcif_models(path)
-    return [_from_gemmi(model, path) for model in _read_structure(path)]
+    try:
+        if _is_cif(path):
+            return read_mmcif_models(path)
+        return [_from_gemmi(model, path) for model in _read_structure(path)]
+    # gemmi reads bytes, and makes text of a name when it is asked for
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} has names that are no text (UTF-8) where those of atoms, residues and chains "
+            "are expected; save it again as plain text."
+        ) from error
 
 
 def write_models(path_cif: str | Path, models: Iterable[AtomicModel]) -> None:
@@ -110,12 +118,11 @@ def _from_gemmi(model: gemmi.Model, path: Path) -> AtomicModel:
         raise UserError(f"{path} has a model without atoms; remove the empty model.")
     columns = list(zip(*rows, strict=True))
     coordinates_A = np.array(columns[0], dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(coordinates_A).all(axis=1))
-    if len(bad):
+    refuse_unfit(path, coordinates_A, columns[7], columns[8])
+    if None in columns[4]:
         raise UserError(
-            f"{path} has no valid coordinates for atom {bad[0] + 1} ({columns[2][bad[0]]} of "
-            f"{columns[3][bad[0]]} {columns[4][bad[0]]} in chain {columns[6][bad[0]]}); correct "
-            "or remove it."
+            f"{path} has no residue number for atom {columns[4].index(None) + 1}; correct or "
+            "remove it."
         )
     return AtomicModel(
         coordinates_A=coordinates_A,

@@ -58,11 +58,14 @@ def read_mrc_header(path: Path) -> MrcHeader:
         UserError: not an MRC file, a mode that holds no real images, or a file whose size
             contradicts its header.
     """
-    return parse_mrc_header(read_head(path, HEADER_BYTES), path.stat().st_size, path)
+    head = read_head(path, HEADER_BYTES)
+    header = mrc_header(head, path)
+    check_mrc_size(header, path.stat().st_size, head)
+    return header
 
 
-def parse_mrc_header(head: bytes, file_bytes: int, path: Path) -> MrcHeader:
-    """As `read_mrc_header`, from the first 1024 bytes and the size of the whole file."""
+def mrc_header(head: bytes, path: Path) -> MrcHeader:
+    """As `read_mrc_header`, from the first 1024 bytes; the file's size is yet to be checked."""
     raw = _in_plausible_byte_order(head)
     if raw is None:
         raise UserError(
@@ -76,7 +79,7 @@ def parse_mrc_header(head: bytes, file_bytes: int, path: Path) -> MrcHeader:
             "convert it to 32-bit floats (mode 2)."
         )
     shape = (int(record["nz"]), int(record["ny"]), int(record["nx"]))
-    header = MrcHeader(
+    return MrcHeader(
         path=path,
         shape=shape,
         dtype=np.dtype(order + _MODES[mode]),
@@ -87,8 +90,6 @@ def parse_mrc_header(head: bytes, file_bytes: int, path: Path) -> MrcHeader:
         origin_A=_three_floats(record["origin"]),
         axes=_axes(record),
     )
-    _check_size(header, file_bytes, stamped=record["map"].tobytes()[:3] == b"MAP", head=head)
-    return header
 
 
 def _in_plausible_byte_order(head: bytes) -> tuple[np.void, str] | None:
@@ -128,7 +129,9 @@ def _axes(record: np.void) -> tuple[int, int, int]:
     return axes if sorted(axes) == [1, 2, 3] else (1, 2, 3)
 
 
-def _check_size(header: MrcHeader, file_bytes: int, *, stamped: bool, head: bytes) -> None:
+def check_mrc_size(header: MrcHeader, file_bytes: int, head: bytes) -> None:
+    """Raise UserError if a file of this size cannot be what its header says."""
+    stamped = head[208:211] == b"MAP"
     held = file_bytes - header.data_offset
     if held == header.data_bytes:
         return

@@ -22,6 +22,9 @@ from gmmflex.engine.io.star import read_star
 
 # within one set, pixel sizes of optics groups may differ by rounding but by nothing else
 _SAME_PIXEL_SIZE = 1e-3
+# beyond these a value is no angle, shift, aberration or defocus, whatever its unit was
+_LARGEST_DEG, _LARGEST_SHIFT, _LARGEST_DEFOCUS_A, _LARGEST_DETECTOR_um = 1e7, 1e6, 1e7, 1e6
+_LARGEST_BOX_px = 100_000
 # two statements about one pixel size are a contradiction from here on
 _CONTRADICTION = 1e-2
 _IGNORED_ABERRATIONS = (
@@ -68,10 +71,18 @@ def read_relion_records(path: Path) -> ParticleRecords:
 
 def _rotations(tables: RelionTables) -> NDArray[np.float64]:
     angles = [
-        number_column(tables.particles, label, tables.source)
+        _within(tables, label, _LARGEST_DEG)
         for label in ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
     ]
     return rotations_from_relion_angles(np.stack(angles, axis=1))
+
+
+def _within(tables: RelionTables, label: str, largest: float) -> NDArray[np.float64]:
+    """A column whose values are out of all reason beyond ± largest."""
+    values = number_column(tables.particles, label, tables.source)
+    table_name = f"data_{tables.particles.name}"
+    require_in_range(values, -largest, largest, f"_{label}", tables.source, table_name)
+    return values
 
 
 def _origins(tables: RelionTables, pixel_size_A: float) -> NDArray[np.float64]:
@@ -80,9 +91,9 @@ def _origins(tables: RelionTables, pixel_size_A: float) -> NDArray[np.float64]:
     for axis in "XY":
         label_A, label_px = f"rlnOrigin{axis}Angst", f"rlnOrigin{axis}"
         if has_column(tables.particles, label_A):
-            axes.append(number_column(tables.particles, label_A, tables.source))
+            axes.append(_within(tables, label_A, _LARGEST_SHIFT))
         elif has_column(tables.particles, label_px):
-            axes.append(number_column(tables.particles, label_px, tables.source) * pixel_size_A)
+            axes.append(_within(tables, label_px, _LARGEST_SHIFT) * pixel_size_A)
         else:
             axes.append(np.zeros(len(tables.particles)))
     return np.stack(axes, axis=1)
@@ -103,10 +114,13 @@ def _ctf(tables: RelionTables) -> CtfParameters:
         return values
 
     phase_shift = tables.value("rlnPhaseShift")
+    if phase_shift is not None:
+        limits = -_LARGEST_DEG, _LARGEST_DEG
+        require_in_range(phase_shift, *limits, "_rlnPhaseShift", source, table_name)
     return CtfParameters(
-        defocus_u_A=number_column(tables.particles, "rlnDefocusU", source),
-        defocus_v_A=number_column(tables.particles, "rlnDefocusV", source),
-        defocus_angle_deg=number_column(tables.particles, "rlnDefocusAngle", source),
+        defocus_u_A=_within(tables, "rlnDefocusU", _LARGEST_DEFOCUS_A),
+        defocus_v_A=_within(tables, "rlnDefocusV", _LARGEST_DEFOCUS_A),
+        defocus_angle_deg=_within(tables, "rlnDefocusAngle", _LARGEST_DEG),
         voltage_kv=needed("rlnVoltage", 10, 2000),
         spherical_aberration_mm=needed("rlnSphericalAberration", -10, 100),
         amplitude_contrast=needed("rlnAmplitudeContrast", 0, 1),
@@ -126,7 +140,11 @@ def _pixel_size(tables: RelionTables) -> float:
         tables.value("rlnMagnification"),
     )
     if detector_um is not None and magnification is not None:
-        require_in_range(magnification, 1, 1e9, "_rlnMagnification", tables.source, "the particles")
+        for values, lowest, highest, label in (
+            (magnification, 1, 1e9, "_rlnMagnification"),
+            (detector_um, 0, _LARGEST_DETECTOR_um, "_rlnDetectorPixelSize"),
+        ):
+            require_in_range(values, lowest, highest, label, tables.source, "the particles")
         stated.append(
             ("_rlnDetectorPixelSize / _rlnMagnification", detector_um * 1e4 / magnification)
         )
@@ -167,6 +185,7 @@ def _box(tables: RelionTables) -> int | None:
             f"in row {row + 1} (optics group {tables.optics_group[row]}); bring all particles to "
             "one box size or split the file."
         )
+    require_in_range(sizes[:1], 1, _LARGEST_BOX_px, "_rlnImageSize", tables.source, "the particles")
     return int(sizes[0])
 
 

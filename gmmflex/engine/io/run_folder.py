@@ -54,10 +54,10 @@ def run_state(folder: Path, command: str, config: Mapping[str, Any], overwrite: 
             f"--output {folder} holds a run of 'gmmflex {stored.get('command')}', not of "
             f"'gmmflex {command}': give another folder or add --overwrite"
         )
+    told, own = stored.get("config"), _plain(config)
+    before = told if isinstance(told, dict) else {}
     changed = sorted(
-        name
-        for name in {*stored.get("config", {}), *config} - _MAY_DIFFER
-        if stored.get("config", {}).get(name) != _plain(config).get(name)
+        name for name in {*before, *own} - _MAY_DIFFER if before.get(name) != own.get(name)
     )
     if changed:
         raise UserError(
@@ -153,7 +153,8 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise UserError(f"{path} does not exist: check the path") from fault
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
+    # ValueError: also of text that is not UTF-8 and of a number of thousands of digits
+    except (OSError, ValueError, RecursionError) as fault:
         raise UserError(f"{path} is not a readable JSON file: {fault}") from fault
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object: give the file that gmmflex wrote")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
 
-_RANGE = re.compile(r"^(-?\d+)(?:-(-?\d+))?$")
+# residue numbers have few digits; those of more cannot be compared with any
+_RANGE = re.compile(r"^(-?[0-9]{1,9})(?:-(-?[0-9]{1,9}))?$")
 
 
 def select_atoms(model: AtomicModel, selection: str) -> NDArray[np.bool_]:

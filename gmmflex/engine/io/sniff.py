@@ -65,7 +65,12 @@ def read_head(path: Path, size: int = 1024) -> bytes:
 
 def check_file(path: Path) -> None:
     """Raise UserError unless `path` is an existing file."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder where a file is expected; name the file inside it.")
-    if not path.exists():
-        raise UserError(f"{path} does not exist; check the path.")
+    try:
+        if path.is_dir():
+            raise UserError(
+                f"{path} is a folder where a file is expected; name the file inside it."
+            )
+        if not path.exists():
+            raise UserError(f"{path} does not exist; check the path.")
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the path.") from error

@@ -75,22 +75,23 @@ def read_star(path: str | Path) -> dict[str, StarTable]:
             return found
     try:
         document = gemmi.cif.read_file(str(path), check_level=0)
-    except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
+        # gemmi makes text of bytes only here
+        return _tables(document, path, _has_quotes(path))
+    except (RuntimeError, ValueError, OSError) as error:
         _refuse_accents(path)
         reason = " ".join(str(error).replace(f"{path}:", "line ").split())
         raise UserError(
             f"{path} is not a readable STAR file ({reason}); repair it or export it again."
         ) from error
-    return _tables(document, path, _has_quotes(path))
 
 
 def _with_large_table(large: LargeTable, path: Path) -> dict[str, StarTable] | None:
     """All tables; None where anything is not in order, which reading as a whole will explain."""
     try:
         document = gemmi.cif.read_string(large.rest, check_level=0)
-    except (RuntimeError, ValueError, UnicodeDecodeError):
+        tables = _tables(document, path, may_be_quoted=True)
+    except (RuntimeError, ValueError):
         return None
-    tables = _tables(document, path, may_be_quoted=True)
     small = tables.get(large.block)
     if small is None or list(small.columns) != list(large.columns) or len(small) != 1:
         return None

@@ -23,6 +23,9 @@ _LABELS = re.compile(rb"^loop_[ \t\r]*\n(?:[ \t]*_[^\n]*\n)+", re.MULTILINE)
 _LABEL = re.compile(rb"^[ \t]*_(\S+)", re.MULTILINE)
 _DATA = re.compile(rb"^data_(\S*)", re.MULTILINE)
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
+# A column is as wide as its longest token. Where that makes the columns this much larger than the
+# text, they are left to gemmi, which holds each token by itself.
+_MOST_BLANK = 8
 # quotes, comments and text blocks could hide anything
 _NOT_PLAIN = (b"'", b'"', b"#", b";", b"$")
 
@@ -88,7 +91,8 @@ def _read_rows(
             pieces.append(columns)
         if end is not None or not read:
             break
-    if end is not None and len(text) > _HEAD_BYTES:
+    # labels may be all that there is
+    if not pieces or (end is not None and len(text) > _HEAD_BYTES):
         return None
     # one column after the other, so that not all are held twice
     whole = []
@@ -118,6 +122,9 @@ def _columns_of(lines: bytes, n_columns: int) -> list[NDArray[np.bytes_]] | None
     if (first[1:] < line_ends[:-1]).any() or (last > line_ends).any():
         return None
     if (text[first] == ord("_")).any():
+        return None
+    widths = (ends - starts).reshape(-1, n_columns).max(axis=0)
+    if int(widths.sum()) * len(line_ends) > _MOST_BLANK * len(lines):
         return None
     padded = np.concatenate([text, np.zeros(int((ends - starts).max()), dtype=np.uint8)])
     return [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from gmmflex.engine.model.anchors import anchors_among, spacing_A, transition_weights
@@ -16,6 +17,22 @@ from gmmflex.engine.nets.parameters import Parameter
 from gmmflex.engine.nets.rigid_decoder import RigidDecoder
 
 DecoderKind = Literal["free", "hierarchical", "rigid"]
+# More makes everything move alike, and takes memory for each pair of Gaussians.
+LARGEST_SMOOTHING_A = 200.0
+MOST_LEVELS = 16
+LARGEST_SEED = 2**32 - 1  # of numpy's, that place anchors
+
+
+def _free_name(name: str) -> str:
+    """A part of a network cannot have the name of something that every network has."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError("give letters, digits and the signs _ and - only")
+    if hasattr(nn.ModuleDict(), name):
+        raise ValueError("that name is taken: give another")
+    return name
+
+
+DecoderName = Annotated[str, AfterValidator(_free_name)]
 
 
 class DecoderDescription(BaseModel):
@@ -27,13 +44,13 @@ class DecoderDescription(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: DecoderName
     kind: DecoderKind
-    vary: tuple[Parameter, ...] = ("positions",)
-    smoothing_A: float = 0.0
-    anchors: tuple[int, ...] = ()
-    bodies: tuple[str, ...] = ()
-    seed: int = 1
+    vary: tuple[Parameter, ...] = Field(("positions",), min_length=1, max_length=3)
+    smoothing_A: float = Field(0.0, ge=0.0, le=LARGEST_SMOOTHING_A)
+    anchors: tuple[Annotated[int, Field(ge=1)], ...] = Field((), max_length=MOST_LEVELS)
+    bodies: tuple[str, ...] = Field((), max_length=1000)
+    seed: int = Field(1, ge=0, le=LARGEST_SEED)
 
 
 def build_decoder(

@@ -15,6 +15,11 @@ _ROTATION = 6
 _LEAST_REACH_A = 5.0
 
 
+def hierarchical_columns(parameters: tuple[Parameter, ...]) -> int:
+    """How many numbers an anchor has."""
+    return (_ROTATION if "positions" in parameters else 0) + n_columns(parameters)
+
+
 class HierarchicalDecoder(nn.Module):
     """A network that turns and shifts each anchor, and changes amplitudes and widths around it.
 
@@ -51,7 +56,7 @@ class HierarchicalDecoder(nn.Module):
         joined = torch.cat(transitions, dim=1)
         self.n_anchors = joined.shape[1]
         self._n_rotation = _ROTATION if "positions" in parameters else 0
-        columns = self._n_rotation + n_columns(parameters)
+        columns = hierarchical_columns(parameters)
         self.layers = perceptron(latent_dim, hidden, columns * self.n_anchors)
         self.transition = nn.Parameter(joined.clone(), requires_grad=False)
         radii_A = torch.cat(

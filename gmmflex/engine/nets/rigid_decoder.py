@@ -17,7 +17,8 @@ from gmmflex.engine.nets.perceptron import perceptron
 
 # Smaller bodies turn no more than 1 rad for each unit.
 _LEAST_RADIUS_A = 5.0
-_NUMBERS = 9
+# of a body: six of rotation and three of shift
+BODY_COLUMNS = 9
 
 
 class RigidDecoder(nn.Module):
@@ -39,7 +40,7 @@ class RigidDecoder(nn.Module):
         super().__init__()
         membership = membership.to(positions_A)
         self.n_bodies = len(membership)
-        self.layers = perceptron(latent_dim, hidden, _NUMBERS * self.n_bodies)
+        self.layers = perceptron(latent_dim, hidden, BODY_COLUMNS * self.n_bodies)
         # All of these follow from the neutral mixture and the bodies: they are no weights.
         radii_A = body_radii_A(positions_A, membership).clamp_min(_LEAST_RADIUS_A)
         for name, value in (
@@ -53,7 +54,7 @@ class RigidDecoder(nn.Module):
 
     def motions(self, latents: Tensor) -> RigidMotions:
         """How each body moves at (B, latent_dim) latents."""
-        output = self.layers(latents).reshape(len(latents), self.n_bodies, _NUMBERS)
+        output = self.layers(latents).reshape(len(latents), self.n_bodies, BODY_COLUMNS)
         rotations = rotations_from_six(output[..., :6] * self.scale_rad[:, None])
         return RigidMotions(rotations, output[..., 6:] * MOTION_SCALE_A, self.centres_A)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.model.adam import Adam
+from gmmflex.engine.stages.saved_state import read_saved_state
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.training import Epoch, Progress
 
@@ -58,7 +58,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = read_saved_state(path)
         progress = Progress(
             tuple(Epoch(**line) for line in state["history"]),
             state["best"],
@@ -70,7 +70,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return Checkpoint(
             state["round"], progress, state["weights"], state["optimiser"], state["random_state"]
         )
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as fault:
+    except (ValueError, KeyError, TypeError, OSError) as fault:
         raise UserError(
             f"checkpoint {path} cannot be read: delete it, or start again with --overwrite"
         ) from fault

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gmmflex.engine.nets.build import DecoderKind
+from gmmflex.engine.nets.build import LARGEST_SMOOTHING_A, MOST_LEVELS, DecoderKind, DecoderName
 from gmmflex.engine.nets.parameters import Parameter
 
 
@@ -24,7 +24,8 @@ def _split(value: Any) -> Any:
 
 
 def _coarse_to_fine(anchors: tuple[int, ...]) -> tuple[int, ...]:
-    if not anchors or list(anchors) != sorted(set(anchors)) or anchors[0] < 1:
+    rising = list(anchors) == sorted(set(anchors))
+    if not 1 <= len(anchors) <= MOST_LEVELS or not rising or anchors[0] < 1:
         raise ValueError("give the number of anchors, or one for each level, rising: 32 or 16,64")
     return anchors
 
@@ -43,7 +44,7 @@ class DecoderSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    name: DecoderName
     kind: DecoderKind = "free"
     mask: Path | None = None
     region: str | None = Field(
@@ -53,6 +54,7 @@ class DecoderSettings(BaseModel):
     smoothing_A: float | None = Field(
         default=None,
         ge=0.0,
+        le=LARGEST_SMOOTHING_A,
         description="Neighbours within about this move alike; 0.75 × resolution.",
     )
     anchors: Anchors = (32,)

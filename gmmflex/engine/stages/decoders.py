@@ -101,10 +101,11 @@ def model_of_neutral(neutral: Neutral) -> Path | None:
     run_file = neutral.path.parent / RUN_FILE
     if neutral.path.name != "neutral.cif" or not run_file.exists():
         return None
-    stored = read_json(run_file).get("config", {}).get("model")
+    config = read_json(run_file).get("config")
+    stored = config.get("model") if isinstance(config, dict) else None
     if stored is None:
         return None
-    path = Path(stored)
+    path = Path(str(stored))
     if not path.exists():
         raise UserError(
             f"the model {path} that {neutral.path.parent} was built from is no longer there: give "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.run_folder import finish_run, replacing
+from gmmflex.engine.nets.architecture import Architecture
 from gmmflex.engine.stages.bonds import TARGET_A
 from gmmflex.engine.stages.evaluation import neutral_loss
 from gmmflex.engine.stages.heterogeneity_output import draw_training, write_latents
@@ -85,14 +85,14 @@ def write_results(
 
 def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral: Neutral) -> None:
     model = prepared.model
-    architecture = {
-        "decoders": [item.model_dump(mode="json") for item in prepared.descriptions],
-        "latent_dim": settings.latent_dim,
-        "refine_neutral": settings.refine_neutral,
-        "keeps_bonds": prepared.bonds is not None,
-        "gaussians": model.neutral.n_gaussians,
-        "encoder_inputs": prepared.inputs.shape[-1],
-    }
+    architecture = Architecture(
+        decoders=prepared.descriptions,
+        latent_dim=settings.latent_dim,
+        refine_neutral=settings.refine_neutral,
+        keeps_bonds=prepared.bonds is not None,
+        gaussians=model.neutral.n_gaussians,
+        encoder_inputs=prepared.inputs.shape[-1],
+    )
     tensors = {
         **model.state(),
         "neutral.positions_A": model.neutral.positions_A.cpu(),
@@ -105,7 +105,7 @@ def _write_weights(settings: HeterogeneitySettings, prepared: Prepared, neutral:
         save_file(
             {name: value.contiguous() for name, value in tensors.items()},
             temporary,
-            metadata={"gmmflex": json.dumps(architecture)},
+            metadata={"gmmflex": architecture.model_dump_json()},
         )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gmmflex.engine.nets.build import DecoderKind
+from gmmflex.engine.nets.build import LARGEST_SEED, LARGEST_SMOOTHING_A, DecoderKind
 from gmmflex.engine.stages.decoder_settings import (
     Anchors,
     DecoderSettings,
@@ -47,14 +47,19 @@ class HeterogeneitySettings(BaseModel):
     latent_dim: int = Field(4, ge=1, le=64)
     resolution_A: float | None = Field(None, gt=1.0, le=100.0)
     first_resolution_A: float | None = Field(None, gt=1.0, le=200.0)
-    coarsest_A: float = Field(60.0, gt=10.0, description="Rings coarser than this are not used.")
+    coarsest_A: float = Field(
+        60.0, gt=10.0, le=1e4, description="Rings coarser than this are not used."
+    )
     vary: Vary = ("positions",)
     refine_neutral: bool = Field(
         True, description="Amplitudes and widths at rest are learnt, alike for all particles."
     )
     mask: Path | None = Field(None, description="Only Gaussians inside this map may vary.")
     smoothing_A: float | None = Field(
-        None, ge=0.0, description="Neighbours within about this move alike; 0.75 × resolution."
+        None,
+        ge=0.0,
+        le=LARGEST_SMOOTHING_A,
+        description="Neighbours within about this move alike; 0.75 × resolution.",
     )
     invert_contrast: Literal["auto", "yes", "no"] = "auto"
     passthrough: Path | None = None
@@ -71,11 +76,12 @@ class HeterogeneitySettings(BaseModel):
     memory_limit_GB: float = Field(
         0.1,
         gt=0.0,
+        le=1e6,
         description="Images and encoder inputs beyond this are kept in files in the run folder.",
     )
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, le=LARGEST_SEED)
     device: str = "auto"
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=4096)
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> HeterogeneitySettings:

@@ -177,7 +177,7 @@ def _describe_run(folder: Path) -> Description:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path} is not readable JSON ({error}); run the command again.") from error
     return content if isinstance(content, dict) else {"content": content}
 

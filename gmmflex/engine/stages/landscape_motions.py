@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.stages.bodies import gaussians_at, name_and_place
 from gmmflex.engine.stages.decoders import fitted_model
 from gmmflex.engine.stages.landscape_regions import LocalMotion, local_motion
 from gmmflex.engine.stages.landscape_settings import LandscapeSettings
 from gmmflex.engine.stages.neutral_input import Neutral
 from gmmflex.engine.stages.run_results import RunResults
+from gmmflex.engine.stages.run_source import config_of_run
 
 _OPTION = "--region"
 
@@ -45,7 +46,7 @@ def find_local_motions(settings: LandscapeSettings, results: RunResults) -> list
 def _neutral(run: Path, results: RunResults) -> Neutral:
     """The mixture at rest as the run left it, with the path of the one it began with: from there
     the fitted model is known."""
-    begun_with = Path(read_json(run / RUN_FILE).get("config", {}).get("neutral", "neutral.cif"))
+    begun_with = Path(str(config_of_run(run).get("neutral", "neutral.cif")))
     file = begun_with / "neutral.cif" if begun_with.is_dir() else begun_with
     resolution = read_json(run / SUMMARY_FILE).get("resolution_A")
     return Neutral(

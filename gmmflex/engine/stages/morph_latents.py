@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.arrays import read_array
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.stages.latent_axes import principal_components
 
@@ -35,7 +36,8 @@ def latents_of_file(path: Path, latent_dim: int, option: str = "--latents") -> N
             f"{option} {path} has shape {latents.shape} but the run has {latent_dim} latent "
             f"dimensions: give an array of shape (number of models, {latent_dim})"
         )
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    # also what is beyond single precision
+    bad = np.flatnonzero(~(np.abs(rows) <= np.finfo(np.float32).max).all(axis=1))
     if len(bad):
         raise UserError(
             f"{option} {path} holds values that are not finite in row {bad[0] + 1}: remove it"
@@ -48,12 +50,12 @@ def numbers_of_file(path: Path, option: str) -> NDArray[Any]:
     if not path.is_file():
         raise UserError(f"{option} {path} does not exist: check the path")
     try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as fault:
+        values = read_array(path)
+    except (ValueError, OSError) as fault:
         raise UserError(
             f"{option} {path} is no .npy file of numbers: write one with numpy.save"
         ) from fault
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+    if values.dtype.kind not in "fiu" or values.dtype.itemsize > 8:
         raise UserError(f"{option} {path} holds no array of numbers: write one with numpy.save")
     return values
 

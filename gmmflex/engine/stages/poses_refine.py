@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.model.offsets import apply_offsets
 from gmmflex.engine.model.pose_average import as_given_on_average, main_shapes
 from gmmflex.engine.model.pose_frame import Frame
@@ -28,6 +28,7 @@ from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.run_particles import RunParticles
 from gmmflex.engine.stages.run_results import RunResults
 from gmmflex.engine.stages.run_rings import coefficients_of_run
+from gmmflex.engine.stages.run_source import config_of_run
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.world import ALONE
 
@@ -98,7 +99,7 @@ def refine_poses(
     Raises UserError for images that cannot be read.
     """
     about = read_json(run / SUMMARY_FILE)
-    config = read_json(run / RUN_FILE)["config"]
+    config = config_of_run(run)
     where = coefficients_of_run(about, source.particles, device)
     rings = read_json(scored_as / SUMMARY_FILE)["rings"]
     weights = torch.tensor([ring["weight"] for ring in rings], device=device)

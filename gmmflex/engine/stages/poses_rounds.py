@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
 from gmmflex.engine.stages.heterogeneity import run_heterogeneity
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.poses_settings import PosesSettings
 from gmmflex.engine.stages.progress import Log
 from gmmflex.engine.stages.run_settings import settings_of
+from gmmflex.engine.stages.run_source import config_of_run
 
 _FILES = ("neutral", "mask", "model", "bonds")
 
@@ -25,8 +25,8 @@ def settings_of_run(run: Path) -> HeterogeneitySettings:
     Raises UserError if one is not: paths may be relative to where the run was started.
     """
     try:
-        settings = settings_of(HeterogeneitySettings, read_json(run / RUN_FILE)["config"])
-    except (KeyError, ValidationError) as fault:
+        settings = settings_of(HeterogeneitySettings, config_of_run(run))
+    except (TypeError, ValidationError) as fault:
         raise UserError(
             f"{run} was not written by this version of 'gmmflex heterogeneity': run it again"
         ) from fault

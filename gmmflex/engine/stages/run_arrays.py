@@ -1,4 +1,4 @@
-"""Arrays that a run leaves beside its latents, and earlier versions did not."""
+"""The latents of a run, and the arrays beside them that earlier versions did not leave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.arrays import read_array
 from gmmflex.engine.io.errors import UserError
+
+# also false of NaN, and of what single precision makes infinite
+_LARGEST = np.finfo(np.float32).max
 
 
 def array_beside_latents(
@@ -21,14 +25,33 @@ def array_beside_latents(
     if not path.is_file():
         return None
     try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as fault:
+        found = read_array(path)
+    except (ValueError, OSError) as fault:
         raise UserError(f"{path} is no .npy file of numbers: run the analysis again") from fault
     if found.shape != shape:
         raise UserError(
             f"{path} has shape {found.shape} and not {shape}, as the latents of the run ask for: "
             "one of them was changed; run the analysis again"
         )
-    if not np.isfinite(found).all():
+    if found.dtype.kind not in "fiu" or not (np.abs(found) <= _LARGEST).all():
         raise UserError(f"{path} holds values that are not finite: run the analysis again")
     return np.asarray(found, dtype=np.float32)
+
+
+def rows_of_numbers(path: Path) -> NDArray[np.float32]:
+    """(n, d) of one of a run's own files, such as its latents.
+
+    Raises UserError if it is none, or holds values that are not finite.
+    """
+    try:
+        found = read_array(path)
+    except (ValueError, OSError) as fault:
+        raise UserError(f"{path} is no .npy file of numbers: run the analysis again") from fault
+    if found.dtype.kind != "f" or found.ndim != 2 or 0 in found.shape:
+        raise UserError(
+            f"{path} holds {found.dtype} of shape {found.shape} where rows of numbers are "
+            "expected: run the analysis again"
+        )
+    if not (np.abs(found) <= _LARGEST).all():
+        raise UserError(f"{path} holds values that are not finite: run the analysis again")
+    return found.astype(np.float32)

@@ -61,7 +61,7 @@ def read_run_particles(
     summary = read_json(run / SUMMARY_FILE)
     try:
         contrast, resolution_A = summary["contrast"], float(summary["resolution_A"])
-    except KeyError as fault:
+    except (KeyError, TypeError, ValueError) as fault:
         raise other_version(run) from fault
     source = about.path
     read = read_particles(source, passthrough=about.passthrough, image_root=about.image_root)

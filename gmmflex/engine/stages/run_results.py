@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
+from gmmflex.engine.io.arrays import read_array
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import SUMMARY_FILE
+from gmmflex.engine.io.tensor_header import read_tensor_header
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.offsets import Offsets, apply_offsets
+from gmmflex.engine.nets.architecture import Architecture, tensor_shapes
 from gmmflex.engine.nets.build import DecoderDescription
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.stages.decoders import Region, build_decoders
 from gmmflex.engine.stages.trained_model import Model
+
+_CENTRE = "neutral.centre_A"
 
 
 @dataclass(frozen=True)
@@ -67,31 +72,51 @@ def read_run(folder: Path) -> RunResults:
             f"{folder} holds no finished run of 'gmmflex heterogeneity': run or resume it first"
         )
     try:
-        with safe_open(weights_path, framework="pt") as stored:
-            about = json.loads((stored.metadata() or {}).get("gmmflex", "{}"))
-            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        about = _checked_architecture(weights_path)
+        state = load_file(weights_path)
+        if not all(bool(torch.isfinite(value).all()) for value in state.values()):
+            raise ValueError("weights that are not finite")
         neutral = GaussianMixture(
-            *(state.pop(f"neutral.{part}") for part in ("positions_A", "amplitudes", "sigmas_A"))
+            state.pop("neutral.positions_A"),
+            state.pop("neutral.amplitudes"),
+            state.pop("neutral.sigmas_A"),
         )
-        centre: Tensor = state.pop("neutral.centre_A")
-        descriptions = tuple(DecoderDescription(**item) for item in about["decoders"])
+        centre: Tensor = state.pop(_CENTRE)
+        descriptions = about.decoders
         regions = {
             item.name: Region(state.pop(f"region.{item.name}"), item.bodies)
             for item in descriptions
         }
-        keeps_bonds = bool(about["keeps_bonds"])
-        encoder = Encoder(about["encoder_inputs"], about["latent_dim"])
+        encoder = Encoder(about.encoder_inputs, about.latent_dim)
         decoder = build_decoders(
-            descriptions, regions, about["latent_dim"], neutral, about["refine_neutral"]
+            descriptions, regions, about.latent_dim, neutral, about.refine_neutral
         )
         model = Model(encoder, decoder, neutral)
         model.load(state)
-        latents = np.load(latents_path, allow_pickle=False)
-    except (SafetensorError, KeyError, RuntimeError, ValueError, EOFError) as fault:
+        latents = read_array(latents_path)
+        if latents.dtype != np.float32 or latents.shape[1:] != (about.latent_dim,):
+            raise ValueError(f"latents {latents.dtype} of shape {latents.shape}")
+    # RuntimeError: of torch, for weights that do not fit
+    except (SafetensorError, OSError, RuntimeError, ValueError) as fault:
         raise UserError(
             f"{weights_path} or {latents_path.name} was not written by this version of gmmflex: "
             "run the analysis again"
         ) from fault
     if not np.isfinite(latents).all():
         raise UserError(f"{latents_path} holds values that are not finite: run the analysis again")
-    return RunResults(model, keeps_bonds, descriptions, regions, centre.numpy(), latents)
+    return RunResults(model, about.keeps_bonds, descriptions, regions, centre.numpy(), latents)
+
+
+def _checked_architecture(path: Path) -> Architecture:
+    """What the file says of itself, if its tensors are the ones that follow from that.
+
+    Nothing is allocated before. Raises ValueError (pydantic's is one) if they are not.
+    """
+    header = read_tensor_header(path)
+    about = Architecture.model_validate_json(header.text.get("gmmflex", ""))
+    if header.shapes != tensor_shapes(about, header.shapes):
+        raise ValueError("the tensors are not those of the networks")
+    kinds = {name: "F64" if name == _CENTRE else "F32" for name in header.shapes}
+    if header.kinds != kinds:
+        raise ValueError("the tensors are of another kind")
+    return about

@@ -19,11 +19,18 @@ def coefficients_of_run(
 
     Raises UserError if they have another box or pixel size.
     """
-    rings = about["rings"]
+    try:
+        ends_A = [float(about["rings"][i]["resolution_A"]) for i in (0, -1)]
+        count = len(about["rings"])
+    except (KeyError, IndexError, TypeError, ValueError) as fault:
+        raise UserError(
+            "summary.json of the run does not tell its rings: another version of gmmflex wrote it; "
+            "run the analysis again"
+        ) from fault
     box, pixel = particles.box_px, particles.pixel_size_A
     whole = FourierGrid(box, pixel, max_usable_ring(box), device)
-    first, last = (whole.ring_of_resolution(rings[i]["resolution_A"]) for i in (0, -1))
-    if last - first + 1 != len(rings):
+    first, last = (whole.ring_of_resolution(end_A) for end_A in ends_A)
+    if last - first + 1 != count:
         raise UserError(
             f"{particles.source} has images of {box} px of {pixel:.3f} Å, others than the run was "
             "made of: give the --particles of the run"

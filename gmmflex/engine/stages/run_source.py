@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import RUN_FILE, read_json
@@ -31,8 +32,8 @@ def run_source(
         UserError: the particle file is gone, or another version wrote the run.
     """
     stored = read_json(run / RUN_FILE)
+    config = config_of_run(run)
     try:
-        config = stored["config"]
         # The paths of the settings may be relative to where the run was started.
         path = particles or Path(stored["inputs"][0]["path"])
         symmetry = str(config["symmetry"])
@@ -40,13 +41,21 @@ def run_source(
             None if config[name] is None else Path(config[name])
             for name in ("passthrough", "image_root")
         )
-    except (KeyError, IndexError) as fault:
+    except (KeyError, IndexError, TypeError) as fault:
         raise other_version(run) from fault
     if not path.exists():
         raise UserError(
             f"{path}, the particles of {run}, is not there any more: give --particles FILE"
         )
     return RunSource(path, passthrough, image_root or root, symmetry)
+
+
+def config_of_run(run: Path) -> dict[str, Any]:
+    """The settings in run.json; UserError if another version wrote it."""
+    config = read_json(run / RUN_FILE).get("config")
+    if not isinstance(config, dict):
+        raise other_version(run)
+    return config
 
 
 def other_version(run: Path) -> UserError:

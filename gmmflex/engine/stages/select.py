@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from gmmflex.engine.stages.particle_tables import (
     cryosparc_source,
 )
 from gmmflex.engine.stages.progress import Log, print_line
+from gmmflex.engine.stages.run_arrays import rows_of_numbers
 from gmmflex.engine.stages.select_conditions import (
     compared,
     distances,
@@ -72,7 +74,7 @@ def _read(folder: Path) -> _Source:
     run, rows = folder, folder / ROWS_FILE
     if command == "landscape":
         landscape, rows = folder, folder / "landscape.star"
-        run = Path(stored["inputs"][0]["path"]).parent
+        run = _run_of(stored, folder)
     elif command != "heterogeneity":
         raise UserError(
             f"{folder} holds a run of 'gmmflex {command}': give one of 'gmmflex heterogeneity' or "
@@ -81,8 +83,17 @@ def _read(folder: Path) -> _Source:
     path = run / "latents.npy"
     if not path.is_file():
         raise UserError(f"{path} does not exist: give the run, or restore it")
-    latents = np.load(path, allow_pickle=False)
+    latents = rows_of_numbers(path)
     return _Source(run, landscape, ParticleTables(rows, len(latents)), latents)
+
+
+def _run_of(stored: dict[str, Any], landscape: Path) -> Path:
+    try:
+        return Path(stored["inputs"][0]["path"]).parent
+    except (KeyError, IndexError, TypeError) as fault:
+        raise UserError(
+            f"{landscape / RUN_FILE} does not say which run it is of: run 'gmmflex landscape' again"
+        ) from fault
 
 
 def _rows(settings: SelectSettings, source: _Source, log: Log) -> NDArray[np.int64]:
@@ -152,7 +163,7 @@ def _plane(settings: SelectSettings, source: _Source) -> NDArray[np.float32]:
                 f"--axes umap: {settings.source} has no umap.npy: give the folder of 'gmmflex "
                 "landscape --umap'"
             )
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+        return rows_of_numbers(path)
     d = source.latents.shape[1]
     parts = [part.strip() for part in settings.axes.split(",")]
     numbers = [int(part) for part in parts if part.isdecimal() and 1 <= int(part) <= d]

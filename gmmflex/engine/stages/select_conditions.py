@@ -113,7 +113,15 @@ def compared(condition: str, tables: ParticleTables) -> _Mask:
 def _table(path: Path, option: str) -> NDArray[np.float64]:
     """A .npy file, or a text file with numbers separated by commas or space; # begins a comment."""
     if path.suffix == ".npy":
-        return numbers_of_file(path, option).astype(np.float64)
+        found = numbers_of_file(path, option).astype(np.float64)
+    else:
+        found = _text_table(path, option)
+    if not np.isfinite(found).all():
+        raise UserError(f"{option} {path} holds values that are not finite: remove them")
+    return found
+
+
+def _text_table(path: Path, option: str) -> NDArray[np.float64]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         rows = [line.partition("#")[0].replace(",", " ").split() for line in lines]
