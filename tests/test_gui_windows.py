@@ -179,7 +179,7 @@ VIEWERS = {
         "GmmflexValidateViewer",
         {
             "showMotion": "Motion and what noise gives",
-            "showTable": "Gaussians",
+            "showTable": "Verdict of each Gaussian",
             "showLeakage": "Latents and imaging",
         },
     ),

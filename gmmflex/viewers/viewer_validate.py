@@ -111,7 +111,7 @@ class GmmflexValidateViewer(ProtocolViewer):
 
     def _showTable(self, _name=None):
         headings, rows = gaussian_rows(read_rows(self._file(GAUSSIANS_FILE)))
-        return [TableView("Gaussians", headings, rows, self.getTkRoot(), 90, 125)]
+        return [TableView("Verdict of each Gaussian", headings, rows, self.getTkRoot(), 90, 125)]
 
     def _showLeakage(self, _name=None):
         if not os.path.exists(self._file(LEAKAGE_PICTURE)):
