@@ -219,3 +219,9 @@ def test_what_nohup_ignores_stays_ignored(tmp_path):
         process.send_signal(signal.SIGHUP)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "went on\n", "")
+
+
+def test_what_a_file_holds_is_not_quoted_at_any_length(monkeypatch, capsys):
+    fault = UserError(f"a.star has '{'7' * 10**6}' in row 6; remove it.")
+    said = _ended(monkeypatch, capsys, fault)
+    assert len(said) < 200 and said.endswith("… in row 6; remove it.\n")

@@ -240,3 +240,12 @@ def test_a_missing_file(tmp_path):
 def test_passthrough_belongs_to_cryosparc_only(tmp_path):
     with pytest.raises(UserError, match="passthrough"):
         read_particles(relion31(tmp_path), passthrough=tmp_path / "x.cs")
+
+
+def test_defoci_in_micrometres(tmp_path):
+    columns = _with(rlnDefocusU=[1.5] * 6, rlnDefocusV=[1.4] * 6)
+    message = _refused(relion31(tmp_path, particles=columns), "1.5 Å", "_rlnDefocusU", "µm")
+    assert "write them in Å" in message
+    # Without a CTF it is zero.
+    columns = _with(rlnDefocusU=[0.0] * 6, rlnDefocusV=[0.0] * 6)
+    assert len(read_particles(relion31(tmp_path, particles=columns))) == 6

@@ -22,6 +22,10 @@ _MOST_OPEN_STACKS = 64
 _NO_SLICE = -1
 
 
+class UnusableImage(UserError):
+    """An image that says nothing: pixels that are not numbers, or all of one value."""
+
+
 @dataclass
 class _OpenStacks:
     """The stack files used last. Empty again after pickling: each process opens its own."""
@@ -83,11 +87,12 @@ class ImageStacks:
             self._open,
         )
 
-    def read(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    def read(self, chosen: NDArray[np.int64], finite: bool = True) -> NDArray[np.float32]:
         """Images (b, box, box) float32 in the order of `chosen`; only these are read from disk.
 
         Raises:
-            UserError: an image with values that are not numbers, or a stack that has vanished.
+            UserError: a stack that has vanished.
+            UnusableImage: if `finite`, an image with values that are not numbers.
         """
         chosen = np.asarray(chosen, dtype=np.int64)
         images = np.empty((len(chosen), self.box_px, self.box_px), dtype=np.float32)
@@ -107,14 +112,15 @@ class ImageStacks:
                     raise UserError(
                         f"{header.path} has become shorter since the run began; restore it."
                     ) from error
-        self._check_finite(images, chosen)
+        if finite:
+            self._check_finite(images, chosen)
         return images
 
     def _check_finite(self, images: NDArray[np.float32], chosen: NDArray[np.int64]) -> None:
         bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2)))
         if len(bad):
             row = int(chosen[bad[0]])
-            raise UserError(
+            raise UnusableImage(
                 f"{self.headers[self.stack_index[row]].path} has pixels that are not numbers (NaN "
                 f"or infinite) in image {self.slice_index[row] + 1}, used by row "
                 f"{self.rows[row] + 1} of the particles; remove that row or extract the image "

@@ -23,6 +23,9 @@ from gmmflex.engine.io.sniff import looks_like, read_head
 from gmmflex.engine.io.star import StarTable, read_star, write_star
 from gmmflex.engine.io.star_columns import TextColumns
 
+# 0.01 µm; a defocus in µm would be taken for one in Å below it.
+_LEAST_DEFOCUS_A = 100.0
+
 __all__ = [
     "CtfParameters",
     "ImageStacks",
@@ -91,7 +94,8 @@ def read_particle_records(
             "file in numpy format with cryosparc-tools (Dataset.save(path, format=1))."
         )
     if kind == "a numpy or cryoSPARC .cs file":
-        return read_cryosparc_records(path, None if passthrough is None else Path(passthrough))
+        told = None if passthrough is None else Path(passthrough)
+        return _with_defoci_in_A(read_cryosparc_records(path, told))
     if passthrough is not None:
         raise UserError(
             f"{path} is not a cryoSPARC .cs file, so the passthrough file {passthrough} cannot be "
@@ -101,7 +105,20 @@ def read_particle_records(
         raise UserError(
             f"{path} is not a particle file but {kind}; give a RELION .star or cryoSPARC .cs file."
         )
-    return read_relion_records(path)
+    return _with_defoci_in_A(read_relion_records(path))
+
+
+def _with_defoci_in_A(records: ParticleRecords) -> ParticleRecords:
+    """The records; UserError if all defoci are so small that they must be in µm. 0 is no CTF."""
+    largest = float(np.abs(records.ctf.defocus_u_A).max(initial=0.0))
+    if 0.0 < largest < _LEAST_DEFOCUS_A:
+        fields = "ctf/df1_A and ctf/df2_A"
+        names = "_rlnDefocusU and _rlnDefocusV" if records.source.suffix == ".star" else fields
+        raise UserError(
+            f"{records.source} has defoci of at most {largest:.3g} Å ({names}), which look like "
+            "µm; write them in Å."
+        )
+    return records
 
 
 def locate_images(records: ParticleRecords, image_root: str | Path | None = None) -> LocatedStacks:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+
+import numpy as np
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import (
@@ -22,11 +24,11 @@ from gmmflex.engine.stages.heterogeneity_results import write_results
 from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.latent_readout import read_out
 from gmmflex.engine.stages.particle_data import read_particle_data
-from gmmflex.engine.stages.preparation import prepare, resolution_of
+from gmmflex.engine.stages.preparation import Prepared, prepare, resolution_of
 from gmmflex.engine.stages.progress import Log, Stopwatch, print_line
 from gmmflex.engine.stages.room import room_for
 from gmmflex.engine.stages.rounds import train_in_rounds
-from gmmflex.engine.stages.row_store import Storage
+from gmmflex.engine.stages.row_store import Storage, storage_in
 from gmmflex.engine.stages.world import World, joined
 
 
@@ -80,45 +82,63 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
             refuse_changed_inputs(settings.output, given.files(settings))
             (settings.output / "checkpoint").mkdir(exist_ok=True)
     _say_what_is_there(given, settings, f"{device}, {threads} threads", world, log)
+    checkpoints = settings.output / "checkpoint"
+    with storage_in(checkpoints, settings.memory_limit_GB, world) as storage:
+        try:
+            prepared = _prepared(settings, given, random, storage, say, log)
+        except UserError:
+            if state is RunState.NEW and world.is_leader:
+                # Where the disk itself has gone there is nothing to clear.
+                with suppress(OSError):
+                    clear_folder(settings.output)
+            raise
+        _train(settings, given, prepared, watch, log)
+
+
+def _prepared(
+    settings: HeterogeneitySettings,
+    given: Inputs,
+    random: np.random.Generator,
+    storage: Storage,
+    say: Log,
+    log: Log,
+) -> Prepared:
+    data = read_particle_data(given.particles, given.where, storage, log)
+    data = data.in_symmetric_poses(given.expansion.operators)
     n_gaussians = given.neutral.mixture.n_gaussians
-    storage = Storage(settings.output / "checkpoint", settings.memory_limit_GB, world)
-    try:
-        data = read_particle_data(given.particles, given.where, storage, log)
-        data = data.in_symmetric_poses(given.expansion.operators)
-        room = room_for(n_gaussians, given.where, settings.batch_size, say, world)
-        prepared = prepare(
-            settings,
-            data,
-            given.neutral,
-            given.regions,
-            given.bonds,
-            random,
-            storage,
-            room,
-            log,
-        )
-    except UserError:
-        if state is RunState.NEW and world.is_leader:
-            clear_folder(settings.output)
-        raise
+    room = room_for(n_gaussians, given.where, settings.batch_size, say, storage.world)
+    return prepare(
+        settings,
+        data,
+        given.neutral,
+        given.regions,
+        given.bonds,
+        random,
+        storage,
+        room,
+        log,
+    )
+
+
+def _train(
+    settings: HeterogeneitySettings, given: Inputs, prepared: Prepared, watch: Stopwatch, log: Log
+) -> None:
     progress = train_in_rounds(settings, prepared, log, given.earlier)
     readout = read_out(
         prepared.model,
         prepared.data,
-        encode_by_fold(prepared.model, prepared.inputs, world),
+        encode_by_fold(prepared.model, prepared.inputs, prepared.world),
         prepared.test_rows,
         prepared.weights,
         settings.latent_noise,
-        room,
+        prepared.room,
         log,
-        world,
+        prepared.world,
     )
     taught = teach_decoder(prepared, progress, readout, settings.learning_rate, log)
     write_results(
         settings, given.particles, prepared, progress, taught, readout, given.neutral, watch, log
     )
-    for rows in (data.images, prepared.inputs):
-        rows.remove()
 
 
 def _say_what_is_there(

@@ -19,6 +19,7 @@ from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
 from gmmflex.engine.stages.neutral_input import Neutral, read_neutral
 from gmmflex.engine.stages.preparation import coefficients_of
 from gmmflex.engine.stages.symmetry_expansion import Expansion, expansion_of
+from gmmflex.engine.stages.unusable_images import counted
 
 # With fewer there is no held-out set to speak of.
 _FEWEST = 20
@@ -67,7 +68,8 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     if settings.start_from is not None:
         names, poses = particles.image_names, particles.rotations
         earlier = read_earlier_run(settings.start_from, names, poses, expansion.operators)
-    particles.read_images(np.arange(min(len(particles), 16)))
+    with counted(particles, range(len(particles))):
+        particles.read_images(np.arange(min(len(particles), 16)))
     bonds = _bonds(settings, neutral, device)
     return Inputs(particles, neutral, expansion, regions, where, earlier, bonds)
 

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particle_set import CtfParameters, Particles
 from gmmflex.engine.model.ctf import CtfBatch, ctf_at, ctf_batch
 from gmmflex.engine.model.grid import fourier_of_images
@@ -18,6 +17,7 @@ from gmmflex.engine.model.scoring import Coefficients
 from gmmflex.engine.stages.prefetch import prefetched
 from gmmflex.engine.stages.progress import Log, Stopwatch
 from gmmflex.engine.stages.row_store import RowsInFile, RowStore, Storage
+from gmmflex.engine.stages.unusable_images import counted, refuse_constant
 from gmmflex.engine.stages.world import World
 
 # Images are read and transformed this many pixels at a time: 64 of 256 px.
@@ -169,7 +169,8 @@ def read_particle_data(
     if isinstance(images, RowsInFile):
         size_GB = n * n_used * 8 / 1e9
         log(f"the coefficients in use take {size_GB:.1f} GB: kept in {images.path.name} on disk")
-    with storage.world.together():
+    own = storage.world.block(n)
+    with storage.world.together(), counted(particles, own):
         _read_into(images, particles, where, storage.world, log)
     images.complete(storage.world)
     return ParticleData(
@@ -208,19 +209,9 @@ def _read_into(
         return rows, torch.from_numpy(particles.read_images(rows.numpy()))
 
     for number, (rows, pixels) in enumerate(prefetched(pieces, read), start=1):
-        _refuse_constant(pixels, particles, int(rows[0]))
+        refuse_constant(pixels.numpy(), particles, int(rows[0]))
         half_planes = fourier_of_images(pixels, grid).reshape(len(rows), -1)
         images.write(int(rows[0]), torch.view_as_real(half_planes.index_select(1, used)))
         if number % report_every == 0:
             done = int(rows[-1]) + 1 - int(block[0])
             log(watch.event("reading particles", done, len(block)))
-
-
-def _refuse_constant(pixels: Tensor, particles: Particles, first_row: int) -> None:
-    constant = torch.nonzero(pixels.amax((1, 2)) == pixels.amin((1, 2))).flatten()
-    if len(constant):
-        row = first_row + int(constant[0])
-        raise UserError(
-            f"{particles.source}: image {particles.image_names[row]} (row {row + 1}) is empty "
-            "or constant: remove such particles from the file"
-        )

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from gmmflex.engine.io.errors import UserError
+
 Log = Callable[[str], None]
 Form = Literal["text", "json"]
 
@@ -54,8 +56,19 @@ def tell_as(form: Form) -> None:
 
 
 def print_line(text: str) -> None:
-    """Write a line at once: a log file is read while the run goes on."""
-    print(as_json(text) if _form == "json" else text, flush=True)
+    """Write a line at once: a log file is read while the run goes on.
+
+    Raises UserError if standard output goes to a file that its disk does not take.
+    """
+    try:
+        print(as_json(text) if _form == "json" else text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise UserError(
+            f"the log (standard output) cannot be written ({fault.strerror}): make room there, or "
+            "send it elsewhere, and run the command again"
+        ) from fault
 
 
 def print_end(text: str, exit_code: int) -> None:

@@ -11,6 +11,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from torch import Tensor
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.file_rows import read_rows
 from gmmflex.engine.stages.world import ALONE, World
+
+_SUFFIX = ".rows"
 
 
 class RowStore(ABC):
@@ -160,11 +163,31 @@ class Storage:
         size = math.prod(shape) * dtype.itemsize
         if self.world.size == 1 and size <= self.memory_limit_GB * 1e9:
             return RowsInMemory(torch.empty(shape, dtype=dtype))
-        path = self.folder / f"{name}.rows"
+        path = self.folder / f"{name}{_SUFFIX}"
         with self.world.together():
             if self.world.is_leader:
                 _create(path, size)
         return RowsInFile(path, shape, dtype)
+
+    def remove_files(self) -> None:
+        """Delete the files of all rows of this run, also those of one that was killed."""
+        if self.world.is_leader:
+            # A disk that has gone, or is full, is told of elsewhere.
+            with suppress(OSError):
+                for path in self.folder.glob(f"*{_SUFFIX}"):
+                    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_in(folder: Path, memory_limit_GB: float, world: World) -> Iterator[Storage]:
+    """Storage whose files are gone when the block ends, however it ends."""
+    storage = Storage(folder, memory_limit_GB, world)
+    storage.remove_files()
+    world.wait()
+    try:
+        yield storage
+    finally:
+        storage.remove_files()
 
 
 def _create(path: Path, size: int) -> None:
@@ -173,8 +196,8 @@ def _create(path: Path, size: int) -> None:
         free = shutil.disk_usage(path.parent).free
         if free < size:
             raise UserError(
-                f"{path} would take {size / 1e9:.1f} GB but {free / 1e9:.1f} GB are free: make "
-                "room there, choose another --output or raise --memory-limit to keep more in memory"
+                f"{path} would take {_told(size)} but {_told(free)} are free: make room there, "
+                "choose another --output or raise --memory-limit to keep more in memory"
             )
         with path.open("wb") as stream:
             stream.truncate(size)
@@ -183,6 +206,10 @@ def _create(path: Path, size: int) -> None:
             f"{path} cannot be written ({fault.strerror}): choose an --output that is writable "
             "and has room"
         ) from fault
+
+
+def _told(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype, pinned: bool) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.model.adam import Adam
 from gmmflex.engine.model.bond_terms import BondTerms
@@ -148,6 +149,8 @@ def train(
 
         train_loss = float(world.sum(total)) / len(train_rows)
         test_loss = held_out_loss(model, data, inputs, weights, test_rows, room, world)
+        with world.together():
+            _refuse_no_number(model, train_loss + test_loss, epoch, settings)
         line = Epoch(
             settings.round, epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s
         )
@@ -160,6 +163,20 @@ def train(
         log(_event(line, settings, watch))
     model.load(progress.best)
     return progress
+
+
+def _refuse_no_number(model: Model, losses: float, epoch: int, settings: TrainingSettings) -> None:
+    """Before anything of such an epoch is saved: the checkpoint stays that of the epoch before.
+
+    The weights are looked at too: a Gaussian at no place is splatted nowhere, and its loss is 0.
+    """
+    finite = all(bool(weights.isfinite().all()) for weights in model.parameters())
+    if not (finite and math.isfinite(losses)):
+        raise UserError(
+            f"training went astray: in epoch {epoch} of round {settings.round} its weights or loss "
+            "are no longer numbers: start again with --overwrite and a --learning-rate below "
+            f"{settings.learning_rate:g}, or vary fewer parameters"
+        )
 
 
 def _judge(progress: Progress, line: Epoch, model: Model, settings: TrainingSettings) -> Progress:
