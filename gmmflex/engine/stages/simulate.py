@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
-import mrcfile
 import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.maps import Map, leave_out_date, write_map
+from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.models import AtomicModel, write_models
+from gmmflex.engine.io.new_stack import new_stack
 from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
 from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.io.star import StarTable, write_star
@@ -121,27 +120,21 @@ def _write_images(
     """Write particles.mrcs in two passes, signal then noise; return the scale of the signal."""
     n, box = settings.particles, settings.box_px
     watch = Stopwatch()
-    with replacing(settings.output / "particles.mrcs") as temporary:
-        os.unlink(temporary)
-        with mrcfile.new_mmap(temporary, shape=(n, box, box), mrc_mode=2) as stack:
-            variance = 0.0
-            for rows in _batches(n):
-                images = _signal(settings, states, state, views, optics, rows)
-                variance += float(images.var(axis=(1, 2), dtype=np.float64).sum()) / n
-                stack.data[rows] = images
-                print_line(watch.event("particle", rows.stop, n))
-            noise = 1.0 if np.isfinite(settings.snr) else 0.0
-            scale = np.sqrt((settings.snr if noise else 1.0) / variance)
-            for rows in _batches(n):
-                images = stack.data[rows] * np.float32(scale)
-                if noise:
-                    images += random.standard_normal(images.shape, dtype=np.float32)
-                stack.data[rows] = images
-            stack.set_image_stack()
-            stack.voxel_size = settings.pixel_size_A
-            # RELION's mark for "not computed": these would need the whole stack at once
-            stack.reset_header_stats()
-            leave_out_date(stack)
+    stack_path = settings.output / "particles.mrcs"
+    with new_stack(stack_path, (n, box, box), settings.pixel_size_A) as stack:
+        variance = 0.0
+        for rows in _batches(n):
+            images = _signal(settings, states, state, views, optics, rows)
+            variance += float(images.var(axis=(1, 2), dtype=np.float64).sum()) / n
+            stack[rows] = images
+            print_line(watch.event("particle", rows.stop, n))
+        noise = 1.0 if np.isfinite(settings.snr) else 0.0
+        scale = np.sqrt((settings.snr if noise else 1.0) / variance)
+        for rows in _batches(n):
+            images = stack[rows] * np.float32(scale)
+            if noise:
+                images += random.standard_normal(images.shape, dtype=np.float32)
+            stack[rows] = images
     return float(scale)
 
 

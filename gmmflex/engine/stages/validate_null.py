@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import mrcfile
 import numpy as np
 import torch
 from torch import Tensor
 
-from gmmflex.engine.io.maps import leave_out_date
+from gmmflex.engine.io.new_stack import new_stack
 from gmmflex.engine.io.particle_set import Particles
 from gmmflex.engine.io.particles import write_particles_star
-from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.model.grid import fourier_of_images, images_of_fourier
 from gmmflex.engine.model.mixture import GaussianMixture
 from gmmflex.engine.model.splat import project_in_use
@@ -73,18 +70,11 @@ def write_null_particles(
     rings = ring_model(mixture, data, rows, room)
     generator = torch.Generator().manual_seed(seed)
     stack_path, watch = folder / "particles.mrcs", Stopwatch()
-    with replacing(stack_path) as temporary:
-        if temporary.exists():
-            os.unlink(temporary)
-        with mrcfile.new_mmap(temporary, shape=(n, box, box), mrc_mode=2) as stack:
-            for some in torch.arange(n).split(room.particles):
-                drawn = torch.randn(len(some), box, box, generator=generator)
-                images = _images(mixture, data.batch(own[some]), data, rings, drawn)
-                stack.data[some[0] : some[-1] + 1] = images.cpu().numpy()
-            stack.set_image_stack()
-            stack.voxel_size = particles.pixel_size_A
-            stack.reset_header_stats()
-            leave_out_date(stack)
+    with new_stack(stack_path, (n, box, box), particles.pixel_size_A) as stack:
+        for some in torch.arange(n).split(room.particles):
+            drawn = torch.randn(len(some), box, box, generator=generator)
+            images = _images(mixture, data.batch(own[some]), data, rings, drawn)
+            stack[some[0] : some[-1] + 1] = images.cpu().numpy()
     said = f"{n} particles without motion, {where.n_rings} rings"
     log(watch.event("particles without motion", n, n, said))
     names = np.array([f"{k + 1:06d}@{stack_path.resolve()}" for k in range(n)])
