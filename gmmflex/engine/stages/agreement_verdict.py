@@ -75,8 +75,8 @@ def _fault(found: Agreement) -> Verdict:
     before = given.score * given.sign * best.sign
     return Verdict(
         causes,
-        f"{wrong} (read so, the mean FRC is {best.score:.3f} ± {best.error:.3f} instead of "
-        f"{before:.3f}, {difference(best, given):.0f} standard errors more): "
+        f"{wrong}: allowing for it the mean FRC is {best.score:.3f} ± {best.error:.3f} instead of "
+        f"{before:.3f} ({difference(best, given):.0f} standard errors more); "
         f"{best.hypothesis.remedy}",
     )
 
@@ -117,16 +117,16 @@ def _without_poses(found: Agreement) -> Verdict:
         (ORIENTATIONS,),
         "the orientations say nothing about these images: they agree with the map as well with "
         f"the poses of other particles ({_figures(found)}), and no other reading of the angles "
-        "helps: check that poses and images were not brought out of order, and give the map that "
-        "these poses were refined against",
+        "helps (unless more than one thing is wrong): check that poses and images were not "
+        "brought out of order, and give the map that these poses were refined against",
     )
 
 
 def _nothing_seen(best: Tried) -> str:
     return (
         "nothing of the map is seen in the images, whichever way poses, CTF and pixel size are "
-        f"read (mean FRC at best {best.score:.4f} ± {best.error:.4f}): give particles and map of "
-        "the same refinement"
+        f"read (mean FRC at best {best.score:.4f} ± {best.error:.4f}), unless more than one thing "
+        "is wrong: give particles and map of the same refinement"
     )
 
 
