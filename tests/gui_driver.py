@@ -17,6 +17,7 @@ line of the newest form holds, `quit` ends. Errors of Tk and of commands go to s
 """
 
 import sys
+import time
 import tkinter as tk
 from pathlib import Path
 from tkinter import ttk
@@ -32,6 +33,7 @@ from gmmflex.viewers.latent_explorer import LatentExplorer
 from gmmflex.wizards.parts_dialog import PartsDialog
 
 POLL_MS = 200
+SETTLED_S = 30.0
 # Commands that open a dialog and go on when it is closed.
 _WAITING = ("show", "wizard", "analyze", "form", "new", "decode")
 
@@ -169,9 +171,16 @@ def pick(explorer, row):
 
 def settle(explorer):
     """Draw until nothing moves: a window that is new gets its size late, and its layout later."""
-    for _ in range(3):
-        explorer.canvas.get_tk_widget().update()
+    widget = explorer.canvas.get_tk_widget()
+    until, sizes = time.monotonic() + SETTLED_S, [(0, 0)]
+    while len(set(sizes[-3:])) > 1 or len(sizes) < 4 or not widget.winfo_viewable():
+        if time.monotonic() > until:
+            raise TimeoutError(f"the picture does not come to rest: {sizes[-5:]}")
+        widget.update()
         explorer.canvas.draw()
+        # The figure follows its widget, and the widget the window.
+        sizes.append((widget.winfo_width(), widget.winfo_height(), *explorer.figure.bbox.size))
+        time.sleep(0.1)
 
 
 def press_and_move(explorer, points):
