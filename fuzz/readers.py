@@ -188,6 +188,19 @@ def _table(content: bytes, folder: Path) -> None:
     listed(path, 3)
 
 
+def _info(content: bytes, folder: Path) -> None:
+    """`gmmflex info` of a file whose name tells nothing."""
+    from gmmflex.engine.stages.info import describe
+
+    _put(folder, "p.mrcs", samples.mrc((3, 8, 8)))
+    str(describe(_put(folder, "file", content), image_root=folder))
+
+
+def _info_seeds() -> list[bytes]:
+    stars = [samples.PLAIN_STAR, samples.OLD_STAR, samples.PAIRS_STAR]
+    return [*stars, samples.CIF, samples.PDB, samples.cs_table(), *samples.maps()[:6]]
+
+
 @cache
 def _payload() -> tuple[bytes, bytes]:
     """Header of a file of weights with its length, and the numbers that follow."""
@@ -275,6 +288,7 @@ READERS = {
             ],
         ),
         Reader("motion", _motion, lambda: [samples.motion(), samples.deflated()]),
+        Reader("info", _info, _info_seeds),
         Reader("table", _table, lambda: [b"1 2 # corner\n3,1\n2 3\n", b"1\n2\n"]),
         Reader("weights", _weights, _weights_seeds),
         Reader("checkpoint", _checkpoint, lambda: [samples.checkpoint()]),

@@ -201,7 +201,7 @@ def deflated() -> bytes:
     """A small archive whose array is large: a decompression bomb."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("positions_A.npy", array(np.zeros((2_000_000, 3), np.float32)))
+        file.writestr("positions_A.npy", array(np.zeros((200_000, 3), np.float32)))
     return stream.getvalue()
 
 

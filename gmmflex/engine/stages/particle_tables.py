@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.columns import number_column
 from gmmflex.engine.io.cryosparc_export import write_cryosparc_subset
 from gmmflex.engine.io.cryosparc_table import CryosparcTable, read_cryosparc_table
 from gmmflex.engine.io.errors import UserError
@@ -56,11 +57,15 @@ class ParticleTables:
         return self._table.columns[label]
 
     def viewing_directions_deg(self) -> NDArray[np.float64] | None:
-        """(n, 2) rot and tilt; None where the file holds no angles."""
+        """(n, 2) rot and tilt; None where the file holds no angles.
+
+        Raises UserError for one that is no number.
+        """
         columns = self._table.columns
         if not all(label in columns for label in _ANGLES):
             return None
-        return np.stack([columns[label].astype(np.float64) for label in _ANGLES], axis=1)
+        angles = [number_column(self._table, label, self.source) for label in _ANGLES]
+        return np.stack(angles, axis=1)
 
     def write(
         self,

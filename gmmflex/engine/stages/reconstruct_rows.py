@@ -6,10 +6,10 @@ import hashlib
 import shutil
 from dataclasses import fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from gmmflex.engine.io.arrays import read_archive
 from gmmflex.engine.io.run_folder import replacing
 from gmmflex.engine.stages.reconstruct_local import LocalResolution
 from gmmflex.engine.stages.reconstruct_output import StateRow
@@ -41,9 +41,8 @@ def kept_row(output: Path, state: ParticleState) -> StateRow | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            values = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, BadZipFile):
+        values = read_archive(path)
+    except (OSError, ValueError):
         return None
     if str(values.get(_CHOSEN)) != _digest(state):
         return None
