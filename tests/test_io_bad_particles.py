@@ -140,6 +140,10 @@ def _cut(path):
     path.write_bytes(path.read_bytes()[:-300])
 
 
+def _cut_in_header(path):
+    path.write_bytes(path.read_bytes()[:500])
+
+
 def _longer(path):
     path.write_bytes(path.read_bytes() + bytes(8 * 8 * 4))
 
@@ -158,6 +162,7 @@ def _empty(path):
         (_png, ["a PNG picture", "not an MRC file"]),
         (_text, ["a text file", "not an MRC file"]),
         (_cut, ["damaged or incomplete", "announces 6"]),
+        (_cut_in_header, ["cut short within its header", "copy it again"]),
         (_longer, ["damaged or incomplete", "room for 7"]),
         (_oblong, ["10 x 8", "not square"]),
         (_empty, ["an empty file"]),

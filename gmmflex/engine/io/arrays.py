@@ -6,14 +6,17 @@ Python's own parser through; here a file gives no more than it holds, or ValueEr
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gmmflex.engine.io.run_folder import replacing
 
 # numpy's own limit of 10,000 is less than the fields of a classification into ten classes take
 _LONGEST_HEADER = 200_000
@@ -54,6 +57,18 @@ def read_archive(path: Path) -> dict[str, NDArray[Any]]:
     # what zipfile raises: encrypted is a RuntimeError, a later version NotImplementedError
     except (zipfile.BadZipFile, EOFError, RuntimeError) as fault:
         raise ValueError(f"{path} is no .npz file, or it is damaged") from fault
+
+
+def write_archive(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """A .npz file that `read_archive` reads, whole or not at all.
+
+    Raises UserError if the disk does not take it.
+    """
+    # Not straight to the disk: an archive that finds it full complains once more when it goes.
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _array_of(stream: IO[bytes], size: int) -> NDArray[Any]:

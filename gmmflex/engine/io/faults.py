@@ -42,7 +42,7 @@ _REMEDIES = {
 # A write that came to an end in mid-file, as numpy, torch, safetensors and Pillow say it.
 _CUT_SHORT = re.compile(
     r"\d+ requested and \d+ written|inline_container|PytorchStreamWriter|encoder error -2|"
-    "No space left on device|Disk quota exceeded",
+    r"os error (5|27|28|30|122)\b|No space left on device|Disk quota exceeded",
     re.IGNORECASE,
 )
 # Of an exception that led to another only these count: a file that is not there, say, is often

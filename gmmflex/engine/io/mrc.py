@@ -68,6 +68,8 @@ def mrc_header(head: bytes, path: Path) -> MrcHeader:
     """As `read_mrc_header`, from the first 1024 bytes; the file's size is yet to be checked."""
     raw = _in_plausible_byte_order(head)
     if raw is None:
+        if len(head) < HEADER_BYTES and head[208:211] == b"MAP":
+            raise UserError(f"{path} is cut short within its header; copy it again.")
         raise UserError(
             f"{path} is not an MRC file but {looks_like(head)}; give the MRC file that was meant."
         )

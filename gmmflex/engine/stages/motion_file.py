@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.arrays import write_archive
 from gmmflex.engine.stages.latent_axes import principal_components
 
 END_SHARE = 0.1
@@ -41,14 +41,13 @@ def write_motion(
         high.append(_mean_offset(decode, latents, rows[-count:]))
     variances = components.var(axis=0)
     share = variances / max(float(variances.sum()), np.finfo(float).tiny)
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            positions_A=positions_A.astype(np.float32),
-            low_A=np.stack(low),
-            high_A=np.stack(high),
-            share=share,
-        )
+    arrays = {
+        "positions_A": positions_A.astype(np.float32),
+        "low_A": np.stack(low),
+        "high_A": np.stack(high),
+        "share": share,
+    }
+    write_archive(path, arrays)
 
 
 def _mean_offset(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gmmflex.engine.io.arrays import read_archive
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.arrays import read_archive, write_archive
 from gmmflex.engine.stages.reconstruct_local import LocalResolution
 from gmmflex.engine.stages.reconstruct_output import StateRow
 from gmmflex.engine.stages.reconstruct_states import ParticleState
@@ -30,8 +29,7 @@ def keep_row(output: Path, row: StateRow) -> None:
     values[_CHOSEN] = _digest(row.state)
     if row.local is not None:
         values.update(radius_A=row.local.radius_A, percentiles_A=row.local.percentiles_A)
-    with replacing(folder / f"{row.state.file}.npz") as temporary:
-        np.savez(temporary, **values)
+    write_archive(folder / f"{row.state.file}.npz", values)
 
 
 def kept_row(output: Path, state: ParticleState) -> StateRow | None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from gmmflex.engine.io.arrays import write_archive
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.new_stack import new_stack
-from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, replacing, run_state
+from gmmflex.engine.io.run_folder import RunState, begin_run, finish_run, run_state
 from gmmflex.engine.io.run_lock import one_writer
 from gmmflex.engine.io.star import StarTable, write_star
 from gmmflex.engine.stages.progress import Stopwatch, print_line
@@ -209,11 +210,7 @@ def _write_truth(
         content["state_coordinates_A"] = np.stack(
             [model.coordinates_A[chosen] + _centre_A(settings) for model in models]
         )
-    with (
-        replacing(settings.output / "truth.npz") as temporary,
-        temporary.open("wb") as stream,
-    ):
-        np.savez(stream, **content)
+    write_archive(settings.output / "truth.npz", content)
 
 
 def write_particle_table(
