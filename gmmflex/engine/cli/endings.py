@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import signal
 import sys
 import traceback
@@ -22,8 +21,6 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.faults import file_fault, is_out_of_memory
 from gmmflex.engine.stages.progress import print_end
 
-# Longer than any path: something that a file holds where another thing was expected.
-_LONG_WORD = re.compile(r"\S{5000,}")
 USER_FAULT, OWN_FAULT, SIGNAL = 2, 1, 128
 _CAUSES = {
     signal.SIGINT: "Ctrl-C",
@@ -64,7 +61,7 @@ def told_in_words() -> Iterator[None]:
 def sentence_of(fault: Exception) -> str | None:
     """What the user is told and can put right; None for a fault of gmmflex itself."""
     if isinstance(fault, UserError):
-        return _LONG_WORD.sub(lambda word: f"{word[0][:40]}…", " ".join(str(fault).split()))
+        return " ".join(str(fault).split())
     if is_out_of_memory(fault):
         return (
             f"memory ran out ({_in_one_line(fault)}): give fewer Gaussians, a coarser --resolution "
