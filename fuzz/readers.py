@@ -139,7 +139,7 @@ def _run(content: bytes, folder: Path) -> None:
     from gmmflex.engine.stages.info import describe
     from gmmflex.engine.stages.poses_rounds import settings_of_run
     from gmmflex.engine.stages.run_particles import read_run_particles
-    from gmmflex.engine.stages.run_rings import coefficients_of_run
+    from gmmflex.engine.stages.run_rings import coefficients_of_run, ring_weights
 
     told, _, summary = content.partition(b"\n===\n")
     _put(folder, "p.star", samples.PLAIN_STAR)
@@ -152,6 +152,7 @@ def _run(content: bytes, folder: Path) -> None:
     _put(folder, "p.mrcs", samples.mrc((3, 8, 8)))
     source = read_run_particles(folder, 9, folder / "p.star", folder)
     coefficients_of_run(read_json(folder / "summary.json"), source.particles, "cpu")
+    assert all(isinstance(weight, float) for weight in ring_weights(folder))
 
 
 def _arrays(content: bytes, folder: Path) -> None:

@@ -15,14 +15,13 @@ def write_atomically(path: Path, content: str | Iterable[str]) -> None:
     Raises:
         UserError: the folder does not exist or cannot be written.
     """
-    try:
-        with (
-            replacing(path) as temporary,
-            temporary.open("w", encoding="utf-8", newline="\n") as stream,
-        ):
-            stream.writelines([content] if isinstance(content, str) else content)
-    except OSError as error:
+    if not path.parent.is_dir():
         raise UserError(
-            f"{path} cannot be written ({error.strerror}); choose a folder that exists, is "
-            "writable and has room."
-        ) from error
+            f"{path} cannot be written ({path.parent} is no folder); choose a folder that exists, "
+            "is writable and has room."
+        )
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        stream.writelines([content] if isinstance(content, str) else content)

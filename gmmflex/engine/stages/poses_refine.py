@@ -27,8 +27,8 @@ from gmmflex.engine.stages.room import Room, room_for
 from gmmflex.engine.stages.row_store import Storage
 from gmmflex.engine.stages.run_particles import RunParticles
 from gmmflex.engine.stages.run_results import RunResults
-from gmmflex.engine.stages.run_rings import coefficients_of_run
-from gmmflex.engine.stages.run_source import config_of_run
+from gmmflex.engine.stages.run_rings import coefficients_of_run, ring_weights
+from gmmflex.engine.stages.run_source import config_of_run, number_told
 from gmmflex.engine.stages.trained_model import Model
 from gmmflex.engine.stages.world import ALONE
 
@@ -100,9 +100,11 @@ def refine_poses(
     """
     about = read_json(run / SUMMARY_FILE)
     config = config_of_run(run)
+    latent_noise, seed_of_run, test_fraction = (
+        number_told(config, name, run) for name in ("latent_noise", "seed", "test_fraction")
+    )
     where = coefficients_of_run(about, source.particles, device)
-    rings = read_json(scored_as / SUMMARY_FILE)["rings"]
-    weights = torch.tensor([ring["weight"] for ring in rings], device=device)
+    weights = torch.tensor(ring_weights(scored_as), device=device)
     storage = Storage(folder, memory_limit_GB)
     data = read_particle_data(source.particles, where, storage, log)
     data = data.with_contrast(source.contrast_sign)
@@ -117,14 +119,12 @@ def refine_poses(
         frame = learnt_frame(model, latents[sample].to(device))
     fitting = PoseFitting(model, data, frame, room)
     of_latents = Fitting(model, data, room)
-    way = of_latents.way(
-        sample, for_both_folds(latents[sample]), float(config["latent_noise"]), None, ALONE
-    )
+    way = of_latents.way(sample, for_both_folds(latents[sample]), latent_noise, None, ALONE)
     ways = fitting.ways(sample, latents[sample], way, start)
     off = learnt_spread(ways)
     log(f"poses are off by {off.angle_deg:.2f} degrees about each axis, {off.shift_A:.2f} A along")
 
-    tried = held_out(n, int(config["seed"]), float(config["test_fraction"]))[:_MOST_TRIED]
+    tried = held_out(n, int(seed_of_run), test_fraction)[:_MOST_TRIED]
     # Each half finds its own start: that of the whole image would tell one half of the other.
     groups = KMeans(min(_CANDIDATES, n), n_init=1, random_state=seed).fit(results.latents[:20_000])
     places = torch.as_tensor(groups.cluster_centers_, dtype=latents.dtype)

@@ -41,6 +41,7 @@ from gmmflex.engine.stages.reconstruction import HalfSums, Reconstruction, sums_
 from gmmflex.engine.stages.run_particles import read_run_particles
 from gmmflex.engine.stages.run_results import RunResults, read_run
 from gmmflex.engine.stages.run_rings import coefficients_of_run
+from gmmflex.engine.stages.run_source import number_told
 
 # Along the first component, where nothing else is asked for.
 _POINTS = 5
@@ -70,7 +71,7 @@ def run_reconstruct(
         states = [all_of(results.latents), *states_of(settings, results, by_fold)]
         run_summary = read_json(settings.run / SUMMARY_FILE)
         in_use = coefficients_of_run(run_summary, particles, "cpu")
-        warnings = warnings_of(states, float(run_summary["latent_reliability"]))
+        warnings = warnings_of(states, number_told(run_summary, "latent_reliability", settings.run))
         warnings += [] if settings.clusters is not None else alike(states)
         for line in warnings:
             log(line)

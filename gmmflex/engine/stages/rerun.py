@@ -109,13 +109,15 @@ def _say_what_differs(about: dict[str, Any], log: Log) -> None:
             if now.get(name) != version:
                 log(f"warning: {name} was {version}, here it is {now.get(name, 'missing')}")
     inputs = about.get("inputs")
-    recorded = [item for item in inputs if isinstance(item, dict)] if inputs else []
+    listed = inputs if isinstance(inputs, list) else []
+    recorded = [item for item in listed if isinstance(item, dict)]
     paths = [Path(str(item.get("path"))) for item in recorded]
     for said in changed_inputs(recorded, paths):
         log(f"warning: {said}")
-    if about.get("processes", 1) > 1:
+    processes = about.get("processes")
+    if isinstance(processes, int) and processes > 1:
         log(
-            f"warning: the run was made by {about['processes']} processes, which add up in another "
+            f"warning: the run was made by {processes} processes, which add up in another "
             "order: start this with torchrun likewise for the same files"
         )
 

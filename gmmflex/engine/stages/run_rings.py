@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particle_set import Particles
+from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.stages.run_source import other_version
+
+
+def ring_weights(run: Path) -> list[float]:
+    """What each ring of Fourier space counted in a finished run, coarse to fine."""
+    try:
+        return [float(ring["weight"]) for ring in read_json(run / SUMMARY_FILE)["rings"]]
+    except (KeyError, TypeError, ValueError) as fault:
+        raise other_version(run) from fault
 
 
 def coefficients_of_run(

@@ -58,6 +58,14 @@ def config_of_run(run: Path) -> dict[str, Any]:
     return config
 
 
+def number_told(told: dict[str, Any], name: str, run: Path) -> float:
+    """A number of run.json's settings or summary.json; UserError if another version wrote them."""
+    try:
+        return float(told[name])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise other_version(run) from fault
+
+
 def other_version(run: Path) -> UserError:
     """What to say where run.json or summary.json lacks an entry."""
     return UserError(
