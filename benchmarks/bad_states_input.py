@@ -224,9 +224,6 @@ def _tables() -> Iterator[tuple[object, ...]]:
     def boxes(table: np.ndarray) -> None:
         table["blob/shape"][5] = BOX // 2
 
-    def twice(table: np.ndarray) -> None:
-        table["uid"][1] = table["uid"][0]
-
     def without(*names: str) -> Callable[[np.ndarray], np.ndarray]:
         def change(table: np.ndarray) -> np.ndarray:
             kept = [name for name in table.dtype.names or () if name not in names]
@@ -249,4 +246,3 @@ def _tables() -> Iterator[tuple[object, ...]]:
     yield "cs: voltage 0", changed(no_voltage), "ctf/accel_kv"
     yield "cs: image beyond the stack", changed(beyond), "row 4"
     yield "cs: boxes differ", changed(boxes), "row 6"
-    yield "cs: a particle twice", changed(twice), _CS

@@ -158,6 +158,7 @@ def _set(name, row, value):
         (lambda: _set("blob/path", 1, b""), "row 2.*blob/path is empty"),
         (lambda: _set("blob/idx", 1, 6), "image 7 .*row 2.*holds 6 images"),
         (lambda: _set("ctf/accel_kv", 0, 300000), "ctf/accel_kv 300000 in row 1"),
+        (lambda: _set("ctf/accel_kv", 2, 0), "ctf/accel_kv 0 in row 3.*outside 10 to 2000"),
     ],
 )
 def test_what_cannot_be_right(tmp_path, table, words):

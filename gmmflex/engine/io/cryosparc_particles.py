@@ -113,8 +113,10 @@ def _numbers(table: CryosparcTable, name: str) -> NDArray[np.float64]:
 def _within(table: CryosparcTable, name: str, lowest: float, highest: float) -> NDArray[np.float64]:
     """Field as float64; values out of all reason are refused, which could not be reckoned with."""
     values = _numbers(table, name)
-    each = np.abs(values).reshape(len(values), -1).max(axis=1) if lowest < 0 else values
-    require_in_range(each, min(lowest, 0.0), highest, name, table.source, "the particles")
+    each, least = values, lowest
+    if lowest < 0:
+        each, least = np.abs(values).reshape(len(values), -1).max(axis=1), 0.0
+    require_in_range(each, least, highest, name, table.source, "the particles")
     return values
 
 
