@@ -124,12 +124,17 @@ def test_what_compares_files_sees_a_byte(tmp_path):
     for name in ("a", "b"):
         begin_run(tmp_path / name, "morph", {}, [], False, {})
         (tmp_path / name / "x.bin").write_bytes(b"12345")
+        (tmp_path / name / "c.csg").write_text(f"created: {name}\ngroup:\n")
         write_json(tmp_path / name / "summary.json", {"seconds": len(name), "rms_A": 1.0})
-    assert compared(tmp_path / "a", tmp_path / "b") == (2, [])
+    assert compared(tmp_path / "a", tmp_path / "b") == (3, [])
     (tmp_path / "a" / "x.bin").write_bytes(b"12346")
     write_json(tmp_path / "a" / "summary.json", {"seconds": 1, "rms_A": 1.0000001})
+    (tmp_path / "a" / "c.csg").write_text("created: a\nother:\n")
     (tmp_path / "a" / "extra").write_text("")
-    assert compared(tmp_path / "a", tmp_path / "b") == (0, ["extra", "summary.json", "x.bin"])
+    assert compared(tmp_path / "a", tmp_path / "b") == (
+        0,
+        ["c.csg", "extra", "summary.json", "x.bin"],
+    )
 
 
 def test_a_run_does_not_go_on_with_other_particles(moving, tmp_path):

@@ -66,8 +66,8 @@ def only_writer(folder: Path) -> Iterator[None]:
     something else than a run, or cannot be written, is left as it is: `run_state` and `begin_run`
     refuse it in their words. Raises UserError if another process holds the lock.
     """
-    made = [] if folder.exists() else _made(folder)
-    handle = _taken(folder) if folder.is_dir() and _is_ours(folder) else None
+    made = _missing(folder)
+    handle = _taken(folder) if _is_ours(folder) else None
     if handle is None:
         _take_away(made)
         yield
@@ -93,19 +93,18 @@ def _is_leftover(path: Path) -> bool:
 
 
 def _is_ours(folder: Path) -> bool:
-    return (folder / "run.json").exists() or holds_nothing(folder)
-
-
-def _made(folder: Path) -> list[Path]:
-    """Make the folder and those above it that are missing; these, the innermost first."""
-    missing = [folder]
-    while not missing[-1].parent.exists():
-        missing.append(missing[-1].parent)
+    """Whether a run may be written there: nothing is, or a run."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "run.json").exists() or holds_nothing(folder)
+    except FileNotFoundError:
+        return True
     except OSError:
-        return []
-    return missing
+        return False
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there, the innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 def _take_away(made: list[Path]) -> None:
@@ -122,6 +121,11 @@ def _taken(folder: Path) -> int | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except (FileNotFoundError, FileExistsError):
+            # Another has just taken away the folder that it made for nothing.
+            if time.monotonic() > deadline:
+                return None
+            continue
         except OSError:
             return None
         try:

@@ -2,7 +2,8 @@
 
 Every byte counts but for the clock and the names of the folders: `seconds` in summary.json, the
 column of that name in metrics.csv, the same numbers in the checkpoint of training (whose tensors
-and numbers are compared one by one), and run.json, which names the folders.
+and numbers are compared one by one), the date that cryoSPARC wants in a .csg, and run.json, which
+names the folders.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def _content(path: Path) -> Any:
     if path.name == "metrics.csv":
         rows = csv.DictReader(io.StringIO(path.read_text("utf-8")))
         return [{k: v for k, v in row.items() if k != _CLOCK} for row in rows]
+    if path.suffix == ".csg":
+        lines = path.read_text("utf-8").splitlines()
+        return [line for line in lines if not line.startswith("created:")]
     if path.suffix == ".pt":
         return _plain(torch.load(path, weights_only=True, map_location="cpu"))
     return path.read_bytes()
