@@ -5,6 +5,7 @@ runs, guided by coverage: docs/fuzzing.md.
 """
 
 import gzip
+import os
 import random
 from pathlib import Path
 
@@ -132,6 +133,12 @@ def test_a_cs_file_of_many_fields_is_read(tmp_path):
     (tmp_path / "wide.cs").write_bytes(samples.array(wide))
     first, second = (read_particle_records(tmp_path / name) for name in ("p.cs", "wide.cs"))
     np.testing.assert_array_equal(first.rotations, second.rotations)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "p.star")
+    with pytest.raises(UserError, match=r"p\.star is a pipe or a device"):
+        read_particle_records(tmp_path / "p.star")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "keys", "forward"])

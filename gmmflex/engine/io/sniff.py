@@ -72,5 +72,7 @@ def check_file(path: Path) -> None:
             )
         if not path.exists():
             raise UserError(f"{path} does not exist; check the path.")
+        if not path.is_file():  # a pipe would be waited for without end
+            raise UserError(f"{path} is a pipe or a device, not a file; name a file.")
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise UserError(f"{path} cannot be read ({error.strerror}); check the path.") from error
