@@ -221,6 +221,18 @@ def test_what_nohup_ignores_stays_ignored(tmp_path):
     assert (process.returncode, out, err) == (0, "went on\n", "")
 
 
+_LOST = RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer")
+
+
+def test_of_several_processes_the_first_says_that_another_has_ended(monkeypatch, capsys):
+    assert "another process of this run has ended" in _ended(monkeypatch, capsys, _LOST)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2 and capsys.readouterr().err == ""
+    assert "a.mrc" in _ended(monkeypatch, capsys, UserError("a.mrc is none: give one"))
+
+
 def test_what_a_file_holds_is_not_quoted_at_any_length(monkeypatch, capsys):
     fault = UserError(f"a.star has '{'7' * 10**6}' in row 6; remove it.")
     said = _ended(monkeypatch, capsys, fault)

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from gmmflex.engine.cli.signals import Stopped, stoppable
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.faults import file_fault, is_out_of_memory
+from gmmflex.engine.io.faults import file_fault, has_lost_others, is_out_of_memory
 from gmmflex.engine.stages.progress import print_end
 
 USER_FAULT, OWN_FAULT, SIGNAL = 2, 1, 128
@@ -52,7 +52,9 @@ def told_in_words() -> Iterator[None]:
                 sys.excepthook = _ask_to_report
                 _say_end(_in_one_line(fault), OWN_FAULT)
                 raise
-            print(f"gmmflex: error: {sentence}", file=sys.stderr)
+            # Of processes that work together the one at fault speaks, or else the first one.
+            if _speaks() or not has_lost_others(fault):
+                print(f"gmmflex: error: {sentence}", file=sys.stderr)
             _say_end(sentence, USER_FAULT)
             sys.exit(USER_FAULT)
         _say_end("", 0)
@@ -66,6 +68,11 @@ def sentence_of(fault: Exception) -> str | None:
         return (
             f"memory ran out ({_in_one_line(fault)}): give fewer Gaussians, a coarser --resolution "
             "or another --device, or run the command again on a machine with more memory"
+        )
+    if has_lost_others(fault):
+        return (
+            f"another process of this run has ended ({_in_one_line(fault)}): see what it said, and "
+            "run the same command again to go on"
         )
     found = file_fault(fault)
     if found is None:

@@ -50,6 +50,8 @@ _CUT_SHORT = re.compile(
 _LEAD_ON = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 # What torch, numba, cuFFT and cuBLAS say; not all of them have a class for it.
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")
+# What gloo and nccl say when a process they exchange with has ended.
+_ALONE = ("closed by peer", "reset by peer", "broken pipe", "remote process", "ncclremoteerror")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,12 @@ def is_out_of_memory(fault: BaseException) -> bool:
     return isinstance(fault, MemoryError) or (
         isinstance(fault, RuntimeError) and any(words in text for words in _OUT_OF_MEMORY)
     )
+
+
+def has_lost_others(fault: BaseException) -> bool:
+    """Whether an exception says that another process of the run has ended."""
+    text = str(fault).lower()
+    return isinstance(fault, RuntimeError) and any(words in text for words in _ALONE)
 
 
 def _with_causes(fault: BaseException) -> Iterator[BaseException]:

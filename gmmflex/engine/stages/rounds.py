@@ -87,9 +87,11 @@ def train_in_rounds(
             weights = _up_to(this.resolution_A, weights, prepared.data.where)
 
         def save(state: Progress, of: Adam, number: int = number) -> None:
-            if world.is_leader:
-                save_checkpoint(folder, number, state, model, of)
-                write_metrics(settings.output / "metrics.csv", (*state.earlier, *state.history))
+            with world.together():
+                if world.is_leader:
+                    save_checkpoint(folder, number, state, model, of)
+                    lines = (*state.earlier, *state.history)
+                    write_metrics(settings.output / "metrics.csv", lines)
 
         progress = train(
             model,
