@@ -127,6 +127,7 @@ def _be_gmmflex(tried: Try, cwd: Path, writing: int, errors: Path) -> None:
                 stream.flush()
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(code)
 
