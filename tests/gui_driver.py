@@ -17,7 +17,6 @@ line of the newest form holds, `quit` ends. Errors of Tk and of commands go to s
 """
 
 import sys
-import time
 import tkinter as tk
 from pathlib import Path
 from tkinter import ttk
@@ -33,9 +32,13 @@ from gmmflex.viewers.latent_explorer import LatentExplorer
 from gmmflex.wizards.parts_dialog import PartsDialog
 
 POLL_MS = 200
-SETTLED_S = 30.0
+SETTLED_S = 60
 # Commands that open a dialog and go on when it is closed.
 _WAITING = ("show", "wizard", "analyze", "form", "new", "decode")
+
+
+class NotYet(Exception):
+    """The window that a command is for is still being built."""
 
 
 class Driver:
@@ -59,11 +62,18 @@ class Driver:
             self.window.root.after_idle(self.try_to_obey, lines[self.done - 1])
         self.window.root.after(POLL_MS, self.poll)
 
-    def try_to_obey(self, line):
+    def try_to_obey(self, line, tries=SETTLED_S * 1000 // POLL_MS):
+        later = False
         try:
             self.obey(*line.split(None, 1))  # Tk prints an error
+        except NotYet:
+            # Tk's own loop goes on meanwhile: only there does a new window get its place.
+            later = tries > 0
+            if not later:
+                raise
+            self.window.root.after(POLL_MS, self.try_to_obey, line, tries - 1)
         finally:
-            self.busy = False
+            self.busy = later
 
     def obey(self, command, argument=""):
         project, view = self.window.project, self.window.viewWidget
@@ -170,17 +180,15 @@ def pick(explorer, row):
 
 
 def settle(explorer):
-    """Draw until nothing moves: a window that is new gets its size late, and its layout later."""
+    """Draw; a window that is new gets its size late, and its layout later: then NotYet."""
+    if not hasattr(explorer, "canvas"):
+        raise NotYet
     widget = explorer.canvas.get_tk_widget()
-    until, sizes = time.monotonic() + SETTLED_S, [(0, 0)]
-    while len(set(sizes[-3:])) > 1 or len(sizes) < 4 or not widget.winfo_viewable():
-        if time.monotonic() > until:
-            raise TimeoutError(f"the picture does not come to rest: {sizes[-5:]}")
-        widget.update()
-        explorer.canvas.draw()
-        # The figure follows its widget, and the widget the window.
-        sizes.append((widget.winfo_width(), widget.winfo_height(), *explorer.figure.bbox.size))
-        time.sleep(0.1)
+    explorer.canvas.draw()
+    now = (widget.winfo_width(), widget.winfo_height(), *explorer.figure.bbox.size)
+    before, explorer.seen_by_driver = getattr(explorer, "seen_by_driver", None), now
+    if now != before or not widget.winfo_viewable():
+        raise NotYet
 
 
 def press_and_move(explorer, points):
