@@ -152,7 +152,7 @@ def faults_of(tried: Try, ended: Ended) -> list[str]:
         found.append(f"does not name {' or '.join(tried.names)}")
     if not _REMEDY.search(message) or not re.search(r"[:;,]", message):
         found.append("no remedy")
-    if re.search(r"[a-z)]\. [A-Z]", message) or len(message) > 600:
+    if re.search(r"[a-z)]\. [A-Z]", message) or len(message) > 1100:
         found.append("not one sentence")
     if _finished(tried.output):
         found.append("taken for finished")
