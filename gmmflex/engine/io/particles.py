@@ -63,8 +63,9 @@ def with_images(records: ParticleRecords, located: LocatedStacks) -> Particles:
     """Records and their stacks as one; every stack header is checked.
 
     Raises:
-        UserError: missing or unfit stacks; see `open_stacks`.
+        UserError: missing or unfit stacks, see `open_stacks`; defoci in another unit.
     """
+    _refuse_defoci_in_um(records)
     images = open_stacks(
         records.source,
         located.require(records.source),
@@ -95,7 +96,7 @@ def read_particle_records(
         )
     if kind == "a numpy or cryoSPARC .cs file":
         told = None if passthrough is None else Path(passthrough)
-        return _with_defoci_in_A(read_cryosparc_records(path, told))
+        return read_cryosparc_records(path, told)
     if passthrough is not None:
         raise UserError(
             f"{path} is not a cryoSPARC .cs file, so the passthrough file {passthrough} cannot be "
@@ -105,11 +106,11 @@ def read_particle_records(
         raise UserError(
             f"{path} is not a particle file but {kind}; give a RELION .star or cryoSPARC .cs file."
         )
-    return _with_defoci_in_A(read_relion_records(path))
+    return read_relion_records(path)
 
 
-def _with_defoci_in_A(records: ParticleRecords) -> ParticleRecords:
-    """The records; UserError if all defoci are so small that they must be in µm. 0 is no CTF."""
+def _refuse_defoci_in_um(records: ParticleRecords) -> None:
+    """UserError if all defoci are so small that they must be in µm. 0 is no CTF."""
     largest = float(np.abs(records.ctf.defocus_u_A).max(initial=0.0))
     if 0.0 < largest < _LEAST_DEFOCUS_A:
         fields = "ctf/df1_A and ctf/df2_A"
@@ -118,7 +119,6 @@ def _with_defoci_in_A(records: ParticleRecords) -> ParticleRecords:
             f"{records.source} has defoci of at most {largest:.3g} Å ({names}), which look like "
             "µm; write them in Å."
         )
-    return records
 
 
 def locate_images(records: ParticleRecords, image_root: str | Path | None = None) -> LocatedStacks:
