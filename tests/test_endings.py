@@ -102,14 +102,20 @@ def test_a_file_that_was_missed_on_the_way_to_a_bug_hides_it_not(monkeypatch):
         cli.main()
 
 
-def _python(code, *arguments, **more):
+def _hear_everything():
+    """As in a terminal: tests that run in the background pass on that signals are ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _python(code, *arguments, before=_hear_everything):
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
-        **more,
+        preexec_fn=before,
     )
 
 
@@ -185,8 +191,8 @@ _IN_C = (
 )
 
 
-def _stopped(folder, number, wait, **more):
-    with _python(_WAITS.format(wait=wait), folder, **more) as process:
+def _stopped(folder, number, wait):
+    with _python(_WAITS.format(wait=wait), folder) as process:
         assert process.stdout.readline() == "busy\n"
         began = time.monotonic()
         process.send_signal(number)
@@ -213,7 +219,7 @@ def test_what_nohup_ignores_stays_ignored(tmp_path):
     with _python(
         _WAITS.format(wait="print('busy', flush=True); time.sleep(0.5)"),
         tmp_path,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     ) as process:
         assert process.stdout.readline() == "busy\n"
         process.send_signal(signal.SIGHUP)
