@@ -46,7 +46,8 @@ def symmetry_operators(name: str) -> NDArray[np.float64]:
         return np.concatenate([about_z, about_z @ _turns(2, (1.0, 0.0, 0.0))[1]])
     key = "I2" if key == "I" else key
     if key not in _AXES:
-        raise UserError(f"--symmetry '{name}' is not a point group: give one of {_ALLOWED}")
+        said = name or "''"
+        raise UserError(f"--symmetry {said} is not a point group: give one of {_ALLOWED}")
     return _closed([turn for fold, axis in _AXES[key] for turn in _turns(fold, axis)[1:]])
 
 
