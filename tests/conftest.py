@@ -1,7 +1,7 @@
 """What all tests share: the place of the outside data, and that CI leaves out no test.
 
-Every test runs wherever tests run. Who lacks what one needs leaves it out by its marker, as in
-`pytest -m "not outside_data"`.
+A clone is all that tests need. Those of outside data are collected only where GMMFLEX_TEST_DATA
+names its folder; CI names it (.ci/run), and there nothing may be left out or skipped.
 """
 
 from __future__ import annotations
@@ -21,14 +21,57 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A variable that names no folder is a mistake, and so is none at all in CI."""
+    name = os.environ.get(DATA_VARIABLE)
+    if name is None and not in_ci():
+        return
+    if not name or not Path(name).is_dir():
+        raise pytest.UsageError(f"{DATA_VARIABLE}={name} names no folder")
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of outside data that GMMFLEX_TEST_DATA names."""
-    name = os.environ.get(DATA_VARIABLE)
-    folder = Path(name or "")
-    if name is None or not folder.is_dir():
-        pytest.fail(f"{DATA_VARIABLE}={name} is not a folder")
-    return folder.resolve()
+    return Path(os.environ[DATA_VARIABLE]).resolve()
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+_LEFT_OUT_OF_WORKER = "gmmflex_left_out"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the folder of outside data, tests that read it are not there."""
+    outside = [item for item in items if _reads_outside_data(item)]
+    if os.environ.get(DATA_VARIABLE) or not outside:
+        return
+    config.hook.pytest_deselected(items=outside)
+    items[:] = [item for item in items if item not in outside]
+    config.stash[_LEFT_OUT] = len(outside)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_LEFT_OUT_OF_WORKER] = len(outside)
+
+
+def _reads_outside_data(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return "test_data" in fixtures or item.get_closest_marker("outside_data") is not None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """With `-n`, workers collect and the process that reports has to be told."""
+    left_out = getattr(node, "workeroutput", {}).get(_LEFT_OUT_OF_WORKER)
+    if left_out:
+        node.config.stash[_LEFT_OUT] = left_out
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    left_out = config.stash.get(_LEFT_OUT, 0)
+    if left_out:
+        terminalreporter.write_line(
+            f"{left_out} tests of outside data left out: {DATA_VARIABLE} names no folder of it"
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -107,6 +109,55 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
             if text == "torch.load" and keywords.get("weights_only") != "True":
                 found.append(f"{path.name}:{node.lineno} torch.load without weights_only=True")
     assert found == []
+
+
+def collected(folder: Path, data: Path | None) -> tuple[set[str], str]:
+    """Tests that pytest finds in a copy of this project, and the last thing that it says."""
+    named = {} if data is None else {"GMMFLEX_TEST_DATA": str(data)}
+    kept = {k: v for k, v in os.environ.items() if k not in ("CI", "GMMFLEX_TEST_DATA")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env={**kept, **named, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    lines = done.stdout.splitlines()
+    return {line for line in lines if "::" in line}, "\n".join(lines[-5:])
+
+
+def names_outside_data(path: Path) -> bool:
+    text = path.read_text()
+    return any(name in text for name in ("GMMFLEX_TEST_DATA", "test_data", "../shared"))
+
+
+@pytest.mark.slow
+def test_a_clone_needs_nothing_beside_it(tmp_path: Path) -> None:
+    """Without the variable, no test is there that could reach the folder it names."""
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    clone, data = tmp_path / "clone", tmp_path / "data"
+    data.mkdir()
+    for name in names:
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, clone / name)
+    alone, said = collected(clone, None)
+    beside, _ = collected(clone, data)
+    left_out = beside - alone
+    assert alone < beside
+    assert f"{len(left_out)} tests of outside data left out: GMMFLEX_TEST_DATA" in said
+    assert {test for test in beside if "test_data_conformance" in test} <= left_out
+    # nothing else of the tests knows a way there
+    knowing = {path.name for path in (ROOT / "tests").glob("*.py") if names_outside_data(path)}
+    assert knowing <= {
+        "conftest.py",
+        "test_repository.py",
+        *(test.split("::")[0].rpartition("/")[2] for test in left_out),
+    }
 
 
 def test_readme_names_the_two_commands_and_the_papers() -> None:

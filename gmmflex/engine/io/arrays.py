@@ -42,21 +42,25 @@ def read_archive(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         ValueError: no such file, or damaged. OSError: it cannot be read.
     """
-    size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-            if packed or sum(member.file_size for member in members) > size:
-                raise ValueError(f"{path} is packed, or its members overlap")
             return {
                 member.filename.removesuffix(".npy"): _array_of(stream, member.file_size)
-                for member in members
+                for member in stored_members(archive, path)
                 for stream in [archive.open(member)]
             }
-    # what zipfile raises: encrypted is a RuntimeError, a later version NotImplementedError
+    # what zipfile raises: an encrypted file or one of a later version is a RuntimeError
     except (zipfile.BadZipFile, EOFError, RuntimeError) as fault:
         raise ValueError(f"{path} is no .npz file, or it is damaged") from fault
+
+
+def stored_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """The members of the archive at `path`; ValueError if they hold more than the file does."""
+    members = archive.infolist()
+    packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    if packed or sum(member.file_size for member in members) > path.stat().st_size:
+        raise ValueError(f"{path} is packed, or its members overlap")
+    return members
 
 
 def write_archive(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from gmmflex.engine.io.arrays import stored_members
+
 # Instructions for putting together a few lists of numbers; the tensors lie beside them.
 _LONGEST_RECORD, _RECORD = 2**24, "/data.pkl"
 
@@ -18,15 +20,11 @@ def read_saved_state(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: no such file, or damaged. OSError: it cannot be read.
     """
-    size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as fault:
+            members = stored_members(archive, path)
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as fault:
         raise ValueError(f"{path} was not written by torch.save") from fault
-    packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-    if packed or sum(member.file_size for member in members) > size:
-        raise ValueError(f"{path} is packed, or its members overlap")
     if any(m.filename.endswith(_RECORD) and m.file_size > _LONGEST_RECORD for m in members):
         raise ValueError(f"{path} holds more than a state")
     try:
