@@ -84,10 +84,10 @@ EXTRAS = {
 
 def version() -> str:
     """The version literal of the package, read without importing it."""
-    text = (HERE / "gmmflex" / "__init__.py").read_text(encoding="utf-8")
+    text = (HERE / "gmmflex" / "version.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "([^"]+)"', text, flags=re.MULTILINE)
     if found is None:
-        raise RuntimeError('gmmflex/__init__.py holds no line __version__ = "…"')
+        raise RuntimeError('gmmflex/version.py holds no line __version__ = "…"')
     return found.group(1)
 
 

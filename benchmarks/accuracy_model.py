@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy_scores import MotionScores, motion_scores
 from gmmflex.engine.io.models import AtomicModel, read_model, select_atoms
-from gmmflex.engine.model.backbone import backbone_of
-from gmmflex.engine.stages.morph_model import morph_of
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.model.geometry.backbone import backbone_of
+from gmmflex.engine.motion.carried_model import morph_of
+from gmmflex.engine.runs.results import read_run
 
 _BLOCK = 500
 

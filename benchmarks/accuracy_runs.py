@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.accuracy_model import motion_against_truth
 from benchmarks.accuracy_scores import state_correlation, state_r2
 from benchmarks.accuracy_sets import AccuracySet, parameters_of_states
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.writing import replacing
 
 # Options of `gmmflex heterogeneity` for each kind of analysis; bodies and symmetry are the set's.
 DECODERS: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from benchmarks.accuracy_motions import superpositions
 from benchmarks.accuracy_sets import Course
 from benchmarks.evaluate import circular_correlation, spearman_of_first_component
-from gmmflex.engine.model.backbone import Backbone, bond_deviation_A
+from gmmflex.engine.model.geometry.backbone import Backbone, bond_deviation_A
 
 Floats = NDArray[np.float64]
 _NEIGHBOURS = 50

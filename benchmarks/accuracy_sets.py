@@ -25,8 +25,8 @@ from benchmarks.accuracy_molecules import (
     glutamate_receptor,
 )
 from gmmflex.engine.io.models import write_models
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.simulate.stage import simulate
 
 DATA_VARIABLE = "GMMFLEX_TEST_DATA"
 Course = Literal["line", "circle", "plane", "none"]

@@ -126,13 +126,6 @@ def _import_all() -> None:
     """What commands import, so that the copies of this process have it."""
     torch.set_num_threads(1)
     from gmmflex.engine import cli  # noqa: F401
-    from gmmflex.engine.stages import (  # noqa: F401
-        heterogeneity,
-        landscape,
-        morph,
-        neutral,
-        reconstruct,
-    )
 
 
 if __name__ == "__main__":

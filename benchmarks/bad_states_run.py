@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
+from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 
 _NOBODY = 65534
 _MARK = "gmmflex: error: "
@@ -176,7 +176,7 @@ def _finished(output: Path) -> bool:
 
 def _accepted(output: Path) -> list[str]:
     """Whether the next command would take what is there for results."""
-    from gmmflex.engine.stages.run_results import read_run
+    from gmmflex.engine.runs.results import read_run
 
     if not output.is_dir():
         return []

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.runs.results import read_run
 
 _NEIGHBOURS = 50
 

@@ -32,9 +32,9 @@ from benchmarks.fsc_auc import area_under, fsc_curve
 from benchmarks.igg_1d_images import BOX_PX, PIXEL_A, STATES, make_images
 from benchmarks.igg_1d_map import reconstructed_map
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.stages.run_results import RunResults, read_run
-from gmmflex.engine.stages.simulate_projector import density, to_volume
-from gmmflex.engine.stages.simulate_states import Scatterers
+from gmmflex.engine.runs.results import RunResults, read_run
+from gmmflex.engine.stages.simulate.projector import density, to_volume
+from gmmflex.engine.stages.simulate.states import Scatterers
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from benchmarks.accuracy_molecules import FAB, antibody_states
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.models import AtomicModel, read_model, select_atoms, write_models
-from gmmflex.engine.stages.simulate import write_particle_table
-from gmmflex.engine.stages.simulate_optics import contrast_transfer, draw_optics, draw_views
-from gmmflex.engine.stages.simulate_projector import density, project, to_images, to_volume
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
-from gmmflex.engine.stages.simulate_states import Scatterers, atomic_weights
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.simulate.optics import contrast_transfer, draw_optics, draw_views
+from gmmflex.engine.stages.simulate.projector import density, project, to_images, to_volume
+from gmmflex.engine.stages.simulate.stage import write_particle_table
+from gmmflex.engine.stages.simulate.states import Scatterers, atomic_weights
 
 STATES = 100
 BOX_PX, PIXEL_A = 128, 3.0

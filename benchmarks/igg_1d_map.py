@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.frc import fourier_shell_correlation
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.stages.reconstruction import fsc_resolution_A, maps_of_halves, sums_of_halves
+from gmmflex.engine.model.images.frc import fourier_shell_correlation
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.reconstruction.half_maps import fsc_resolution_A, maps_of_halves, sums_of_halves
 
 
 def reconstructed_map(folder: Path, again: bool = False) -> Path:

@@ -24,9 +24,9 @@ from benchmarks.killed_runs import Failed, killed, timed
 from benchmarks.speed_tables import machine
 from benchmarks.toy_molecules import linear_states
 from gmmflex.engine.io.models import write_models
-from gmmflex.engine.io.run_folder import RUN_FILE
-from gmmflex.engine.io.run_lock import LOCK_FILE
-from gmmflex.engine.stages.same_files import compared, files_of
+from gmmflex.engine.io.runs.run_folder import RUN_FILE
+from gmmflex.engine.io.runs.run_lock import LOCK_FILE
+from gmmflex.engine.runs.same_files import compared, files_of
 
 _SHARES = {"neutral": 0.3, "heterogeneity": 0.4, "reconstruct": 0.3}
 # At most so many kills of one run.

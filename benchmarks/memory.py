@@ -30,12 +30,12 @@ from benchmarks.speed_cases import (
     random_rotations,
 )
 from benchmarks.speed_tables import machine
-from gmmflex.engine.io.image_names import image_names
-from gmmflex.engine.io.mixture_file import write_mixture
-from gmmflex.engine.io.poses import relion_angles_from_rotations
+from gmmflex.engine.io.models.mixture_file import write_mixture
+from gmmflex.engine.io.particles.image_names import image_names
+from gmmflex.engine.io.particles.poses import relion_angles_from_rotations
 from gmmflex.engine.io.star import StarTable, write_star
-from gmmflex.engine.model.ctf import ctf
-from gmmflex.engine.model.grid import images_of_fourier
+from gmmflex.engine.model.images.ctf import ctf
+from gmmflex.engine.model.images.grid import images_of_fourier
 
 _MB = 1 << 20
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import mrcfile
 
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.stages.neutral.stage import run_neutral
 from tests import adenylate_kinase
 from tests.textbook import ring_correlation
 

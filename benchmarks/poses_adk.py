@@ -28,7 +28,7 @@ from benchmarks.accuracy_runs import DECODERS, run_measured
 from benchmarks.accuracy_sets import SETS
 from benchmarks.poses_limit import least_errors
 from gmmflex.engine.io.particles import read_particles, write_particles_star
-from gmmflex.engine.io.poses import relion_angles_from_rotations
+from gmmflex.engine.io.particles.poses import relion_angles_from_rotations
 
 Floats = NDArray[np.float64]
 

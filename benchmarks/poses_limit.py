@@ -15,22 +15,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gmmflex.engine.data.particles import read_particle_data
+from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
-from gmmflex.engine.model.latent_posterior import gram_matrices
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.pose_change import pose_columns
-from gmmflex.engine.model.scoring import coefficients_in_use, ring_sums
-from gmmflex.engine.model.splat import project_in_use
-from gmmflex.engine.stages.particle_data import read_particle_data
-from gmmflex.engine.stages.row_store import Storage
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.images.scoring import coefficients_in_use, ring_sums
+from gmmflex.engine.model.images.splat import project_in_use
+from gmmflex.engine.model.inference.latent_posterior import gram_matrices
+from gmmflex.engine.model.inference.pose_change import pose_columns
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.runs.results import read_run
 
 Floats = NDArray[np.float64]
 
 _MOST = 600
 _DRAWN = 20_000
-# As model/latent_posterior.py assumes.
+# As model/inference/latent_posterior.py assumes.
 _BRIGHTNESS_SPREAD = 0.3
 
 

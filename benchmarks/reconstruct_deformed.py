@@ -25,15 +25,15 @@ import numpy as np
 
 from benchmarks.reconstruct_truth import TrueMaps, curve_of, resolution_A
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.relion_export import write_relion_star
-from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json, write_json
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.stages.reconstruct import run_reconstruct
-from gmmflex.engine.stages.reconstruct_groups import groups_of
-from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
-from gmmflex.engine.stages.reconstruction import fsc_resolution_A
-from gmmflex.engine.stages.run_particles import read_run_particles
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.io.particles.relion_export import write_relion_star
+from gmmflex.engine.io.runs.run_folder import RUN_FILE, SUMMARY_FILE, read_json, write_json
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.reconstruction.half_maps import fsc_resolution_A
+from gmmflex.engine.runs.particles import read_run_particles
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.settings.reconstruct import ReconstructSettings
+from gmmflex.engine.stages.reconstruct.groups import groups_of
+from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
 
 REGIONS = {"molecule": "deformed_mask", "moving part": "moving_mask"}
 NAMES = ("consensus", "deformed")

@@ -26,8 +26,8 @@ from scipy.spatial.transform import Rotation
 
 from gmmflex.engine.io.particles import Particles, read_particles
 from gmmflex.engine.io.star import StarTable, write_star
-from gmmflex.engine.stages.progress import clock
-from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
+from gmmflex.engine.machine.progress import clock
+from gmmflex.engine.reconstruction.half_maps import maps_of_halves, sums_of_halves
 
 _PIXEL_SIZE_A = 1.5
 # Written and read at once.

@@ -20,18 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.run_folder import RUN_FILE, read_json
-from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
-from gmmflex.engine.stages.reconstruct import states_of
-from gmmflex.engine.stages.reconstruct_maps import shell_correlation_of
-from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
-from gmmflex.engine.stages.reconstruct_states import ParticleState
-from gmmflex.engine.stages.reconstruct_unseen import read_by_fold
-from gmmflex.engine.stages.reconstruction import fsc_resolution_A
-from gmmflex.engine.stages.run_results import read_run
-from gmmflex.engine.stages.simulate_projector import density, to_volume
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
-from gmmflex.engine.stages.simulate_states import as_scatterers, centred, load_states
+from gmmflex.engine.io.runs.run_folder import RUN_FILE, read_json
+from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.reconstruction.half_maps import fsc_resolution_A
+from gmmflex.engine.reconstruction.maps import shell_correlation_of
+from gmmflex.engine.runs.arrays import read_by_fold
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.settings.reconstruct import ReconstructSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.reconstruct.stage import states_of
+from gmmflex.engine.stages.reconstruct.states import ParticleState
+from gmmflex.engine.stages.simulate.projector import density, to_volume
+from gmmflex.engine.stages.simulate.states import as_scatterers, centred, load_states
 
 
 class TrueMaps:

@@ -32,13 +32,13 @@ from benchmarks.toy_molecules import (
     cyclic_states,
     linear_states,
 )
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.models import write_models
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
+from gmmflex.engine.io.models import AtomicModel, write_models
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
+from gmmflex.engine.stages.neutral.stage import run_neutral
+from gmmflex.engine.stages.simulate.stage import simulate
 
 _RESOLUTION_A = 8.0
 

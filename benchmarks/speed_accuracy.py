@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.speed_cases import NEUTRAL_WIDTHS_PX, Case, problem_of
 from benchmarks.speed_operation import Result, complex_product, ours
-from gmmflex.engine.model.grid import max_usable_ring
+from gmmflex.engine.model.images.grid import max_usable_ring
 
 LOSS_BOUND, GRADIENT_BOUND = 1e-4, 1e-3
 WIDTHS_PX = ((0.5, 0.5), (0.9, 1.6), NEUTRAL_WIDTHS_PX, (2.0, 2.0), (3.0, 3.0))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from gmmflex.engine.model.ctf import CtfBatch, ctf, ctf_batch
-from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.scoring import Coefficients, coefficients_in_use
-from gmmflex.engine.model.splat import project_in_use
-from gmmflex.engine.stages.particle_data import Batch, ParticleData
-from gmmflex.engine.stages.row_store import RowsInMemory
+from gmmflex.engine.data.particles import Batch, ParticleData
+from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.model.images.ctf import CtfBatch, ctf, ctf_batch
+from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.images.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.model.images.splat import project_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 # Radius of the particle as a share of the box.
 _RADIUS = 0.3

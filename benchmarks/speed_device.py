@@ -10,7 +10,7 @@ from benchmarks.speed_cases import Case, problem_of
 from benchmarks.speed_operation import ours
 from benchmarks.speed_training import ALL_FIVE, one_epoch, preparation_of
 from benchmarks.timing import Contestant, in_turns
-from gmmflex.engine.model.splat_plan import plan_splat
+from gmmflex.engine.model.images.splat_plan import plan_splat
 
 LARGE = Case(8000, 256, 32)
 _COPIED_BYTES = 2**30

@@ -10,12 +10,12 @@ from benchmarks.evaluate import silent
 from benchmarks.speed_cases import Case
 from benchmarks.speed_training import DEFAULT, one_epoch, preparation_of
 from benchmarks.timing import timed
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
-from gmmflex.engine.stages.evaluation import encode_by_fold
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.latent_fitting import Fitting
-from gmmflex.engine.stages.network_start import start_encoder
-from gmmflex.engine.stages.world import ALONE
+from gmmflex.engine.fitting.latent_fitting import Fitting
+from gmmflex.engine.machine.world import ALONE
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.training.evaluation import encode_by_fold
+from gmmflex.engine.training.network_start import start_encoder
 
 PARTICLES = 125_000
 # The 50S ribosome of Chen & Ludtke 2021 (EMPIAR-10076): 320 px of 1.31 Å; ring 52 is at 8.06 Å.

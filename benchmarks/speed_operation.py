@@ -15,16 +15,16 @@ from torch import Tensor
 
 from benchmarks.speed_cases import Case, Problem, problem_of
 from benchmarks.timing import Contestant, Times, fair_clock, in_turns
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.projection import (
+from gmmflex.engine.data.particles import Batch
+from gmmflex.engine.data.scores import compare
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.projection import (
     project,
     project_reference,
     projected_positions_A,
 )
-from gmmflex.engine.model.scoring import ring_sums_of
-from gmmflex.engine.stages.particle_data import Batch
-from gmmflex.engine.stages.scores import compare
+from gmmflex.engine.model.images.scoring import ring_sums_of
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 # The published formula keeps about this many numbers for each Gaussian and coefficient until the
 # gradient is taken. With parts of more bytes than this it becomes slower, not faster.

@@ -15,19 +15,19 @@ from torch import Tensor
 from benchmarks.evaluate import silent
 from benchmarks.speed_cases import Case, particle_data, random_mixture
 from benchmarks.timing import Clock, Contestant, Times, fair_clock, in_turns
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.offsets import apply_offsets
-from gmmflex.engine.model.scoring import RingSums
-from gmmflex.engine.nets.parameters import Parameter
-from gmmflex.engine.stages import step
-from gmmflex.engine.stages.decoders import Region
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.neutral_input import Neutral
-from gmmflex.engine.stages.particle_data import Batch, ParticleData
-from gmmflex.engine.stages.preparation import Prepared, prepare
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import Storage
-from gmmflex.engine.stages.scores import compare
+from gmmflex.engine.data.particles import Batch, ParticleData
+from gmmflex.engine.data.row_store import Storage
+from gmmflex.engine.data.scores import compare
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.images.scoring import RingSums
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.offsets import apply_offsets
+from gmmflex.engine.parts.neutral import Neutral
+from gmmflex.engine.parts.regions import Region
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.limits import Parameter
+from gmmflex.engine.training import step
+from gmmflex.engine.training.preparation import Prepared, prepare
 
 DEFAULT: tuple[Parameter, ...] = ("positions",)
 USUAL_BATCH = int(HeterogeneitySettings.model_fields["batch_size"].default)

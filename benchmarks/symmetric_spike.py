@@ -28,15 +28,15 @@ from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 
 from benchmarks.evaluate import silent
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.models import read_model, write_models
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.morph_model import morph_alpha_carbons
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
-from gmmflex.engine.stages.run_results import read_run
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
+from gmmflex.engine.io.models import AtomicModel, read_model, write_models
+from gmmflex.engine.motion.carried_model import morph_alpha_carbons
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
+from gmmflex.engine.stages.neutral.stage import run_neutral
+from gmmflex.engine.stages.simulate.stage import simulate
 
 _SUBUNITS = 3
 _ANGLES_DEG = np.linspace(0.0, 40.0, 4)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.speed_tables import machine
-from gmmflex.engine.io.image_names import image_names
+from gmmflex.engine.io.particles.image_names import image_names
 from gmmflex.engine.io.star import StarTable, write_star
 
 _BOX_PX, _PIXEL_A, _SLICES = 16, 2.0, 1000
@@ -30,11 +30,11 @@ _TASKS = {
     "def task(): return read_star(path)",
     "particles (`read_particles`)": "from gmmflex.engine.io.particles import read_particles\n"
     "def task(): return read_particles(path)",
-    "`gmmflex info`": "from gmmflex.engine.stages.info import describe\n"
+    "`gmmflex info`": "from gmmflex.engine.stages.info.stage import describe\n"
     "def task(): return describe(path)",
     "star file with four latents (`write_particles_star`)": (
         "import numpy as np\n"
-        "from gmmflex.engine.io.particles import read_particles, write_particles_star\n"
+        "from gmmflex.engine.io.particles.particles import read_particles, write_particles_star\n"
         "particles = read_particles(path)\n"
         "values = np.random.default_rng(1).normal(size=(4, len(particles)))\n"
         "columns = {f'gmmflexLatent{i + 1}': v for i, v in enumerate(values)}\n"
@@ -44,7 +44,7 @@ _TASKS = {
         "import numpy as np\n"
         "from pathlib import Path\n"
         "from gmmflex.engine.io.particles import read_particles\n"
-        "from gmmflex.engine.stages.heterogeneity_output import write_latents\n"
+        "from gmmflex.engine.stages.heterogeneity.output import write_latents\n"
         "particles = read_particles(path)\n"
         "latents = np.random.default_rng(1).normal(size=(len(particles), 4)).astype('f4')\n"
         "def task(): write_latents(Path(path).parent, particles, latents, np.eye(3)[None])"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmflex.engine.io.atomic_model import AtomicModel
+from gmmflex.engine.io.models import AtomicModel
 
 _LARGE_RADIUS_A, _LARGE_ATOMS = 20.0, 480
 _SMALL_RADIUS_A, _SMALL_ATOMS = 8.0, 90

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.accuracy_runs import figures_of, run_measured
 from benchmarks.accuracy_sets import SETS, data_folder, simulated
-from gmmflex.engine.io.run_folder import SUMMARY_FILE, read_json
+from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 
 _DEFAULT = ("adk=bonds", "apoferritin=bonds", "ampa-still=bonds")
 

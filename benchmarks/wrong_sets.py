@@ -24,7 +24,7 @@ import numpy as np
 
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.star import StarTable, read_star, write_star
-from gmmflex.engine.stages.info_agreement import Findings, compare_files
+from gmmflex.engine.stages.info.agreement import Findings, compare_files
 
 _PARTICLES = 600
 Columns = dict[str, np.ndarray]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.models import read_model
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.runs.results import read_run
 
 Displacements = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 
 from demo.displacements import mean_displacements
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.mixture_file import read_mixture
+from gmmflex.engine.io.models.mixture_file import read_mixture
 
 _DPI = 130
 _STATES = "viridis"

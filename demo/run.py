@@ -10,7 +10,7 @@ from pathlib import Path
 
 from demo.places import OUTPUT, PICTURES, PROJECT, SIMULATED
 from demo.scipion_project import PIXEL_SIZE_A, DemoFailed, run_project
-from gmmflex.engine.stages.simulate import SimulateSettings, simulate
+from gmmflex.engine.stages.simulate.stage import SimulateSettings, simulate
 
 PARTICLES = 3000
 

@@ -34,7 +34,7 @@ def _put(folder: Path, name: str, content: bytes) -> Path:
 
 def _star(content: bytes, folder: Path) -> None:
     """A table cut up piece by piece holds the same text as one that gemmi reads whole."""
-    from gmmflex.engine.io import star, star_bulk
+    from gmmflex.engine.io.star import star, star_bulk
 
     path = _put(folder, "a.star", content)
     whole = star.read_star(path)
@@ -50,12 +50,8 @@ def _star(content: bytes, folder: Path) -> None:
 
 def _particles(name: str) -> Callable[[bytes, Path], None]:
     def read(content: bytes, folder: Path) -> None:
-        from gmmflex.engine.io.particles import (
-            locate_images,
-            read_particle_records,
-            with_images,
-            write_particles_star,
-        )
+        from gmmflex.engine.io.particles import read_particle_records, write_particles_star
+        from gmmflex.engine.io.particles.particles import locate_images, with_images
 
         path = _put(folder, name, content)
         _put(folder, "p.mrcs", samples.mrc((3, 8, 8)))
@@ -81,7 +77,7 @@ def _passthrough(content: bytes, folder: Path) -> None:
 
 def _map(content: bytes, folder: Path) -> None:
     from gmmflex.engine.io.maps import read_map
-    from gmmflex.engine.io.mrc import read_mrc_header
+    from gmmflex.engine.io.maps.mrc import read_mrc_header
 
     path = _put(folder, "a.mrc", content)
     density = read_map(path)
@@ -96,8 +92,8 @@ def _packed_map(content: bytes, folder: Path) -> None:
 
 def _model(name: str) -> Callable[[bytes, Path], None]:
     def read(content: bytes, folder: Path) -> None:
-        from gmmflex.engine.io.mixture_file import read_mixture
         from gmmflex.engine.io.models import read_states, write_models
+        from gmmflex.engine.io.models.mixture_file import read_mixture
 
         path = _put(folder, name, content)
         states = read_states(path)
@@ -122,9 +118,9 @@ def _selection(content: bytes, folder: Path) -> None:
 def _config(content: bytes, folder: Path) -> None:
     """As `gmmflex heterogeneity --config`, up to where files are opened."""
     from gmmflex.engine.cli.options import validated
-    from gmmflex.engine.io.run_folder import read_json, run_state
-    from gmmflex.engine.model.symmetry import symmetry_operators
-    from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+    from gmmflex.engine.io.runs.run_folder import read_json, run_state
+    from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+    from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
     values = read_json(_put(folder, "c.json", content))
     settings = validated(HeterogeneitySettings, **{**values, "output": str(folder / "run")})
@@ -135,11 +131,11 @@ def _config(content: bytes, folder: Path) -> None:
 def _run(content: bytes, folder: Path) -> None:
     """run.json and, after a line ===, summary.json."""
     from gmmflex.engine.io.errors import UserError
-    from gmmflex.engine.io.run_folder import read_json, run_state
-    from gmmflex.engine.stages.info import describe
-    from gmmflex.engine.stages.poses_rounds import settings_of_run
-    from gmmflex.engine.stages.run_particles import read_run_particles
-    from gmmflex.engine.stages.run_rings import coefficients_of_run, ring_weights
+    from gmmflex.engine.io.runs.run_folder import read_json, run_state
+    from gmmflex.engine.runs.particles import read_run_particles
+    from gmmflex.engine.runs.rings import coefficients_of_run, ring_weights
+    from gmmflex.engine.runs.settings import settings_of_run
+    from gmmflex.engine.stages.info.stage import describe
 
     told, _, summary = content.partition(b"\n===\n")
     _put(folder, "p.star", samples.PLAIN_STAR)
@@ -157,8 +153,8 @@ def _run(content: bytes, folder: Path) -> None:
 
 def _arrays(content: bytes, folder: Path) -> None:
     from gmmflex.engine.io.errors import UserError
-    from gmmflex.engine.stages.morph_latents import labels_of_file, latents_of_file
-    from gmmflex.engine.stages.run_arrays import array_beside_latents
+    from gmmflex.engine.latents.along_component import labels_of_file, latents_of_file
+    from gmmflex.engine.runs.arrays import array_beside_latents
 
     path = _put(folder, "a.npy", content)
     for read in (
@@ -176,13 +172,13 @@ def _arrays(content: bytes, folder: Path) -> None:
 
 
 def _motion(content: bytes, folder: Path) -> None:
-    from gmmflex.motion import read_motion
+    from gmmflex.results.motion import read_motion
 
     read_motion(_put(folder, "motion.npz", content))
 
 
 def _table(content: bytes, folder: Path) -> None:
-    from gmmflex.engine.stages.select_conditions import inside_polygon, listed
+    from gmmflex.engine.stages.select.conditions import inside_polygon, listed
 
     path = _put(folder, "t.txt", content)
     inside_polygon(path, np.zeros((3, 2)))
@@ -191,7 +187,7 @@ def _table(content: bytes, folder: Path) -> None:
 
 def _info(content: bytes, folder: Path) -> None:
     """`gmmflex info` of a file whose name tells nothing."""
-    from gmmflex.engine.stages.info import describe
+    from gmmflex.engine.stages.info.stage import describe
 
     _put(folder, "p.mrcs", samples.mrc((3, 8, 8)))
     str(describe(_put(folder, "file", content), image_root=folder))
@@ -212,7 +208,7 @@ def _payload() -> tuple[bytes, bytes]:
 
 def _weights(content: bytes, folder: Path) -> None:
     """The bytes are the header; the numbers that belong to a valid one follow."""
-    from gmmflex.engine.stages.run_results import read_run
+    from gmmflex.engine.runs.results import read_run
 
     _put(folder, "weights.safetensors", content + _payload()[1])
     _put(folder, "summary.json", b'{"status": "finished"}')
@@ -228,7 +224,7 @@ def _weights_seeds() -> list[bytes]:
 
 
 def _checkpoint(content: bytes, folder: Path) -> None:
-    from gmmflex.engine.stages.checkpoint import load_checkpoint
+    from gmmflex.engine.training.checkpoint import load_checkpoint
 
     _put(folder, "state.pt", content)
     load_checkpoint(folder)

@@ -253,11 +253,11 @@ def weights() -> bytes:
     import torch
     from safetensors.torch import save
 
-    from gmmflex.engine.model.mixture import GaussianMixture
+    from gmmflex.engine.model.mixture.mixture import GaussianMixture
     from gmmflex.engine.nets.build import DecoderDescription
     from gmmflex.engine.nets.encoder import Encoder
-    from gmmflex.engine.stages.decoders import Region, build_decoders
-    from gmmflex.engine.stages.trained_model import Model
+    from gmmflex.engine.nets.model import Model
+    from gmmflex.engine.parts.regions import Region, build_decoders
 
     torch.manual_seed(1)
     about = architecture()
@@ -284,8 +284,8 @@ def checkpoint() -> bytes:
 
     import torch
 
-    from gmmflex.engine.stages.checkpoint import save_checkpoint
-    from gmmflex.engine.stages.training import Epoch, Progress
+    from gmmflex.engine.training.checkpoint import save_checkpoint
+    from gmmflex.engine.training.training import Epoch, Progress
 
     layer = torch.nn.Linear(2, 1)
     optimiser = torch.optim.Adam(layer.parameters())

@@ -9,7 +9,7 @@ for (PEP 562).
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+from gmmflex.version import __version__ as __version__
 
 _logo = "icon.png"
 _references = ["Chen2021", "Chen2023"]

@@ -9,8 +9,8 @@ import pwem
 import pyworkflow.utils as pwutils
 from pyworkflow import SPA
 
-import gmmflex
 from gmmflex import constants, engine_program
+from gmmflex.version import __version__
 
 INSTALLED_FLAG = "engine_installed"
 IMPORT_TIMEOUT_S = 120
@@ -23,7 +23,7 @@ class Plugin(pwem.Plugin):
     __module__ = "gmmflex"
 
     _url = "https://github.com/scipion-em/scipion-em-gmmflex"
-    _supportedVersions = [gmmflex.__version__]
+    _supportedVersions = [__version__]
     _homeVar = constants.HOME
     _processingField = [SPA]
     _engine_faults: dict[str, list[str]] = {}
@@ -39,7 +39,7 @@ class Plugin(pwem.Plugin):
         )
         cls._defineEmVar(
             constants.HOME,
-            f"gmmflex-{gmmflex.__version__}",
+            f"gmmflex-{__version__}",
             description="Folder of the engine's environment made by 'scipion installb gmmflex'.",
         )
 
@@ -68,7 +68,7 @@ class Plugin(pwem.Plugin):
 
     @classmethod
     def getActiveVersion(cls, *args, **kwargs):
-        return gmmflex.__version__
+        return __version__
 
     @classmethod
     def validateInstallation(cls):
@@ -123,7 +123,7 @@ class Plugin(pwem.Plugin):
         )
         env.addPackage(
             "gmmflex",
-            version=gmmflex.__version__,
+            version=__version__,
             tar="void.tgz",
             commands=[(command, INSTALLED_FLAG)],
             neededProgs=[],

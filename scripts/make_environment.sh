@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 folder=$1 constraints=$2 extras=$3
 
 stamp="$folder/made_from"
-state=$({ echo "$PWD $extras ${PYTHON:-}"; cat setup.py "$constraints" gmmflex/__init__.py; } | cksum)
+state=$({ echo "$PWD $extras ${PYTHON:-}"; cat setup.py "$constraints" gmmflex/version.py; } | cksum)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && "$folder/bin/python" -c ''; then
     exit 0
 fi

@@ -28,7 +28,7 @@ from pyworkflow.gui.project import ProjectWindow
 from pyworkflow.gui.project.viewprotocols import FormWindow
 from pyworkflow.viewer import ProtocolViewer
 
-from gmmflex.viewers.latent_explorer import LatentExplorer
+from gmmflex.viewers.explorer.latent_explorer import LatentExplorer
 from gmmflex.wizards.parts_dialog import PartsDialog
 
 POLL_MS = 200

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.io.models import AtomicModel
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.stages.run_results import RunResults
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
+from gmmflex.engine.runs.results import RunResults
 
 CENTRE_A = np.array([60.0, 70, 80])
 N_FRAMES = 9

@@ -8,11 +8,11 @@ from io_samples import names_in, particle_columns, random_images, relion31, writ
 from two_arms import model_of_arms
 
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.io.run_folder import describe_input, write_json
-from gmmflex.engine.stages import landscape
-from gmmflex.engine.stages.heterogeneity_output import write_latents
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.run_results import RunResults
+from gmmflex.engine.io.runs.run_folder import describe_input, write_json
+from gmmflex.engine.runs.results import RunResults
+from gmmflex.engine.settings.landscape import LandscapeSettings
+from gmmflex.engine.stages.heterogeneity.output import write_latents
+from gmmflex.engine.stages.landscape import stage as landscape
 
 NOTE = "a column of ours"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gmmflex.engine.stages.checkpoint import load_checkpoint
-from gmmflex.engine.stages.run_results import read_run
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.training.checkpoint import load_checkpoint
 
 # What the networks put out, in standard deviations: 1e-6 was seen, 1.4e-5 after 12 epochs.
 NETWORK_TOLERANCE = 1e-4

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.models import write_models
+from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.simulate.stage import simulate
 
 BOX_PX = 32
 PIXEL_SIZE_A = 4.0
@@ -150,8 +149,8 @@ def particle_set(database: Path, star: Path) -> Any:
     """A SetOfParticles of a star file, as the import protocol makes it."""
     from pwem.objects import SetOfParticles
 
-    from gmmflex.convert import fill_particle_set
-    from gmmflex.original_metadata import columns_from_star
+    from gmmflex.convert.original_metadata import columns_from_star
+    from gmmflex.convert.particles import fill_particle_set
 
     particles = SetOfParticles(filename=str(database))
     fill_particle_set(particles, columns_from_star(read_star(star)))

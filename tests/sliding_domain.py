@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.mixture_file import write_mixture
-from gmmflex.engine.io.models import write_models
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
+from gmmflex.engine.io.models import AtomicModel, write_models
+from gmmflex.engine.io.models.mixture_file import write_mixture
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
+from gmmflex.engine.stages.simulate.stage import simulate
 
 BOX, PIXEL_A = 32, 4.0
 N_LARGE, N_SMALL = 100, 40

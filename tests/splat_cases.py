@@ -28,7 +28,7 @@ def random_case(
 
 def in_interpreter() -> None:
     """Every block shape: footprints below, at and above a power of two, a part-filled block."""
-    from gmmflex.engine.model import splat_torch, splat_triton
+    from gmmflex.engine.model.images import splat_torch, splat_triton
 
     assert splat_triton.usable(torch.device("cpu"))
     for footprint in (3, 4, 5, 8, 10):
@@ -55,7 +55,7 @@ def for_absent_gpus() -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from gmmflex.engine.model import splat_triton
+    from gmmflex.engine.model.images import splat_triton
 
     constants = {"SIZE": 256, "FOOTPRINT": 7, "COLUMNS": 8, "BLOCK": 32}
     for kernel in (splat_triton.SPREAD, splat_triton.GATHER):

@@ -25,9 +25,9 @@ from benchmarks.accuracy_table import BEGIN, END, accuracy_table, write_section
 from benchmarks.fsc_auc import area_under, fsc_curve
 from benchmarks.igg_1d_images import BOX_PX, PIXEL_A, central_slices
 from gmmflex.engine.io.models import select_atoms
-from gmmflex.engine.model.backbone import Backbone, backbone_of, bond_deviation_A
-from gmmflex.engine.stages.simulate_projector import density, project, to_volume
-from gmmflex.engine.stages.simulate_states import Scatterers
+from gmmflex.engine.model.geometry.backbone import Backbone, backbone_of, bond_deviation_A
+from gmmflex.engine.stages.simulate.projector import density, project, to_volume
+from gmmflex.engine.stages.simulate.states import Scatterers
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from gmmflex.engine.model.adam import Adam
+from gmmflex.engine.model.mixture.adam import Adam
 
 SEED = 5
 
@@ -69,7 +69,7 @@ def test_the_state_of_other_parameters_is_refused():
 def test_a_step_loads_no_compiler():
     program = (
         "import sys, torch\n"
-        "from gmmflex.engine.model.adam import Adam\n"
+        "from gmmflex.engine.model.mixture.adam import Adam\n"
         "weight = torch.ones(3, requires_grad=True)\n"
         "optimiser = Adam([weight])\n"
         "weight.sum().backward()\n"

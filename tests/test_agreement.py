@@ -12,22 +12,26 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from gmmflex.engine.agreement.agreement import agreement
+from gmmflex.engine.agreement.change import sample_of
+from gmmflex.engine.agreement.contrast import contrast_of_particles
+from gmmflex.engine.agreement.verdict import verdict
+from gmmflex.engine.data.particles import ParticleData, ctf_of
+from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.particle_set import CtfParameters
-from gmmflex.engine.model.ctf import ctf_at
-from gmmflex.engine.model.density import splat
-from gmmflex.engine.model.fourier_slices import slices_plain, volume_of_map, volume_of_mixture
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.projection import project_reference
-from gmmflex.engine.model.scoring import coefficients_in_use
-from gmmflex.engine.stages.agreement import agreement
-from gmmflex.engine.stages.agreement_change import sample_of
-from gmmflex.engine.stages.agreement_verdict import verdict
-from gmmflex.engine.stages.contrast import contrast_of_particles
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.particle_data import ParticleData, ctf_of
-from gmmflex.engine.stages.row_store import RowsInMemory
+from gmmflex.engine.io.particles.particle_set import CtfParameters
+from gmmflex.engine.model.images.ctf import ctf_at
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.projection import project_reference
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.mixture.density import splat
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.volumes.fourier_slices import (
+    slices_plain,
+    volume_of_map,
+    volume_of_mixture,
+)
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
 N, BOX, PIXEL_A, LAST = 120, 32, 3.0, 13
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.asymmetric_unit import compact_unit, unit_of_chains
-from gmmflex.engine.model.symmetry import symmetry_operators
+from gmmflex.engine.model.geometry.asymmetric_unit import compact_unit, unit_of_chains
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 
 # A rod that leans: far from all axes of the groups below.
 _ROD_A = np.array([38.0, 12.0, 21.0])

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.models import read_model
-from gmmflex.engine.model.backbone import backbone_of, bond_deviation_A, bond_penalty
+from gmmflex.engine.io.models import AtomicModel, read_model
+from gmmflex.engine.model.geometry.backbone import backbone_of, bond_deviation_A, bond_penalty
 
 
 def trace(coordinates_A, numbers, chains=None, names=None, residues=None, codes=None):

@@ -8,15 +8,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.backprojection import (
-    SliceCoefficients,
-    Slices,
-    empty_cells,
-    insert,
-    insert_plain,
-)
-from gmmflex.engine.model.backprojection_map import map_of_cells
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images, images_of_fourier
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images, images_of_fourier
+from gmmflex.engine.model.volumes.backprojection import insert, insert_plain
+from gmmflex.engine.model.volumes.backprojection_map import map_of_cells
+from gmmflex.engine.model.volumes.slices import SliceCoefficients, Slices, empty_cells
 
 SEED = 5
 PIXEL_A = 2.5

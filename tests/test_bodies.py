@@ -10,9 +10,9 @@ import pytest
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.models import AtomicModel, read_model
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.stages.bodies import gaussians_at, memberships, with_soft_edges
-from gmmflex.engine.stages.neutral_input import Neutral
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.parts.bodies import gaussians_at, memberships, with_soft_edges
+from gmmflex.engine.parts.neutral import Neutral
 
 CENTRE_A = adk.ORIGIN_A + adk.BOX // 2 * adk.PIXEL_A
 LID, NMP = "X:118-160", "X:30-67"

@@ -8,12 +8,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.motion.body_motion_files import COLUMNS, report_body_motions
+from gmmflex.engine.motion.body_motions import decoded_body_motions
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.stages.body_motion_files import COLUMNS, report_body_motions
-from gmmflex.engine.stages.body_motions import decoded_body_motions
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
 
 CENTRE_A = np.array([64.0, 60.0, 70.0])
 AXIS = np.array([0.36, -0.48, 0.8])
@@ -93,7 +93,7 @@ def test_motions_are_the_decoded_ones():
 def test_many_particles_in_pieces_are_the_same(monkeypatch):
     model, (_, by_fold) = _model(), _latents()
     whole = decoded_body_motions(model, CENTRE_A, by_fold[:, 0], ("lid", "arm"), _membership())
-    monkeypatch.setattr("gmmflex.engine.stages.body_motions._NUMBERS_AT_ONCE", 120 * 3 * 7)
+    monkeypatch.setattr("gmmflex.engine.motion.body_motions._NUMBERS_AT_ONCE", 120 * 3 * 7)
     pieces = decoded_body_motions(model, CENTRE_A, by_fold[:, 0], ("lid", "arm"), _membership())
     np.testing.assert_allclose(pieces[0].rotations, whole[0].rotations, atol=1e-9)
     np.testing.assert_allclose(pieces[1].shifts_A, whole[1].shifts_A, atol=1e-9)

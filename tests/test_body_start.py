@@ -7,13 +7,18 @@ import two_arms
 from scipy.spatial.transform import Rotation
 from two_arms import BOX, PIXEL_A, RIGHT
 
+from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.io.models import write_models
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.screw import Screw
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.geometry.screw import Screw
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
+from gmmflex.engine.nets.model import Model
 from gmmflex.engine.nets.rigid_decoder import RigidDecoder
-from gmmflex.engine.stages.body_start import (
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.simulate.stage import simulate
+from gmmflex.engine.training.body_start import (
     Swing,
     circular_layout,
     learn_turns,
@@ -21,11 +26,6 @@ from gmmflex.engine.stages.body_start import (
     start_bodies,
     widest_swing,
 )
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
-from gmmflex.engine.stages.trained_model import Model
 
 AXIS = np.array([1.0, 0.0, 0.0])
 HINGE_A = np.array([0.0, -6.0, 0.0])

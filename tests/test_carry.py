@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.model.backbone import backbone_of, bond_deviation_A
-from gmmflex.engine.model.carry import carrier_of, carrying_weights, carrying_width_A
-from gmmflex.engine.model.rigid_units import rigid_units
+from gmmflex.engine.io.models import AtomicModel
+from gmmflex.engine.model.geometry.backbone import backbone_of, bond_deviation_A
+from gmmflex.engine.model.geometry.carry import carrier_of, carrying_weights, carrying_width_A
+from gmmflex.engine.model.geometry.rigid_units import rigid_units
 
 GRID_A = 6.0 * np.stack(np.meshgrid(*[np.arange(5)] * 3, indexing="ij"), -1).reshape(-1, 3)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 
-from gmmflex.engine.model import compiled as module
+from gmmflex.engine.model.images import compiled as module
 
 
 def test_without_a_folder_to_write_to_functions_are_compiled_anew(monkeypatch):

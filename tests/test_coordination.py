@@ -9,13 +9,13 @@ import pytest
 import torch
 from two_arms import model_of_arms, particle_data, simulated, true_steps_A
 
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.motion import coordination as stage
+from gmmflex.engine.motion.coordination import coordination, report_coordination, strata_of_views
+from gmmflex.engine.motion.coordination_files import COLUMNS
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
-from gmmflex.engine.stages import coordination as stage
-from gmmflex.engine.stages.coordination import coordination, report_coordination, strata_of_views
-from gmmflex.engine.stages.coordination_files import COLUMNS
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
 
 
 def _silent(line):

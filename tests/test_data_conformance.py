@@ -14,7 +14,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.models import read_model, read_states
 from gmmflex.engine.io.particles import read_particle_records, read_particles
-from gmmflex.engine.stages.info import describe
+from gmmflex.engine.stages.info.stage import describe
 
 DATA = Path(os.environ.get("GMMFLEX_TEST_DATA", ""))
 

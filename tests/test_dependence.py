@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gmmflex.engine.model.dependence import Measured, dependence
+from gmmflex.engine.model.inference.dependence import Measured, dependence
 
 N = 600
 PERMUTATIONS = 119

@@ -7,12 +7,12 @@ from kinase_path import all_atom_path
 from PIL import Image
 
 from gmmflex.engine.io.models import read_model
-from gmmflex.engine.model.backbone import backbone_of
-from gmmflex.engine.model.covalent import bond_lengths_A, covalent_bonds
-from gmmflex.engine.model.rigid_units import rigid_units
-from gmmflex.engine.stages.bond_changes import BondChanges
-from gmmflex.engine.stages.displacements import Displacements
-from gmmflex.engine.stages.morph_picture import draw_displacements
+from gmmflex.engine.model.geometry.backbone import backbone_of
+from gmmflex.engine.model.geometry.covalent import bond_lengths_A, covalent_bonds
+from gmmflex.engine.model.geometry.rigid_units import rigid_units
+from gmmflex.engine.stages.morph.bond_changes import BondChanges
+from gmmflex.engine.stages.morph.displacements import Displacements
+from gmmflex.engine.stages.morph.picture import draw_displacements
 
 
 @pytest.fixture(scope="module")

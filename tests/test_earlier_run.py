@@ -9,7 +9,7 @@ from sliding_domain import run, settings, simulated
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.star import StarTable, read_star, write_star
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
 
 N = 300
 

@@ -14,7 +14,7 @@ from several_processes import environment
 
 from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.writing import replacing
 
 
 def _ended(monkeypatch, capsys, fault):
@@ -171,7 +171,7 @@ import sys, time, threading, ctypes
 from pathlib import Path
 from gmmflex.engine import cli
 from gmmflex.engine.cli import signals
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.runs.run_folder import replacing
 folder = Path(sys.argv[1])
 def app(**_):
     with replacing(folder / "result.npy") as temporary:

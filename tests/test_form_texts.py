@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmmflex.anchor_levels import BadLevels, parse_levels
-from gmmflex.body_lines import BadLine, Part, parse_parts
-from gmmflex.chain_outline import ChainOutline, outlines, residues_of
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.models import select_atoms
+from gmmflex.engine.io.models import AtomicModel, select_atoms
+from gmmflex.notation.anchor_levels import BadLevels, parse_levels
+from gmmflex.notation.body_lines import BadLine, Part, parse_parts
+from gmmflex.notation.chain_outline import ChainOutline, outlines, residues_of
 
 
 def test_lines_of_bodies():

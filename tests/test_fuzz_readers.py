@@ -25,7 +25,9 @@ from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.models import read_states
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages.decoder_settings import DecoderSettings
+from gmmflex.engine.parts.regions import regions_of
+from gmmflex.engine.settings.decoder import DecoderSettings
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
 CORPUS = Path(__file__).parent / "corpus"
 EXAMPLES = 12
@@ -141,10 +143,22 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         read_particle_records(tmp_path / "p.star")
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", "keys", "forward"])
+@pytest.mark.parametrize("name", ["../x", "a/b", ""])
 def test_names_of_decoders_stay_inside_the_run_folder_and_the_network(name):
     with pytest.raises(ValueError, match="name"):
         DecoderSettings(name=name)
+
+
+@pytest.mark.parametrize("name", ["keys", "forward"])
+def test_a_decoder_has_no_name_that_every_network_uses(name, tmp_path):
+    settings = HeterogeneitySettings(
+        particles=tmp_path / "p.star",
+        neutral=tmp_path / "n.cif",
+        output=tmp_path / "run",
+        decoders=(DecoderSettings(name=name),),
+    )
+    with pytest.raises(UserError, match=f"decoder {name}: that name is taken"):
+        regions_of(settings, neutral=None)
 
 
 def test_messages_are_fit_for_a_terminal():

@@ -17,9 +17,9 @@ from scipion_analyses import started
 from scipion_session import point_to, scipion
 from virtual_display import wait_for_window
 
-from gmmflex.latent_database import read_latents_of_set
-from gmmflex.particle_columns import ParticleColumns
-from gmmflex.principal_axes import principal_components
+from gmmflex.convert.database_columns import ParticleColumns
+from gmmflex.convert.database_latents import read_latents_of_set
+from gmmflex.engine.model.inference.principal_axes import principal_components
 
 __all__ = ["scipion"]  # a fixture
 
@@ -205,7 +205,7 @@ def test_drawing_around_particles_makes_a_subset(window, project, pictures):
     window.tell("subset")
     made = _wait_for(Path(project["folder"]), "Runs/*_ProtUserSubSet/*particles*.sqlite")
     everything = ParticleColumns(project["particles"])
-    first = principal_components(read_latents_of_set(project["particles"]), 1)[:, 0]
+    first = principal_components(read_latents_of_set(project["particles"]))[:, 0]
     chosen = np.isin(everything.ids, ParticleColumns(str(made)).ids)
     print(f"{chosen.sum()} of {len(chosen)} particles")
     assert 0 < chosen.sum() < len(chosen)
@@ -250,7 +250,7 @@ def test_a_particle_is_looked_at_and_a_trajectory_played(window, project, pictur
 
 
 def test_chimerax_message_says_where_the_script_lies(window, project, pictures):
-    from gmmflex.viewers.chimerax import chimerax_program
+    from gmmflex.viewers.views.chimerax import chimerax_program
 
     if chimerax_program():
         pytest.fail("ChimeraX is configured here, so this test would open it")

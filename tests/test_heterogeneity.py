@@ -23,7 +23,7 @@ from sliding_domain import (
 )
 
 from gmmflex.engine.io.maps import Map, write_map
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.runs.results import read_run
 
 N = 600
 CONTRACT = {

@@ -7,13 +7,12 @@ import pytest
 import torch
 from sliding_domain import run, settings, simulated
 
-from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.models import write_models
-from gmmflex.engine.model.bond_terms import bond_terms
-from gmmflex.engine.stages.bonds import FIRST_WEIGHT, TARGET_A, next_weight
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.io.models import AtomicModel, write_models
+from gmmflex.engine.model.geometry.bond_terms import bond_terms
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
+from gmmflex.engine.training.bonds import FIRST_WEIGHT, TARGET_A, next_weight
 
 
 def _trace(coordinates_A):
@@ -82,7 +81,7 @@ def moving(tmp_path_factory):
 
 
 def read_positions(folder):
-    from gmmflex.engine.io.mixture_file import read_mixture
+    from gmmflex.engine.io.models.mixture_file import read_mixture
 
     return read_mixture(folder / "mixture.cif")[0]
 

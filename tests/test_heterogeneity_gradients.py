@@ -9,16 +9,16 @@ from scipy.spatial.transform import Rotation
 from sliding_domain import N_LARGE, N_STATES, PIXEL_A, mixture_of_state, simulated, truth
 from textbook import gaussian_transform
 
+from gmmflex.engine.data.particles import ParticleData, read_particle_data
+from gmmflex.engine.data.row_store import RowsInMemory, Storage
+from gmmflex.engine.data.scores import encoder_gradients, mean_frc, ring_weights
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.ctf import ctf_batch
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.neighbourhood import sites
-from gmmflex.engine.model.scoring import coefficients_in_use
-from gmmflex.engine.stages.particle_data import ParticleData, read_particle_data
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory, Storage
-from gmmflex.engine.stages.scores import encoder_gradients, mean_frc, ring_weights
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.images.ctf import ctf_batch
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.neighbourhood import sites
 
 BOX, LAST, N, N_SITES, SEED = 25, 9, 60, 8, 3
 ALL = ("positions", "amplitudes", "widths")

@@ -10,7 +10,7 @@ from sliding_domain import BOX, PIXEL_A, mixture_of_state, run, simulated
 
 from gmmflex.engine import cli
 from gmmflex.engine.io.maps import Map, write_map
-from gmmflex.engine.io.mixture_file import write_mixture
+from gmmflex.engine.io.models.mixture_file import write_mixture
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import pytest
 from sliding_domain import run, settings, simulated
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages import heterogeneity, heterogeneity_results
+from gmmflex.engine.stages.heterogeneity import results as heterogeneity_results
+from gmmflex.engine.stages.heterogeneity import stage as heterogeneity
 
 EPOCHS = 4
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from two_states import N, even_weights, small_model, two_states
 
-from gmmflex.engine.stages import evaluation, step
-from gmmflex.engine.stages.evaluation import held_out_loss
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory
-from gmmflex.engine.stages.step import gradient_of_batch, lessons_of_epoch
-from gmmflex.engine.stages.training import TrainingSettings, train
-from gmmflex.engine.stages.world import ALONE, World
+from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.training import evaluation, step
+from gmmflex.engine.training.evaluation import held_out_loss
+from gmmflex.engine.training.step import gradient_of_batch, lessons_of_epoch
+from gmmflex.engine.training.training import TrainingSettings, train
 
 BATCH, LATENT_DIM, N_INPUTS = 50, 2, 6
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from two_states import N, even_weights, small_model, two_states
 
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory
-from gmmflex.engine.stages.training import TrainingSettings, train
+from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.training.training import TrainingSettings, train
 
 
 def _gain(inputs, seen):

@@ -6,8 +6,8 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.anchors import anchors_among, spacing_A, transition_weights
-from gmmflex.engine.model.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.anchors import anchors_among, spacing_A, transition_weights
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.nets.build import DecoderDescription, build_decoder
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.rest_correction import RestCorrection

@@ -18,8 +18,8 @@ from io_samples import (
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
-from gmmflex.engine.io.mixture_file import write_mixture
-from gmmflex.engine.stages.info import describe
+from gmmflex.engine.io.models.mixture_file import write_mixture
+from gmmflex.engine.stages.info.stage import describe
 
 
 def _row(description, label):

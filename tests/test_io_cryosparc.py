@@ -6,12 +6,11 @@ from io_samples import cryosparc_table, random_images, save_cs, write_stack
 from scipy.spatial.transform import Rotation
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.particles import (
-    read_particle_records,
-    read_particles,
-    write_particles_star,
+from gmmflex.engine.io.particles import read_particle_records, read_particles, write_particles_star
+from gmmflex.engine.io.particles.poses import (
+    relion_angles_from_rotations,
+    rotations_from_cryosparc_poses,
 )
-from gmmflex.engine.io.poses import relion_angles_from_rotations, rotations_from_cryosparc_poses
 from gmmflex.engine.io.star import read_star
 
 

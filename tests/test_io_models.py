@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.mixture_file import read_mixture, write_mixture
 from gmmflex.engine.io.models import (
     AtomicModel,
     read_model,
@@ -15,6 +14,7 @@ from gmmflex.engine.io.models import (
     select_atoms,
     write_models,
 )
+from gmmflex.engine.io.models.mixture_file import read_mixture, write_mixture
 
 PDB = """\
 ATOM      1  N   MET A  -1      11.000  12.000  13.000  1.00 20.00           N

@@ -19,7 +19,10 @@ from scipy.spatial.transform import Rotation
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particles, write_particles_star
-from gmmflex.engine.io.poses import relion_angles_from_rotations, rotations_from_relion_angles
+from gmmflex.engine.io.particles.poses import (
+    relion_angles_from_rotations,
+    rotations_from_relion_angles,
+)
 from gmmflex.engine.io.star import read_star
 
 

@@ -16,10 +16,10 @@ from landscape_run import landscape_without_pictures, run_with
 
 from gmmflex.engine.io.particles import read_particles, write_particles_star
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages.info import describe
-from gmmflex.engine.stages.select import run_select
-from gmmflex.engine.stages.select_settings import SelectSettings
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.settings.select import SelectSettings
+from gmmflex.engine.stages.info.stage import describe
+from gmmflex.engine.stages.select.stage import run_select
 
 
 def _convert(folder: Path, *stars: Path):

@@ -5,12 +5,12 @@ import mrcfile
 import numpy as np
 import pytest
 
-from gmmflex.engine.io.columns import number_column
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.image_names import image_names, split_image_names
 from gmmflex.engine.io.particles import read_particle_records, read_particles, write_particles_star
+from gmmflex.engine.io.particles.image_names import image_names, split_image_names
 from gmmflex.engine.io.star import StarTable, read_star, write_star
-from gmmflex.engine.io.star_columns import TextColumns
+from gmmflex.engine.io.star.columns import number_column
+from gmmflex.engine.io.star.star_columns import TextColumns
 
 SEED, ROWS = 8, 14_000
 OPTICS = """

@@ -22,12 +22,12 @@ from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages import landscape as stage
-from gmmflex.engine.stages.landscape_clusters import find_clusters
-from gmmflex.engine.stages.landscape_density import free_energy
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.latent_axes import principal_axes
+from gmmflex.engine.latents.clusters import find_clusters
+from gmmflex.engine.latents.density import free_energy
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.model.inference.principal_axes import principal_axes
+from gmmflex.engine.settings.landscape import LandscapeSettings
+from gmmflex.engine.stages.landscape import stage
 
 SIZES, CENTRES = (150, 250, 200), [[6.0, 0.0], [-6.0, 0.0], [0.0, 5.0]]
 

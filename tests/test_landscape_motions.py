@@ -14,25 +14,25 @@ from two_arms import LEFT, RIGHT
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages import landscape as stage
-from gmmflex.engine.stages.landscape_clusters import find_clusters
-from gmmflex.engine.stages.landscape_combinations import find_combinations
-from gmmflex.engine.stages.landscape_density import free_energy
-from gmmflex.engine.stages.landscape_paths import populated_path
-from gmmflex.engine.stages.landscape_regions import local_motion
-from gmmflex.engine.stages.landscape_reliability import (
+from gmmflex.engine.latents.clusters import find_clusters
+from gmmflex.engine.latents.combinations import find_combinations
+from gmmflex.engine.latents.density import free_energy
+from gmmflex.engine.latents.paths import populated_path
+from gmmflex.engine.latents.regions import local_motion
+from gmmflex.engine.latents.reliability import (
     motion_metric,
     read_covariances,
     reliability_of,
 )
-from gmmflex.engine.stages.landscape_ring import way_around
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.landscape_trajectories import (
+from gmmflex.engine.latents.ring import way_around
+from gmmflex.engine.latents.trajectories import (
     Trajectory,
     find_trajectories,
     write_trajectory,
 )
-from gmmflex.engine.stages.latent_axes import principal_axes
+from gmmflex.engine.model.inference.principal_axes import principal_axes
+from gmmflex.engine.settings.landscape import LandscapeSettings
+from gmmflex.engine.stages.landscape import stage
 
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
 
@@ -149,7 +149,7 @@ def test_reliability_is_the_share_of_the_variance_that_is_told():
     state = random.normal(size=(n, 2)) * [1.0, 1e-3]
     left = 1 / (1 + 1 / sigma**2)
     means = state[:, 0] * (1 - left) + random.normal(size=n) * sigma * (1 - left)
-    # As a run stretches them (model/latent_posterior.py).
+    # As a run stretches them (model/inference/latent_posterior.py).
     shown = means.var()
     means *= np.sqrt(2 - shown)
     latents = np.c_[means, state[:, 1]].astype(np.float32)

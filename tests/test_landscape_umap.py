@@ -7,10 +7,11 @@ from sklearn.manifold import trustworthiness
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages import landscape, landscape_umap
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.select import run_select
-from gmmflex.engine.stages.select_settings import SelectSettings
+from gmmflex.engine.latents import umap
+from gmmflex.engine.settings.landscape import LandscapeSettings
+from gmmflex.engine.settings.select import SelectSettings
+from gmmflex.engine.stages.landscape import stage as landscape
+from gmmflex.engine.stages.select.stage import run_select
 
 
 @pytest.mark.slow
@@ -19,7 +20,7 @@ def test_groups_stay_together_and_the_rest_is_put_beside_them(tmp_path, monkeypa
     run = run_with(tmp_path, latents)
     monkeypatch.setattr(landscape, "read_run", lambda path: results_of_arms(latents))
     # Of more particles than are laid out the others lie among their neighbours.
-    monkeypatch.setattr(landscape_umap, "_MOST", 350)
+    monkeypatch.setattr(umap, "_MOST", 350)
     settings = LandscapeSettings(run=run, output=tmp_path / "L", clusters=3, umap=True, threads=1)
     landscape.run_landscape(settings, log=lambda line: None)
     places = np.load(tmp_path / "L" / "umap.npy")
@@ -42,7 +43,7 @@ def test_groups_stay_together_and_the_rest_is_put_beside_them(tmp_path, monkeypa
     names = columns["rlnImageName"]
     assert found.tolist() == names[((places > low) & (places < high)).all(axis=1)].tolist()
 
-    again = landscape_umap.umap_plane(latents.astype(np.float32), settings.seed)
+    again = umap.umap_plane(latents.astype(np.float32), settings.seed)
     np.testing.assert_array_equal(again, places)
 
 
@@ -50,7 +51,7 @@ def test_without_umap_it_is_said_how_to_get_it(tmp_path, monkeypatch):
     latents, _ = groups((30, 30), [[0, 0], [6, 0]], 0.5, seed=2)
     run = run_with(tmp_path, latents)
     monkeypatch.setattr(landscape, "read_run", lambda path: results_of_arms(latents))
-    monkeypatch.setattr(landscape_umap, "find_spec", lambda name: None)
+    monkeypatch.setattr(umap, "find_spec", lambda name: None)
     settings = LandscapeSettings(run=run, output=tmp_path / "L", umap=True)
     with pytest.raises(UserError, match=r'pip install "scipion-em-gmmflex\[umap\]"'):
         landscape.run_landscape(settings, log=lambda line: None)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize, minimize_scalar
 
-from gmmflex.engine.model.latent_posterior import (
+from gmmflex.engine.model.inference.latent_posterior import (
     LatentPrior,
     gram_matrices,
     objective,

@@ -6,20 +6,20 @@ import torch
 from scipy.optimize import least_squares
 from torch import nn
 
-from gmmflex.engine.model.ctf import ctf_batch
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.latent_posterior import LatentPrior
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.offsets import Offsets
-from gmmflex.engine.model.projection import project
-from gmmflex.engine.model.scoring import coefficients_in_use
+from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.fitting.latent_fit import ImageModel, fit_latents
+from gmmflex.engine.fitting.latent_readout import Readout, read_out
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.images.ctf import ctf_batch
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.projection import project
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.inference.latent_posterior import LatentPrior
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.stages.latent_fit import ImageModel, fit_latents
-from gmmflex.engine.stages.latent_readout import Readout, read_out
-from gmmflex.engine.stages.particle_data import ParticleData
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
 
 BOX, LAST, N_GAUSSIANS, MOVING = 32, 12, 40, 12
 NOISE = 1.0

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.frc import frc
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.projection import project_reference
-from gmmflex.engine.stages.linear_start import group_gaussians
+from gmmflex.engine.model.images.frc import frc
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.projection import project_reference
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.training.linear_start import group_gaussians
 
 SEED = 41
 

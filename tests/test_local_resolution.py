@@ -5,7 +5,7 @@ import pytest
 import torch
 from textbook import band_limited
 
-from gmmflex.engine.model.local_resolution import local_maps
+from gmmflex.engine.model.volumes.local_resolution import local_maps
 
 BOX, PIXEL_A, RADIUS_A, SEED = 48, 2.0, 16.0, 7
 LAST, LIMIT = (BOX - 1) // 2, 0.143

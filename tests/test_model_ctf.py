@@ -6,9 +6,9 @@ import torch
 from scipy import constants as c
 from torch_ctf import calculate_ctf_2d
 
-from gmmflex.engine.model.ctf import ctf, ctf_batch, electron_wavelength_A
-from gmmflex.engine.model.ctf_compiled import sine_of_turns
-from gmmflex.engine.model.grid import FourierGrid
+from gmmflex.engine.model.images.ctf import ctf, ctf_batch, electron_wavelength_A
+from gmmflex.engine.model.images.ctf_compiled import sine_of_turns
+from gmmflex.engine.model.images.grid import FourierGrid
 
 # voltage kV, Cs mm, amplitude contrast, phase shift deg, defocus U, V in Å, angle deg
 OPTICS = {

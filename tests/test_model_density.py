@@ -6,16 +6,16 @@ import torch
 from scipy.spatial.transform import Rotation
 from textbook import gaussian_density, gaussian_transform
 
-from gmmflex.engine.model.density import (
+from gmmflex.engine.model.images.grid import FourierGrid, images_of_fourier
+from gmmflex.engine.model.images.projection import project
+from gmmflex.engine.model.mixture.density import (
     fourier_density,
     fourier_of_map,
     frequency_squared,
     shell_grid,
     splat,
 )
-from gmmflex.engine.model.grid import FourierGrid, images_of_fourier
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.projection import project
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 SEED = 42
 
@@ -51,7 +51,7 @@ def test_splat_in_parts_is_the_splat_of_the_sum(monkeypatch):
     """Thousands of wide Gaussians go in parts; the density must not depend on how many."""
     mixture = _mixture(50, 15.0, (2.0, 4.0))
     whole = splat(mixture, 32, 2.0)
-    monkeypatch.setattr("gmmflex.engine.model.density._MAX_FOOTPRINT_VOXELS", 20_000)
+    monkeypatch.setattr("gmmflex.engine.model.mixture.density._MAX_FOOTPRINT_VOXELS", 20_000)
     torch.testing.assert_close(splat(mixture, 32, 2.0), whole)
 
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from textbook import ring_correlation
 
-from gmmflex.engine.model.density import (
+from gmmflex.engine.model.images.frc import fourier_shell_correlation, frc
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images, max_usable_ring
+from gmmflex.engine.model.mixture.density import (
     fourier_of_map,
     shell_correlation,
     shell_grid,
     shells,
 )
-from gmmflex.engine.model.frc import fourier_shell_correlation, frc
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images, max_usable_ring
 
 
 def _pairs(shape, seed=11):

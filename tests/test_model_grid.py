@@ -5,8 +5,8 @@ import pytest
 import torch
 from textbook import band_limited
 
-from gmmflex.engine.model.frc import ring_sums
-from gmmflex.engine.model.grid import (
+from gmmflex.engine.model.images.frc import ring_sums
+from gmmflex.engine.model.images.grid import (
     FourierGrid,
     fourier_of_images,
     images_of_fourier,

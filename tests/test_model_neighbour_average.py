@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gmmflex.engine.model.neighbour_average import NeighbourAverage
-from gmmflex.engine.model.neighbourhood import smoothing_matrix
+from gmmflex.engine.model.mixture.neighbour_average import NeighbourAverage
+from gmmflex.engine.model.mixture.neighbourhood import smoothing_matrix
 
 SEED = 3
 

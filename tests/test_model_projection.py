@@ -7,10 +7,10 @@ import torch
 from scipy.spatial.transform import Rotation
 from textbook import gaussian_transform
 
-from gmmflex.engine.model.frc import frc
-from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
-from gmmflex.engine.model.mixture import GaussianMixture, concatenate
-from gmmflex.engine.model.projection import project, project_reference, projected_positions_A
+from gmmflex.engine.model.images.frc import frc
+from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.images.projection import project, project_reference, projected_positions_A
+from gmmflex.engine.model.mixture.mixture import GaussianMixture, concatenate
 
 SEED = 20240607
 BOTH = pytest.mark.parametrize("path", [project, project_reference], ids=["fast", "reference"])

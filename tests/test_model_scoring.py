@@ -5,16 +5,16 @@ import pytest
 import torch
 from textbook import ring_correlation
 
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.neighbourhood import sites, smoothing_matrix
-from gmmflex.engine.model.offsets import Offsets, apply_offsets
-from gmmflex.engine.model.scoring import (
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
+from gmmflex.engine.model.images.scoring import (
     coefficients_in_use,
     likelihood_ring_weights,
     ring_sums_of,
 )
-from gmmflex.engine.model.signal_directions import signal_directions
+from gmmflex.engine.model.inference.signal_directions import signal_directions
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.neighbourhood import sites, smoothing_matrix
+from gmmflex.engine.model.mixture.offsets import Offsets, apply_offsets
 
 BOX = 24
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from textbook import gaussian_density
 
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.seeding import (
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.seeding import (
     density_threshold,
     packing_sigma_A,
     seed_on_density,
     split_gaussians,
 )
-from gmmflex.engine.model.solvent import solvent_mask
+from gmmflex.engine.model.mixture.solvent import solvent_mask
 
 BOX, PIXEL_A, RADIUS_A = 36, 2.0, 16.0
 SHIFT_A = np.array([8.0, -6.0, 4.0])

@@ -13,14 +13,13 @@ from PIL import Image
 from sliding_domain import BOX, N_LARGE, N_SMALL, PIXEL_A, run, simulated, truth
 
 from gmmflex.engine import cli
-from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.models import read_states, write_models
-from gmmflex.engine.stages import morph as stage
-from gmmflex.engine.stages.morph import run_morph
-from gmmflex.engine.stages.morph_latents import latents_along_component
-from gmmflex.engine.stages.morph_settings import MorphSettings
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.io.models import AtomicModel, read_states, write_models
+from gmmflex.engine.latents.along_component import latents_along_component
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.settings.morph import MorphSettings
+from gmmflex.engine.stages.morph import stage
+from gmmflex.engine.stages.morph.stage import run_morph
 
 PATH_A = 20.0
 

@@ -13,10 +13,10 @@ from kinase_path import (
 )
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.model.offsets import Offsets
-from gmmflex.engine.stages import morph_model
-from gmmflex.engine.stages.morph_model import morph_alpha_carbons, morph_coordinates, morph_of
-from gmmflex.engine.stages.morph_reference import model_reference, neutral_reference
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.motion import carried_model as morph_model
+from gmmflex.engine.motion.carried_model import morph_alpha_carbons, morph_coordinates, morph_of
+from gmmflex.engine.motion.reference_state import model_reference, neutral_reference
 
 
 @pytest.fixture(scope="module")

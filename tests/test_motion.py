@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmmflex.chimerax_script import arrows_script, trajectory_script
-from gmmflex.displacement_table import chimerax_attributes, read_displacements
-from gmmflex.engine.io.mixture_file import write_mixture
-from gmmflex.latent_database import typical_latent
-from gmmflex.motion import Arrows, Motion, arrows_bild, read_motion, round_magnification, thinned
+from gmmflex.convert.database_latents import typical_latent
+from gmmflex.engine.io.models.mixture_file import write_mixture
+from gmmflex.results.chimerax_script import arrows_script, trajectory_script
+from gmmflex.results.displacements import chimerax_attributes, read_displacements
+from gmmflex.results.motion import (
+    Arrows,
+    Motion,
+    arrows_bild,
+    read_motion,
+    round_magnification,
+    thinned,
+)
 
 
 def test_arrows_lead_from_the_low_to_the_high_end(tmp_path):

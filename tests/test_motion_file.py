@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmmflex.engine.stages.motion_file import write_motion
+from gmmflex.engine.motion.motion_file import write_motion
 
 
 def test_ends_of_a_linear_motion(tmp_path):

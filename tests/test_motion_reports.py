@@ -9,14 +9,14 @@ import torch
 from scipy.spatial.transform import Rotation
 from sliding_domain import BOX, PIXEL_A, first_component, run, settings, simulated, truth
 
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.motion.body_motions import decoded_body_motions
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.stages.body_motions import decoded_body_motions
-from gmmflex.engine.stages.decoders import Region, regions_of
-from gmmflex.engine.stages.motion_reports import bodies_of
-from gmmflex.engine.stages.neutral_input import read_neutral
-from gmmflex.engine.stages.run_results import read_run
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
+from gmmflex.engine.parts.neutral import read_neutral
+from gmmflex.engine.parts.regions import Region, regions_of
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.stages.heterogeneity.motion_reports import bodies_of
 
 
 def test_bodies_of_all_decoders_have_names_of_their_own():

@@ -14,10 +14,10 @@ from two_arms import LEFT, model_at_rest
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import read_states, write_models
-from gmmflex.engine.stages import movie as stage
-from gmmflex.engine.stages.movie import run_movie
-from gmmflex.engine.stages.movie_files import in_order
-from gmmflex.engine.stages.movie_settings import MovieSettings
+from gmmflex.engine.settings.movie import MovieSettings
+from gmmflex.engine.stages.movie import stage
+from gmmflex.engine.stages.movie.files import in_order
+from gmmflex.engine.stages.movie.stage import run_movie
 
 # The left arm slides along x by 16 Å, the other stays.
 SLIDES_A = np.stack([np.linspace(-8, 8, 4), np.zeros(4)], axis=1).astype(np.float32)

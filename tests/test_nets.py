@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.neighbourhood import sites, smoothing_matrix
-from gmmflex.engine.model.offsets import Offsets, apply_offsets
-from gmmflex.engine.model.signal_directions import signal_directions
+from gmmflex.engine.model.inference.signal_directions import signal_directions
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.neighbourhood import sites, smoothing_matrix
+from gmmflex.engine.model.mixture.offsets import Offsets, apply_offsets
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
 

@@ -9,11 +9,11 @@ from scipy.stats import spearmanr
 from two_states import N, small_model, two_states
 
 from benchmarks.evaluate import circular_correlation
-from gmmflex.engine.model.diffusion_map import diffusion_map
-from gmmflex.engine.stages import network_start
-from gmmflex.engine.stages.evaluation import encode
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory
+from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.inference.diffusion_map import diffusion_map
+from gmmflex.engine.training import network_start
+from gmmflex.engine.training.evaluation import encode
 
 
 def _bent(random: np.random.Generator, along: np.ndarray, harmonics: int) -> np.ndarray:

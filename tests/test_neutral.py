@@ -12,7 +12,8 @@ import pytest
 from scipy.spatial import cKDTree
 from textbook import gaussian_transform, ring_correlation
 
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.stages.neutral.stage import run_neutral
 
 RESOLUTION_A = 8.0
 SHELL = int(adk.BOX * adk.PIXEL_A / RESOLUTION_A)

@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.stages.neutral.stage import run_neutral
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from gmmflex.engine.io.maps import Map
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
-from gmmflex.engine.stages.neutral_choice import resolution_when_held_A
-from gmmflex.engine.stages.neutral_completeness import Completeness, common_ratio, completeness
-from gmmflex.engine.stages.neutral_halo import without_halo
-from gmmflex.engine.stages.neutral_target import Target
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.stages.neutral.choice import resolution_when_held_A
+from gmmflex.engine.stages.neutral.completeness import Completeness, common_ratio, completeness
+from gmmflex.engine.stages.neutral.halo import without_halo
+from gmmflex.engine.stages.neutral.stage import run_neutral
+from gmmflex.engine.stages.neutral.target import Target
 
 ELECTRONS = {"C": 6, "N": 7, "O": 8, "S": 16}
 BOX, PIXEL_A = 44, 3.0

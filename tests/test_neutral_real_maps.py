@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from textbook import ring_correlation
 
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.stages.neutral.stage import run_neutral
 
 pytestmark = pytest.mark.slow
 

@@ -6,17 +6,18 @@ import pytest
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map
-from gmmflex.engine.io.mixture_file import read_mixture
 from gmmflex.engine.io.models import read_model
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
-from gmmflex.engine.stages.neutral_residues import (
+from gmmflex.engine.io.models.mixture_file import read_mixture
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.stages.neutral.residues import (
     blurred_like_map,
     gathered,
     points_as_gaussians,
     residues_as_gaussians,
 )
-from gmmflex.engine.stages.neutral_target import Target
+from gmmflex.engine.stages.neutral.stage import run_neutral
+from gmmflex.engine.stages.neutral.target import Target
 
 CENTRE_A = np.array([1.0, 2.0, 3.0])
 

@@ -8,13 +8,13 @@ import torch
 from sliding_domain import BOX, mixture_of_state, run, simulated
 from two_states import N, even_weights, small_model, two_states
 
+from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.mixture_file import write_mixture
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.scoring import coefficients_in_use, ring_sums
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import RowsInMemory
-from gmmflex.engine.stages.training import TrainingSettings, train
+from gmmflex.engine.io.models.mixture_file import write_mixture
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.scoring import coefficients_in_use, ring_sums
+from gmmflex.engine.training.training import TrainingSettings, train
 
 PARTICLES = 100
 

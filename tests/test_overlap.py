@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gmmflex.engine.model.overlap import correlations, overlap_probe
+from gmmflex.engine.model.mixture.overlap import correlations, overlap_probe
 
 SIGMA_A = 3.0
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.pose_average import as_given_on_average, main_shapes
-from gmmflex.engine.model.pose_change import changed_poses
+from gmmflex.engine.model.inference.pose_average import as_given_on_average, main_shapes
+from gmmflex.engine.model.inference.pose_change import changed_poses
 
 SEED, N = 1, 3000
 

@@ -5,18 +5,22 @@ import torch
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.latent_posterior import LatentPrior, gram_matrices, posterior_step
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.pose_change import (
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.projection import project_reference
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.inference.latent_posterior import (
+    LatentPrior,
+    gram_matrices,
+    posterior_step,
+)
+from gmmflex.engine.model.inference.pose_change import (
     changed_poses,
     pose_columns,
     rotations_of,
     vectors_of,
 )
-from gmmflex.engine.model.pose_frame import as_change, frame_of, superposed
-from gmmflex.engine.model.projection import project_reference
-from gmmflex.engine.model.scoring import coefficients_in_use
+from gmmflex.engine.model.inference.pose_frame import as_change, frame_of, superposed
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 SEED, B, N = 5, 3, 30
 UNITS = torch.tensor([0.02, 0.02, 0.02, 0.5, 0.5], dtype=torch.float64)

@@ -14,11 +14,11 @@ from sliding_domain import PIXEL_A, run, simulated, truth
 from gmmflex.engine import cli
 from gmmflex.engine.io.particles import read_particle_records, read_particles
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages import poses_refine
-from gmmflex.engine.stages.poses import run_poses
-from gmmflex.engine.stages.poses_output import write_poses
-from gmmflex.engine.stages.poses_rounds import folder_of_images
-from gmmflex.engine.stages.poses_settings import PosesSettings
+from gmmflex.engine.runs.source import folder_of_images
+from gmmflex.engine.settings.poses import PosesSettings
+from gmmflex.engine.stages.poses import refine as poses_refine
+from gmmflex.engine.stages.poses.output import write_poses
+from gmmflex.engine.stages.poses.stage import run_poses
 
 PARTICLES, SEED = 200, 1
 ANGLE_DEG, SHIFT_A = 4.0, 2.0

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gmmflex.engine.stages.prefetch import prefetched
+from gmmflex.engine.data.prefetch import prefetched
 
 
 def _loading_threads():

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from gmmflex.engine.stages.row_store import Storage
-from gmmflex.engine.stages.world import joined
+from gmmflex.engine.data.row_store import Storage
+from gmmflex.engine.machine.world import joined
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)

@@ -8,7 +8,7 @@ import pytest
 from sliding_domain import simulated
 
 from gmmflex.engine import cli
-from gmmflex.engine.stages.progress import Event, Stopwatch, as_json, tell_as, within
+from gmmflex.engine.machine.progress import Event, Stopwatch, as_json, tell_as, within
 
 
 @pytest.fixture(autouse=True)

@@ -17,20 +17,20 @@ from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages import reconstruct as stage
-from gmmflex.engine.stages.reconstruct import run_reconstruct
-from gmmflex.engine.stages.reconstruct_output import StateRow
-from gmmflex.engine.stages.reconstruct_rows import keep_row, kept_row
-from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
-from gmmflex.engine.stages.reconstruct_states import (
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.reconstruction.half_maps import reconstruct
+from gmmflex.engine.runs.particles import RunParticles
+from gmmflex.engine.settings.reconstruct import ReconstructSettings
+from gmmflex.engine.stages.reconstruct import stage
+from gmmflex.engine.stages.reconstruct.output import StateRow
+from gmmflex.engine.stages.reconstruct.rows import keep_row, kept_row
+from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
+from gmmflex.engine.stages.reconstruct.states import (
     ParticleState,
     alike,
     all_of,
     states_of_points,
 )
-from gmmflex.engine.stages.reconstruction import reconstruct
-from gmmflex.engine.stages.run_particles import RunParticles
 
 PATH_A, PARTICLES = 20.0, 300
 LAST = BOX // 2 - 3

@@ -12,17 +12,17 @@ from textbook import gaussian_density, ring_correlation
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.io.run_folder import write_json
-from gmmflex.engine.model.warp import values_at
-from gmmflex.engine.stages import reconstruct as stage
-from gmmflex.engine.stages.progress import print_line
-from gmmflex.engine.stages.reconstruct import run_reconstruct
-from gmmflex.engine.stages.reconstruct_deformed import deformed, regions_of
-from gmmflex.engine.stages.reconstruct_field import shift_field
-from gmmflex.engine.stages.reconstruct_groups import groups_of
-from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
-from gmmflex.engine.stages.reconstruct_verdict import unseen_shells
-from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
+from gmmflex.engine.io.runs.run_folder import write_json
+from gmmflex.engine.machine.progress import print_line
+from gmmflex.engine.model.volumes.warp import values_at
+from gmmflex.engine.reconstruction.half_maps import maps_of_halves, sums_of_halves
+from gmmflex.engine.settings.reconstruct import ReconstructSettings
+from gmmflex.engine.stages.reconstruct import stage
+from gmmflex.engine.stages.reconstruct.deformed import deformed, regions_of
+from gmmflex.engine.stages.reconstruct.field import shift_field
+from gmmflex.engine.stages.reconstruct.groups import groups_of
+from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
+from gmmflex.engine.stages.reconstruct.verdict import unseen_shells
 
 PATH_A, PARTICLES, GROUPS = 20.0, 300, 5
 # Of shells to 8.5 Å.

@@ -5,19 +5,20 @@ import pytest
 import torch
 from sliding_domain import ATOM_SIGMA_A, BOX, N_LARGE, PIXEL_A, simulated, truth
 
+from gmmflex.engine.data.particles import read_particle_data
+from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.backprojection import SliceCoefficients
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.scoring import coefficients_in_use
-from gmmflex.engine.model.splat import project_in_use
-from gmmflex.engine.stages.particle_data import read_particle_data
-from gmmflex.engine.stages.reconstruct_maps import map_of_mixture
-from gmmflex.engine.stages.reconstruct_states import states_of_points
-from gmmflex.engine.stages.reconstruct_unseen import LeftOut, folds_of, read_by_fold
-from gmmflex.engine.stages.reconstruction import maps_of_halves, sums_of_halves
-from gmmflex.engine.stages.row_store import Storage
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.images.splat import project_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.volumes.slices import SliceCoefficients
+from gmmflex.engine.reconstruction.half_maps import maps_of_halves, sums_of_halves
+from gmmflex.engine.reconstruction.maps import map_of_mixture
+from gmmflex.engine.reconstruction.unseen import LeftOut, folds_of
+from gmmflex.engine.runs.arrays import read_by_fold
+from gmmflex.engine.stages.reconstruct.states import states_of_points
 
 SEED, PARTICLES, NEAREST = 1, 1200, 200
 LAST_RING = 10

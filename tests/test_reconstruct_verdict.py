@@ -5,13 +5,13 @@ import pytest
 import torch
 from textbook import band_limited
 
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.stages import reconstruct_deformed
-from gmmflex.engine.stages.reconstruct_deformed import deformed, regions_of
-from gmmflex.engine.stages.reconstruct_groups import Groups
-from gmmflex.engine.stages.reconstruct_maps import map_of_mixture
-from gmmflex.engine.stages.reconstruct_verdict import tell, unseen_shells, verdict_of
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.reconstruction.maps import map_of_mixture
+from gmmflex.engine.stages.reconstruct import deformed as reconstruct_deformed
+from gmmflex.engine.stages.reconstruct.deformed import deformed, regions_of
+from gmmflex.engine.stages.reconstruct.groups import Groups
+from gmmflex.engine.stages.reconstruct.verdict import tell, unseen_shells, verdict_of
 
 BOX, PIXEL_A, SEED = 40, 2.0, 4
 LAST = (BOX - 1) // 2

@@ -10,18 +10,18 @@ from benchmarks.igg_1d_map import reconstructed_map
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages.reconstruction import (
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.reconstruction.half_maps import (
     fsc_resolution_A,
     maps_of_halves,
     noise_to_signal,
     reconstruct,
     sums_of_halves,
 )
-from gmmflex.engine.stages.simulate_optics import Optics, contrast_transfer
-from gmmflex.engine.stages.simulate_projector import project, to_images
-from gmmflex.engine.stages.simulate_states import Scatterers
+from gmmflex.engine.stages.simulate.optics import Optics, contrast_transfer
+from gmmflex.engine.stages.simulate.projector import project, to_images
+from gmmflex.engine.stages.simulate.states import Scatterers
 from tests.io_samples import loop, names_in, optics_columns, particle_columns, write_stack
 from tests.textbook import band_limited, gaussian_density, ring_correlation
 

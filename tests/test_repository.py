@@ -16,7 +16,7 @@ import pytest
 import gmmflex
 
 ROOT = Path(__file__).resolve().parent.parent
-TORCH_FREE = ("gmmflex", "gmmflex.engine.cli", "gmmflex.engine.io.particles")
+TORCH_FREE = ("gmmflex", "gmmflex.engine.cli", "gmmflex.engine.io.particles.particles")
 
 
 def imported_modules(statement: str) -> set[str]:

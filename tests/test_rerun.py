@@ -8,14 +8,14 @@ import pytest
 from sliding_domain import run, settings, simulated
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import begin_run, read_json, write_json
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-from gmmflex.engine.stages.morph import run_morph
-from gmmflex.engine.stages.morph_settings import MorphSettings
-from gmmflex.engine.stages.poses_rounds import settings_of_run
+from gmmflex.engine.io.runs.run_folder import begin_run, read_json, write_json
+from gmmflex.engine.runs.same_files import compared
+from gmmflex.engine.runs.settings import settings_of_run
+from gmmflex.engine.settings.morph import MorphSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
+from gmmflex.engine.stages.morph.stage import run_morph
 from gmmflex.engine.stages.rerun import run_rerun
-from gmmflex.engine.stages.same_files import compared
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
 
 
 class Interrupted(Exception):

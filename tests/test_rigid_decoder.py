@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.rigid_motion import (
+from gmmflex.engine.model.geometry.rigid_motion import (
     RigidMotions,
     body_centres_A,
     body_radii_A,

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model.screw import angles_deg, axes, fit_screw, mean_rotation, turns_about
-from gmmflex.engine.model.superposition import superpose
+from gmmflex.engine.model.geometry.screw import (
+    angles_deg,
+    axes,
+    fit_screw,
+    mean_rotation,
+    turns_about,
+)
+from gmmflex.engine.model.geometry.superposition import superpose
 
 AXIS = np.array([0.36, -0.48, 0.8])
 HINGE_A = np.array([10.0, -4.0, 7.0])

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.scoring import coefficients_in_use
-from gmmflex.engine.stages import free_memory, room
-from gmmflex.engine.stages.room import Room, room_for
-from gmmflex.engine.stages.world import World
+from gmmflex.engine.machine import free_memory, room
+from gmmflex.engine.machine.room import Room, room_for
+from gmmflex.engine.machine.world import World
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.scoring import coefficients_in_use
 
 CPU_WORDS = "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you"
 

@@ -11,16 +11,16 @@ import torch
 
 import gmmflex
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import (
+from gmmflex.engine.io.runs.run_folder import (
     RunState,
     begin_run,
     finish_run,
     is_run_folder,
     read_json,
-    replacing,
     run_state,
     write_json,
 )
+from gmmflex.engine.io.writing import replacing
 
 CONFIG = {"map": Path("some/map.mrc"), "resolution_A": 8.0, "vary": ("positions", "widths")}
 

@@ -12,24 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from gmmflex.engine.io import run_lock
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import (
+from gmmflex.engine.io.runs import run_lock
+from gmmflex.engine.io.runs.run_folder import (
     RunState,
     begin_run,
     clear_folder,
     finish_run,
-    replacing,
     run_state,
 )
-from gmmflex.engine.io.run_lock import LOCK_FILE, only_writer
+from gmmflex.engine.io.runs.run_lock import LOCK_FILE, only_writer
+from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.stages.rerun import COMMANDS
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from gmmflex.engine.io.run_folder import begin_run, replacing
-from gmmflex.engine.io.run_lock import only_writer
+from gmmflex.engine.io.runs.run_folder import begin_run, replacing
+from gmmflex.engine.io.runs.run_lock import only_writer
 folder = Path(sys.argv[1])
 with only_writer(folder):
     begin_run(folder, "neutral", {}, [], False, {})

@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 from sliding_domain import BOX, N_LARGE, N_SMALL, PIXEL_A, run, settings, simulated, truth
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages import heterogeneity
-from gmmflex.engine.stages.run_results import read_run
+from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.stages.heterogeneity import stage as heterogeneity
 
 N_GAUSSIANS = N_LARGE + N_SMALL
 

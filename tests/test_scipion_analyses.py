@@ -13,7 +13,7 @@ from scipion_samples import BOX_PX, PIXEL_SIZE_A
 from scipion_session import point_to, run_forked, scipion, steps_run, subset_of
 
 from gmmflex.engine.io.maps import Map, read_map, write_map
-from gmmflex.engine.io.run_folder import read_json
+from gmmflex.engine.io.runs.run_folder import read_json
 
 __all__ = ["scipion"]  # a fixture
 
@@ -288,7 +288,7 @@ def test_a_mixture_without_model_needs_one(runs, tmp_path):
 
 def test_model_is_brought_into_the_frame_of_the_mixture(runs, tmp_path):
     from gmmflex.engine.io.models import read_model, write_models
-    from gmmflex.protocols.fitted_model import ModelElsewhere, placement, write_placed
+    from gmmflex.protocols.steps.fitted_model import ModelElsewhere, placement, write_placed
 
     mixture = read_map(runs.started.neutral.outputGaussians.getMapFileName())
     model = read_model(runs.started.data / "model.cif")

@@ -19,7 +19,7 @@ from scipion_session import (
 )
 
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.mixture_file import read_mixture
+from gmmflex.engine.io.models.mixture_file import read_mixture
 from gmmflex.engine.io.star import read_star
 
 # Scipion and its plugins warn about their own dependencies
@@ -87,7 +87,7 @@ def chain(scipion, tmp_path_factory):
 
 
 def _columns(protocol):
-    from gmmflex.convert import read_particle_set
+    from gmmflex.convert.particles import read_particle_set
 
     return read_particle_set(protocol.outputParticles)
 
@@ -262,10 +262,10 @@ def test_original_file_gives_the_optics_back(chain):
 def test_pictures_are_drawn_without_a_display(chain, tmp_path):
     from matplotlib import image
 
-    from gmmflex.latent_database import read_latents_of_set
+    from gmmflex.convert.database_latents import read_latents_of_set
     from gmmflex.viewers.latent_views import latent_view
-    from gmmflex.viewers.run_files import read_latents_array
     from gmmflex.viewers.viewer_neutral import fsc_view
+    from gmmflex.viewers.views.run_files import read_latents_array
 
     output = chain.of_subset.outputParticles
     latents = read_latents_of_set(output.getFileName())

@@ -55,7 +55,7 @@ def test_writer_agrees_with_scipion_em_relion(scipion, folder, tmp_path):
     from pwem.constants import ALIGN_PROJ
     from relion.convert.convert31 import Writer
 
-    from gmmflex.convert import read_particle_set, star_tables
+    from gmmflex.convert.particles import read_particle_set, star_tables
 
     particles = _read_with_relion(folder / "particles.star")
     write_star(tmp_path / "ours.star", star_tables(read_particle_set(particles)))
@@ -74,8 +74,8 @@ def test_writer_agrees_with_scipion_em_relion(scipion, folder, tmp_path):
 def test_reader_agrees_with_scipion_em_relion(scipion, folder, tmp_path):
     from pwem.objects import SetOfParticles
 
-    from gmmflex.convert import fill_particle_set
-    from gmmflex.original_metadata import columns_from_star
+    from gmmflex.convert.original_metadata import columns_from_star
+    from gmmflex.convert.particles import fill_particle_set
 
     theirs = _read_with_relion(folder / "particles.star")
     ours = SetOfParticles(filename=":memory:")
@@ -100,8 +100,8 @@ def test_optics_groups_survive_the_round_trip(scipion, folder, tmp_path):
     from pwem.objects import SetOfParticles
     from relion.convert.convert31 import Writer
 
-    from gmmflex.convert import fill_particle_set, read_particle_set, star_tables
-    from gmmflex.original_metadata import columns_from_star
+    from gmmflex.convert.original_metadata import columns_from_star
+    from gmmflex.convert.particles import fill_particle_set, read_particle_set, star_tables
 
     given = read_star(folder / "particles.star")
     particles = SetOfParticles(filename=":memory:")
@@ -119,8 +119,8 @@ def test_optics_groups_survive_the_round_trip(scipion, folder, tmp_path):
 def test_original_file_brings_back_what_the_relion_import_dropped(scipion, folder, tmp_path):
     from pwem.objects import SetOfParticles
 
-    from gmmflex.convert import read_particle_set
-    from gmmflex.original_metadata import columns_from_star, rejoin
+    from gmmflex.convert.original_metadata import columns_from_star, rejoin
+    from gmmflex.convert.particles import read_particle_set
 
     particles = _read_with_relion(folder / "particles.star")
     subset = SetOfParticles(filename=":memory:")
@@ -144,8 +144,8 @@ def test_original_file_brings_back_what_the_relion_import_dropped(scipion, folde
 def test_original_file_of_other_particles_is_refused(scipion, folder):
     from dataclasses import replace
 
-    from gmmflex.convert import read_particle_set
-    from gmmflex.original_metadata import NoSuchParticles, columns_from_star, rejoin
+    from gmmflex.convert.original_metadata import NoSuchParticles, columns_from_star, rejoin
+    from gmmflex.convert.particles import read_particle_set
 
     columns = read_particle_set(_read_with_relion(folder / "particles.star"))
     original = columns_from_star(read_star(folder / "particles.star"))
@@ -157,8 +157,8 @@ def test_original_file_of_other_particles_is_refused(scipion, folder):
 def test_links_and_copies_of_stacks_are_recognised(scipion, folder, tmp_path):
     from dataclasses import replace
 
-    from gmmflex.convert import read_particle_set
-    from gmmflex.original_metadata import columns_from_star, rejoin
+    from gmmflex.convert.original_metadata import columns_from_star, rejoin
+    from gmmflex.convert.particles import read_particle_set
 
     columns = read_particle_set(_read_with_relion(folder / "particles.star"))
     original = columns_from_star(read_star(folder / "particles.star"))

@@ -13,8 +13,8 @@ from scipion_session import scipion
 
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.io.star import read_star, write_star
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages.heterogeneity_output import write_latents
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.stages.heterogeneity.output import write_latents
 
 __all__ = ["scipion"]  # a fixture
 
@@ -30,8 +30,8 @@ def expanded(scipion, tmp_path_factory):
     from pwem.objects import SetOfParticles, SetOfParticlesFlex
 
     from gmmflex.constants import PROGRAM_NAME
-    from gmmflex.convert import read_particle_set, star_tables
-    from gmmflex.latent_output import fill_flex_set, latents_by_id
+    from gmmflex.convert.latents import fill_flex_set, latents_by_id
+    from gmmflex.convert.particles import read_particle_set, star_tables
 
     folder = tmp_path_factory.mktemp("copies")
     patch = pytest.MonkeyPatch()
@@ -112,7 +112,7 @@ def test_relions_reader_sees_the_same_copies(expanded, tmp_path):
 
 
 def test_the_output_can_be_exported_again(expanded):
-    from gmmflex.convert import read_particle_set
+    from gmmflex.convert.particles import read_particle_set
 
     _, output, _, given = expanded
     columns = read_particle_set(output)
@@ -124,7 +124,7 @@ def test_the_output_can_be_exported_again(expanded):
 
 
 def test_a_particle_without_latents_is_told(expanded):
-    from gmmflex.latent_output import BadLatents, Latents, fill_flex_set
+    from gmmflex.convert.latents import BadLatents, Latents, fill_flex_set
 
     particles, output, _, _ = expanded
     only = Latents(np.array([1]), np.zeros((1, 2)), np.zeros((1, 3)))

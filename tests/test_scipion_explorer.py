@@ -13,9 +13,9 @@ from scipion_session import scipion
 from scipy.spatial import cKDTree
 from scipy.stats import binned_statistic_2d
 
+from gmmflex.convert.database_columns import VIEW_ROTATION, VIEW_TILT, ParticleColumns
 from gmmflex.engine.io.star import StarTable, read_star, write_star
-from gmmflex.nearest_points import AxesFrame, along_path, nearest_on_screen, nearest_rows
-from gmmflex.particle_columns import VIEW_ROTATION, VIEW_TILT, ParticleColumns
+from gmmflex.results.nearest_points import AxesFrame, along_path, nearest_on_screen, nearest_rows
 
 __all__ = ["scipion"]  # a fixture
 
@@ -57,7 +57,7 @@ def test_columns_are_those_of_the_star_file(columns, data):
 
 
 def test_chosen_are_the_points_inside(scipion):
-    from gmmflex.viewers.coloured_cloud import inside
+    from gmmflex.viewers.explorer.coloured_cloud import inside
 
     print("seed", SEED)
     x, y = np.random.default_rng(SEED).uniform(-2, 2, (2, 5000))
@@ -68,7 +68,7 @@ def test_chosen_are_the_points_inside(scipion):
 
 
 def test_colours_of_many_particles_are_means_of_cells(scipion):
-    from gmmflex.viewers.coloured_cloud import mean_in_cells
+    from gmmflex.viewers.explorer.coloured_cloud import mean_in_cells
 
     x, y, values = np.random.default_rng(SEED).normal(size=(3, 2000))
     values[::7] = np.nan
@@ -83,8 +83,8 @@ def test_colours_of_many_particles_are_means_of_cells(scipion):
 def test_classes_keep_their_colours_in_cells(scipion):
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.coloured_cloud import draw_coloured, most_in_cells
-    from gmmflex.viewers.plots import Axis
+    from gmmflex.viewers.explorer.coloured_cloud import draw_coloured, most_in_cells
+    from gmmflex.viewers.views.plots import Axis
 
     random = np.random.default_rng(SEED)
     x, y = random.normal(size=(2, 30_000))
@@ -120,7 +120,7 @@ def test_nearest_particles_are_those_of_a_tree():
 
 
 def test_ways_lie_where_particles_of_the_same_latents_are(scipion):
-    from gmmflex.viewers.plots import latent_axes
+    from gmmflex.viewers.views.plots import latent_axes
 
     latents = np.random.default_rng(SEED).normal(size=(500, 3)) * [1.0, 3.0, 0.5] + 4.0
     axes = latent_axes(latents, True) + latent_axes(latents, False)
@@ -135,7 +135,7 @@ def test_what_a_landscape_says_is_joined_by_id(tmp_path):
     labels = ("rlnImageId", "gmmflexCluster", "gmmflexFreeEnergy", "gmmflexReliability")
     table = dict(zip(labels, (ids, ids % 3, ids / 10, ids / 20), strict=True))
     write_star(tmp_path / "landscape.star", [StarTable("particles", table)])
-    from gmmflex.landscape_columns import LandscapeColumns
+    from gmmflex.convert.landscape_columns import LandscapeColumns
 
     columns = LandscapeColumns(str(tmp_path), np.array([2, 4, 6, 9]), ", landscape 8")
     assert columns.names[0] == "Group, landscape 8"
@@ -148,7 +148,7 @@ def test_marks_move_over_the_cloud_and_leave_no_trace(scipion):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.cloud_overlay import CloudOverlay
+    from gmmflex.viewers.explorer.cloud_overlay import CloudOverlay
 
     figure = Figure(figsize=(3, 3), dpi=50)
     canvas = FigureCanvasAgg(figure)
@@ -171,7 +171,7 @@ def test_marks_move_over_the_cloud_and_leave_no_trace(scipion):
 
 
 def test_the_engine_at_work_says_how_far_it_is_and_why_it_failed(scipion, tmp_path):
-    from gmmflex.viewers.engine_background import EngineRun
+    from gmmflex.viewers.explorer.engine_background import EngineRun
 
     failing = EngineRun("info", ["nowhere.star"], str(tmp_path))
     while failing.running:
@@ -186,8 +186,8 @@ def test_a_million_particles_are_coloured_and_chosen_in_seconds(scipion):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.coloured_cloud import draw_coloured, inside
-    from gmmflex.viewers.plots import Axis
+    from gmmflex.viewers.explorer.coloured_cloud import draw_coloured, inside
+    from gmmflex.viewers.views.plots import Axis
 
     x, y = np.random.default_rng(SEED).normal(size=(2, 1_000_000))
     started = time.perf_counter()
@@ -201,7 +201,7 @@ def test_a_million_particles_are_coloured_and_chosen_in_seconds(scipion):
 
 
 def test_message_is_what_scipion_splits_it_into(scipion):
-    from gmmflex.viewers.subset_message import subset_message
+    from gmmflex.viewers.explorer.subset_message import subset_message
 
     words = shlex.split(subset_message(7, "Tmp/a b.txt", "SetOfParticlesFlex", 'it\'s = "odd"'))
     assert words[:3] == ["run", "protocol", "ProtUserSubSet"]
@@ -211,7 +211,7 @@ def test_message_is_what_scipion_splits_it_into(scipion):
 
 
 def test_without_a_window_one_sentence(scipion, tmp_path):
-    from gmmflex.viewers.subset_message import ask_for_subset
+    from gmmflex.viewers.explorer.subset_message import ask_for_subset
 
     closed = SimpleNamespace(port=None)
     for ids, match in ((np.arange(3), "not open"), (np.arange(0), "No particles")):

@@ -10,7 +10,7 @@ from scipion_analyses import HELIX_PARTICLES, helix
 from scipion_session import point_to, scipion
 
 from gmmflex.engine.io.maps import read_map
-from gmmflex.engine.io.run_folder import read_json
+from gmmflex.engine.io.runs.run_folder import read_json
 
 __all__ = ["scipion"]  # a fixture
 
@@ -69,7 +69,7 @@ def test_maps_are_those_of_the_groups(landscape):
 
 
 def test_trajectories_are_those_that_the_form_asks_for(project, landscape):
-    from gmmflex.protocols.chosen_states import trajectories_of
+    from gmmflex.protocols.steps.chosen_states import trajectories_of
 
     latents = np.load(Path(project.analysis.getRunFolder()) / "latents.npy")
     found = {name: np.load(path) for name, path in trajectories_of(landscape).items()}

@@ -266,7 +266,7 @@ def test_map_and_model_are_brought_into_one_frame(scipion, project, data, tmp_pa
 
 
 def test_mask_of_the_analysis_lies_on_the_mixture(tmp_path):
-    from gmmflex.protocols.scipion_maps import centred_like
+    from gmmflex.protocols.steps.scipion_maps import centred_like
 
     reference = Map(np.zeros((32, 32, 32), np.float32), 4.0, np.array([-64.0, -64.0, -64.0]))
     mask = Map(np.zeros((64, 64, 64), np.float32), 2.0, np.zeros(3))

@@ -10,7 +10,7 @@ from scipion_analyses import HELIX_PARTICLES, helix
 from scipion_session import point_to, scipion
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.io.run_folder import read_json
+from gmmflex.engine.io.runs.run_folder import read_json
 from gmmflex.engine.io.star import read_star
 
 __all__ = ["scipion"]  # a fixture
@@ -82,7 +82,7 @@ def test_everything_but_the_pose_is_as_it_was(project, poses):
 
 
 def test_a_round_gives_an_analysis_with_latents_of_its_own(poses):
-    from gmmflex.finished_analysis import finished_run_folder
+    from gmmflex.results.finished_analysis import finished_run_folder
 
     protocol, chosen = poses
     analysed = protocol.outputAnalysis
@@ -104,8 +104,8 @@ def test_texts_for_people(poses):
 
 
 def test_tables_for_people(poses):
-    from gmmflex.viewers.run_files import read_table
     from gmmflex.viewers.viewer_poses import change_rows, refinement_rows
+    from gmmflex.viewers.views.run_files import read_table
 
     protocol, _ = poses
     summary = read_json(Path(protocol.getRunFolder(), "summary.json"))

@@ -20,7 +20,7 @@ from scipion_session import (
     scipion,
 )
 
-from gmmflex.engine.io.run_folder import read_json
+from gmmflex.engine.io.runs.run_folder import read_json
 
 __all__ = ["scipion"]  # a fixture
 

@@ -12,7 +12,7 @@ from scipion_samples import BOX_PX, PIXEL_SIZE_A
 from scipion_session import point_to, scipion, steps_run
 
 from gmmflex.engine.io.maps import Map, read_map, write_map
-from gmmflex.engine.io.run_folder import read_json
+from gmmflex.engine.io.runs.run_folder import read_json
 
 __all__ = ["scipion"]  # a fixture
 

@@ -7,7 +7,7 @@ import pytest
 from scipion_session import scipion
 from textbook import farthest_rotation
 
-from gmmflex.engine.model.symmetry import symmetry_operators
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 
 __all__ = ["scipion"]  # a fixture
 

@@ -9,7 +9,7 @@ import pytest
 from scipion_analyses import helix
 from scipion_session import scipion
 
-from gmmflex.engine.io.run_folder import read_json
+from gmmflex.engine.io.runs.run_folder import read_json
 
 __all__ = ["scipion"]  # a fixture
 
@@ -46,7 +46,7 @@ def test_the_summary_says_what_the_engine_found(validated):
 
 
 def test_spheres_are_the_gaussians_in_the_colour_of_their_verdict(validated):
-    from gmmflex.verdict_spheres import verdict_spheres
+    from gmmflex.results.verdict_spheres import verdict_spheres
 
     rows = _gaussians(validated)
     colours, found = {}, {}

@@ -10,7 +10,7 @@ import pytest
 from scipion_samples import particle_set, simulated
 from scipion_session import scipion
 
-from gmmflex.engine.io.mixture_file import write_mixture
+from gmmflex.engine.io.models.mixture_file import write_mixture
 
 __all__ = ["scipion"]  # a fixture
 
@@ -27,7 +27,7 @@ def test_half_a_million_particles_are_drawn_in_seconds(scipion):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.plots import draw_latent_space, latent_axes
+    from gmmflex.viewers.views.plots import draw_latent_space, latent_axes
 
     rng = np.random.default_rng(1)
     t = rng.uniform(-1, 1, 500_000)
@@ -47,7 +47,7 @@ def test_half_a_million_particles_are_drawn_in_seconds(scipion):
 def test_density_colour_follows_the_true_density(scipion):
     from scipy.stats import gaussian_kde
 
-    from gmmflex.viewers.plots import density_picture
+    from gmmflex.viewers.views.plots import density_picture
 
     rng = np.random.default_rng(2)
     points = np.concatenate([rng.normal(0, 1, (1500, 2)), rng.normal(4, 0.5, (1500, 2))])
@@ -60,8 +60,8 @@ def test_density_colour_follows_the_true_density(scipion):
 def test_latents_are_read_from_the_database(scipion, data, tmp_path, monkeypatch):
     from pwem.objects import SetOfParticlesFlex
 
-    from gmmflex.latent_database import read_latents_of_set
-    from gmmflex.latent_output import Latents, fill_flex_set
+    from gmmflex.convert.database_latents import read_latents_of_set
+    from gmmflex.convert.latents import Latents, fill_flex_set
     from gmmflex.viewers.latent_views import GmmflexParticlesViewer
 
     monkeypatch.chdir(data)
@@ -82,8 +82,8 @@ def test_latents_are_read_from_the_database(scipion, data, tmp_path, monkeypatch
 def test_chimerax_script_names_both_files(scipion, tmp_path):
     from pyworkflow.viewer import MessageView
 
-    from gmmflex.chimerax_script import mixture_script
-    from gmmflex.viewers.chimerax import script_view
+    from gmmflex.results.chimerax_script import mixture_script
+    from gmmflex.viewers.views.chimerax import script_view
 
     mixture = tmp_path / "a b" / "neutral.cif"
     mixture.parent.mkdir()
@@ -100,7 +100,7 @@ def test_chimerax_script_names_both_files(scipion, tmp_path):
 
 
 def test_summary_table_shows_units(scipion):
-    from gmmflex.viewers.summary_view import summary_rows
+    from gmmflex.viewers.views.summary_view import summary_rows
 
     rows = dict(summary_rows({"pixel_size_A": 1.5, "box_px": 64, "fsc_mean": 0.98, "steps": [{}]}))
     assert rows == {"Pixel size (Å)": "1.5", "Box (px)": "64", "FSC mean": "0.98"}
@@ -110,7 +110,7 @@ def test_training_of_several_rounds_is_one_picture(scipion):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.training_plot import draw_training
+    from gmmflex.viewers.views.training_plot import draw_training
 
     metrics = {
         "round": np.repeat([1.0, 2.0], [3, 4]),
@@ -136,7 +136,7 @@ def test_training_of_several_rounds_is_one_picture(scipion):
 
 
 def test_table_of_bodies_has_a_column_for_each(scipion, tmp_path):
-    from gmmflex.viewers.body_views import body_rows, read_body_motions
+    from gmmflex.viewers.views.body_views import body_rows, read_body_motions
 
     body = {
         "gaussians": 30,
@@ -166,7 +166,7 @@ def test_table_of_bodies_has_a_column_for_each(scipion, tmp_path):
 def test_coordination_names_what_is_beyond_chance(scipion):
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.coordination_views import draw_coordination
+    from gmmflex.viewers.views.coordination_views import draw_coordination
 
     table = {
         "first": np.array(["a", "a", "b", "a"], dtype=object),
@@ -195,14 +195,14 @@ def test_coordination_names_what_is_beyond_chance(scipion):
 def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
     from matplotlib.figure import Figure
 
-    from gmmflex.viewers.displacement_views import (
+    from gmmflex.viewers.views.displacement_views import (
         ATOMS,
         CHAINS,
         RESIDUES,
         displacement_table_view,
         draw_chains,
     )
-    from gmmflex.viewers.run_files import read_rows
+    from gmmflex.viewers.views.run_files import read_rows
 
     residue, moved = "chain,residue_number,insertion_code,residue_name", "_displacement_A,"
     columns = f"rms{moved}maximum{moved}spread_A\n"
@@ -229,7 +229,7 @@ def test_displacements_of_residues_atoms_and_chains(scipion, tmp_path):
 
 
 def test_a_summary_leaves_out_what_was_not_counted(scipion):
-    from gmmflex.protocols.analysis_texts import summary_lines
+    from gmmflex.protocols.steps.analysis_texts import summary_lines
 
     body = {"name": "lid", "turn_range_deg": [-2.0, 3.0], "displacement_rms_A": 1.5}
     untold = {**body, "precision_angle_deg": None}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images, images_of_fourier
-from gmmflex.engine.model.scoring import (
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images, images_of_fourier
+from gmmflex.engine.model.images.scoring import (
     coefficients_in_use,
     likelihood_ring_weights,
     ring_sums_of,

@@ -11,10 +11,10 @@ from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages.latent_axes import principal_components
-from gmmflex.engine.stages.select import run_select
-from gmmflex.engine.stages.select_settings import SelectSettings
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.model.inference.principal_axes import principal_components
+from gmmflex.engine.settings.select import SelectSettings
+from gmmflex.engine.stages.select.stage import run_select
 
 
 def _latents(n, seed):

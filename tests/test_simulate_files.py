@@ -16,7 +16,7 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import read_model, write_models
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages.simulate import SimulateSettings, simulate
+from gmmflex.engine.stages.simulate.stage import SimulateSettings, simulate
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from torch_ctf import calculate_ctf_2d
 
 from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.stages.simulate import SimulateSettings, simulate
-from gmmflex.engine.stages.simulate_optics import contrast_transfer, draw_optics, draw_views
-from gmmflex.engine.stages.simulate_projector import density, project, to_images, to_volume
-from gmmflex.engine.stages.simulate_states import Scatterers
+from gmmflex.engine.stages.simulate.optics import contrast_transfer, draw_optics, draw_views
+from gmmflex.engine.stages.simulate.projector import density, project, to_images, to_volume
+from gmmflex.engine.stages.simulate.stage import SimulateSettings, simulate
+from gmmflex.engine.stages.simulate.states import Scatterers
 
 SEED = 20210
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from gmmflex.engine.model import splat_numba, splat_torch
-from gmmflex.engine.model.grid import FourierGrid, max_usable_ring
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.offsets import Offsets, apply_offsets
-from gmmflex.engine.model.projection import project_reference, projected_positions_A
-from gmmflex.engine.model.scoring import coefficients_in_use, plain_ring_sums, ring_sums
-from gmmflex.engine.model.splat import project_in_use, splat_projection
-from gmmflex.engine.model.splat_plan import SplatPlan, plan_splat
+from gmmflex.engine.model.images import splat_numba, splat_torch
+from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
+from gmmflex.engine.model.images.projection import project_reference, projected_positions_A
+from gmmflex.engine.model.images.scoring import coefficients_in_use, plain_ring_sums, ring_sums
+from gmmflex.engine.model.images.splat import project_in_use, splat_projection
+from gmmflex.engine.model.images.splat_plan import SplatPlan, plan_splat
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.offsets import Offsets, apply_offsets
 
 SEED = 20261121
 PIXEL_A = 1.7

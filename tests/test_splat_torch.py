@@ -5,7 +5,7 @@ import pytest
 import torch
 from splat_cases import random_case
 
-from gmmflex.engine.model.splat_torch import gather, spread
+from gmmflex.engine.model.images.splat_torch import gather, spread
 
 
 def written_out(landed, sigmas, weights, size, footprint):

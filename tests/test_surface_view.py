@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmflex.engine.model.surface_view import surface_view
+from gmmflex.engine.model.volumes.surface_view import surface_view
 
 BOX, RADIUS, CENTRE = 48, 15.3, (20.0, 25.0, 23.0)  # x, y, z in voxels
 

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.symmetric_spike import correlations, levels_of, spike_states
 from gmmflex.engine.io.models import read_model
-from gmmflex.engine.model.asymmetric_unit import compact_unit, unit_of_chains
-from gmmflex.engine.model.symmetry import symmetry_operators
+from gmmflex.engine.model.geometry.asymmetric_unit import compact_unit, unit_of_chains
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 
 
 @pytest.mark.parametrize(

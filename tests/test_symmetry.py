@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from textbook import farthest_rotation
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.model.symmetry import symmetry_operators
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 
 ORDERS = {
     "C1": 1,

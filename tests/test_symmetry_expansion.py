@@ -19,11 +19,11 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
-from gmmflex.engine.model.symmetry import symmetry_operators
-from gmmflex.engine.stages import heterogeneity
-from gmmflex.engine.stages.decoder_settings import DecoderSettings
-from gmmflex.engine.stages.earlier_run import read_earlier_run
-from gmmflex.engine.stages.symmetry_copies import columns_of_copies, join_copies
+from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+from gmmflex.engine.parts.symmetry_copies import columns_of_copies, join_copies
+from gmmflex.engine.settings.decoder import DecoderSettings
+from gmmflex.engine.stages.heterogeneity import stage as heterogeneity
+from gmmflex.engine.training.earlier_run import read_earlier_run
 
 PARTICLES = 400
 

@@ -10,8 +10,8 @@ import pytest
 from sliding_domain import N_LARGE, run, simulated, truth
 
 from gmmflex.engine import cli
-from gmmflex.engine.stages.validate import run_validate
-from gmmflex.engine.stages.validate_settings import ValidateSettings
+from gmmflex.engine.settings.validate import ValidateSettings
+from gmmflex.engine.stages.validate.stage import run_validate
 
 PARTICLES, PATH_A = 300, 24.0
 

@@ -8,17 +8,17 @@ import torch
 from sliding_domain import ATOM_SIGMA_A, BOX, PIXEL_A, simulated, truth
 from two_arms import LEFT, RIGHT, model_of_arms
 
+from gmmflex.engine.data.particles import read_particle_data
+from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.grid import FourierGrid, fourier_of_images
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.scoring import coefficients_in_use
-from gmmflex.engine.stages.particle_data import read_particle_data
-from gmmflex.engine.stages.room import Room
-from gmmflex.engine.stages.row_store import Storage
-from gmmflex.engine.stages.validate_leakage import leaks_of
-from gmmflex.engine.stages.validate_motion import Agreement, agreement_of, motion_sizes_A
-from gmmflex.engine.stages.validate_null import ring_model, write_null_particles
-from gmmflex.engine.stages.validate_verdict import MOVES, NOISE, UNSURE, UNTESTED, verdict_of
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.stages.validate.leakage import leaks_of
+from gmmflex.engine.stages.validate.motion import Agreement, agreement_of, motion_sizes_A
+from gmmflex.engine.stages.validate.null import ring_model, write_null_particles
+from gmmflex.engine.stages.validate.verdict import MOVES, NOISE, UNSURE, UNTESTED, verdict_of
 
 SEED = 1
 

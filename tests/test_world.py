@@ -11,12 +11,12 @@ import torch
 from several_processes import torchrun
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages.compute import choose_device, set_threads
-from gmmflex.engine.stages.world import ALONE, World, joined
+from gmmflex.engine.machine.compute import choose_device, set_threads
+from gmmflex.engine.machine.world import ALONE, World, joined
 
 EXCHANGE = """
 import torch
-from gmmflex.engine.stages.world import joined
+from gmmflex.engine.machine.world import joined
 with joined() as world:
     assert world.size == 2 and world.local_size == 2 and world.local_rank == world.rank
     total = world.sum(torch.tensor([world.rank + 1.0, 10.0]))
@@ -35,7 +35,7 @@ FAULT = """
 import sys
 from pathlib import Path
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.stages.world import joined
+from gmmflex.engine.machine.world import joined
 kind = "went on"
 try:
     with joined() as world:

@@ -5,20 +5,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gmmflex.engine.io.atomic_model import AtomicModel
-from gmmflex.engine.io.models import write_models
+from gmmflex.engine.data.particles import read_particle_data
+from gmmflex.engine.data.row_store import Storage
+from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.offsets import Offsets
-from gmmflex.engine.model.scoring import coefficients_in_use
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.stages.particle_data import read_particle_data
-from gmmflex.engine.stages.row_store import Storage
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.simulate.stage import simulate
 
 BOX, PIXEL_A = 32, 4.0
 CORE, LEFT, RIGHT = slice(0, 100), slice(100, 150), slice(150, 200)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gmmflex.engine.model.ctf import ctf_batch
-from gmmflex.engine.model.grid import FourierGrid
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.neighbourhood import smoothing_matrix
-from gmmflex.engine.model.projection import project
-from gmmflex.engine.model.scoring import coefficients_in_use
+from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.model.images.ctf import ctf_batch
+from gmmflex.engine.model.images.grid import FourierGrid
+from gmmflex.engine.model.images.projection import project
+from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.neighbourhood import smoothing_matrix
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
-from gmmflex.engine.stages.particle_data import ParticleData
-from gmmflex.engine.stages.row_store import RowsInMemory
-from gmmflex.engine.stages.trained_model import Model
+from gmmflex.engine.nets.model import Model
 
 N, N_GAUSSIANS, BOX, LAST = 320, 12, 24, 8
 

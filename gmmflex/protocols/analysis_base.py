@@ -10,17 +10,17 @@ from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
 from gmmflex.constants import LATENTS_STAR_FILE, NEUTRAL_MODEL_FILE, SUMMARY_FILE
-from gmmflex.convert import read_particle_set, star_tables
+from gmmflex.convert.latents import describe_run, fill_flex_set, latents_by_id
+from gmmflex.convert.original_metadata import columns_from_star, rejoin
+from gmmflex.convert.particles import read_particle_set, star_tables
 from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star, write_star
-from gmmflex.finished_analysis import finished_run_folder
-from gmmflex.latent_output import describe_run, fill_flex_set, latents_by_id
-from gmmflex.original_metadata import columns_from_star, rejoin
-from gmmflex.protocols import analysis_checks as checks
-from gmmflex.protocols.analysis_texts import methods_text, summary_lines
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.scipion_maps import centred_like
-from gmmflex.protocols.step_keys import as_text, file_key, input_key
+from gmmflex.protocols.steps import analysis_checks as checks
+from gmmflex.protocols.steps.analysis_texts import methods_text, summary_lines
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.scipion_maps import centred_like
+from gmmflex.protocols.steps.step_keys import as_text, file_key, input_key
+from gmmflex.results.finished_analysis import finished_run_folder
 
 
 class AnalysisOutputs(Enum):

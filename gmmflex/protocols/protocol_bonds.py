@@ -2,11 +2,8 @@
 
 from pyworkflow.protocol.params import EnumParam
 
-from gmmflex.anchor_levels import parse_levels
-from gmmflex.protocols.engine_job import SEVERAL_GPUS
-from gmmflex.protocols.fitted_model import MODEL_FILE
-from gmmflex.protocols.protocol_hierarchical import anchor_faults
-from gmmflex.protocols.shared_form import (
+from gmmflex.notation.anchor_levels import parse_levels
+from gmmflex.protocols.forms.shared_form import (
     define_anchors,
     define_fitted_model,
     define_original_file,
@@ -14,7 +11,10 @@ from gmmflex.protocols.shared_form import (
     define_start,
     define_training,
 )
-from gmmflex.protocols.step_keys import input_key
+from gmmflex.protocols.protocol_hierarchical import anchor_faults
+from gmmflex.protocols.steps.engine_job import SEVERAL_GPUS
+from gmmflex.protocols.steps.fitted_model import MODEL_FILE
+from gmmflex.protocols.steps.step_keys import input_key
 from gmmflex.protocols.varying_analysis import VaryingAnalysis
 
 DECODER_FREE, DECODER_HIERARCHICAL = range(2)

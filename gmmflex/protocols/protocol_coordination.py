@@ -6,16 +6,10 @@ from pathlib import Path
 from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import EnumParam, StringParam
 
-from gmmflex.anchor_levels import parse_levels
-from gmmflex.engine.io.run_folder import write_json
+from gmmflex.engine.io.runs.run_folder import write_json
+from gmmflex.notation.anchor_levels import parse_levels
 from gmmflex.protocols.analysis_base import AnalysisProtocol
-from gmmflex.protocols.analysis_texts import listed
-from gmmflex.protocols.engine_job import SEVERAL_GPUS
-from gmmflex.protocols.fitted_model import UsesFittedModel
-from gmmflex.protocols.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
-from gmmflex.protocols.protocol_hierarchical import anchor_faults
-from gmmflex.protocols.region_plan import ALL_AT_ONCE, BadResolutions, decoders, rounds
-from gmmflex.protocols.shared_form import (
+from gmmflex.protocols.forms.shared_form import (
     define_anchors,
     define_fitted_model,
     define_original_file,
@@ -23,7 +17,13 @@ from gmmflex.protocols.shared_form import (
     define_start,
     define_training_of_parts,
 )
-from gmmflex.protocols.step_keys import input_key
+from gmmflex.protocols.protocol_hierarchical import anchor_faults
+from gmmflex.protocols.steps.analysis_texts import listed
+from gmmflex.protocols.steps.engine_job import SEVERAL_GPUS
+from gmmflex.protocols.steps.fitted_model import UsesFittedModel
+from gmmflex.protocols.steps.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
+from gmmflex.protocols.steps.region_plan import ALL_AT_ONCE, BadResolutions, decoders, rounds
+from gmmflex.protocols.steps.step_keys import input_key
 
 CONFIG_FILE = "coordination.json"
 

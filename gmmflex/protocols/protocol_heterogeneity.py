@@ -1,12 +1,12 @@
 """Protocol "heterogeneity analysis": a latent space of the particles' conformations."""
 
-from gmmflex.protocols.engine_job import SEVERAL_GPUS
-from gmmflex.protocols.shared_form import (
+from gmmflex.protocols.forms.shared_form import (
     define_original_file,
     define_particles,
     define_start,
     define_training,
 )
+from gmmflex.protocols.steps.engine_job import SEVERAL_GPUS
 from gmmflex.protocols.varying_analysis import VaryingAnalysis
 
 

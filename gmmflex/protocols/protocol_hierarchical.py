@@ -1,14 +1,14 @@
 """Protocol "hierarchical analysis": a few anchors carry the many Gaussians."""
 
-from gmmflex.anchor_levels import BadLevels, parse_levels
-from gmmflex.protocols.engine_job import SEVERAL_GPUS
-from gmmflex.protocols.shared_form import (
+from gmmflex.notation.anchor_levels import BadLevels, parse_levels
+from gmmflex.protocols.forms.shared_form import (
     define_anchors,
     define_original_file,
     define_particles,
     define_start,
     define_training,
 )
+from gmmflex.protocols.steps.engine_job import SEVERAL_GPUS
 from gmmflex.protocols.varying_analysis import VaryingAnalysis
 
 

@@ -14,11 +14,11 @@ from pyworkflow import BETA
 from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import GT, FloatParam, PathParam
 
-from gmmflex.convert import fill_particle_set
+from gmmflex.convert.original_metadata import columns_from_star
+from gmmflex.convert.particles import fill_particle_set
 from gmmflex.engine.io.star import read_star
-from gmmflex.original_metadata import columns_from_star
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.step_keys import as_text, file_key
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.step_keys import as_text, file_key
 
 
 class ImportOutputs(Enum):

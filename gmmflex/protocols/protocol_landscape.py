@@ -10,17 +10,17 @@ from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
 from gmmflex.constants import CLUSTERS_FILE, LATENTS_STAR_FILE, PROGRAM_NAME, SUMMARY_FILE
+from gmmflex.convert.classes import fill_classes, groups_by_id
 from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.star import read_star
-from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder, mixture_map_of
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.fitted_model import model_of_analysis
-from gmmflex.protocols.landscape_form import METHODS, define_parameters
-from gmmflex.protocols.map_making import MakesMaps
-from gmmflex.protocols.parts_form import ReadsParts
-from gmmflex.protocols.scipion_maps import centred_like
-from gmmflex.protocols.step_keys import as_text, input_key
-from gmmflex.state_classes import fill_classes, groups_by_id
+from gmmflex.protocols.forms.landscape_form import METHODS, define_parameters
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.fitted_model import model_of_analysis
+from gmmflex.protocols.steps.map_making import MakesMaps
+from gmmflex.protocols.steps.parts_form import ReadsParts
+from gmmflex.protocols.steps.scipion_maps import centred_like
+from gmmflex.protocols.steps.step_keys import as_text, input_key
+from gmmflex.results.finished_analysis import NOT_FINISHED, finished_run_folder, mixture_map_of
 
 _WAY = re.compile(r"c?[1-9][0-9]*,c?[1-9][0-9]*")
 

@@ -9,19 +9,19 @@ from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.object import String
 
-from gmmflex.chimerax_script import trajectory_script
 from gmmflex.constants import (
     DISPLACEMENTS_FILE,
     MORPH_FILE,
     SUMMARY_FILE,
 )
-from gmmflex.displacement_table import chimerax_attributes, read_displacements
-from gmmflex.finished_analysis import finished_run_folder
-from gmmflex.model_states import write_states
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.morph_form import define_parameters
-from gmmflex.protocols.states_of_model import MovesModel
-from gmmflex.protocols.step_keys import as_text, input_key
+from gmmflex.protocols.forms.morph_form import define_parameters
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.states_of_model import MovesModel
+from gmmflex.protocols.steps.step_keys import as_text, input_key
+from gmmflex.results.chimerax_script import trajectory_script
+from gmmflex.results.displacements import chimerax_attributes, read_displacements
+from gmmflex.results.finished_analysis import finished_run_folder
+from gmmflex.results.model_states import write_states
 
 TRAJECTORY_SCRIPT = "trajectory.cxc"
 

@@ -10,14 +10,14 @@ from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
 from gmmflex.constants import PROGRAM_NAME, SUMMARY_FILE
+from gmmflex.convert.maps import fill_volume
 from gmmflex.engine.io.maps import read_map
-from gmmflex.finished_analysis import finished_run_folder
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.shared_form import define_analysis, define_fitted_model
-from gmmflex.protocols.states_form import define_states
-from gmmflex.protocols.states_of_model import MovesModel
-from gmmflex.protocols.step_keys import as_text, input_key
-from gmmflex.state_maps import fill_volume
+from gmmflex.protocols.forms.shared_form import define_analysis, define_fitted_model
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.states_form import define_states
+from gmmflex.protocols.steps.states_of_model import MovesModel
+from gmmflex.protocols.steps.step_keys import as_text, input_key
+from gmmflex.results.finished_analysis import finished_run_folder
 
 FRAMES = 16
 

@@ -9,14 +9,13 @@ from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.object import String
 
-from gmmflex import map_frame
-from gmmflex.chimerax_script import mixture_script
 from gmmflex.constants import NEUTRAL_MAP_FILE, NEUTRAL_MODEL_FILE, SUMMARY_FILE
+from gmmflex.convert import map_frame
+from gmmflex.convert.maps import fill_volume
 from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.models import read_model
 from gmmflex.objects import GaussianModel
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.neutral_form import (
+from gmmflex.protocols.forms.neutral_form import (
     ATOMS_ALL,
     FROM_BOTH,
     FROM_MAP,
@@ -28,9 +27,10 @@ from gmmflex.protocols.neutral_form import (
     MASK_NONE,
     define_parameters,
 )
-from gmmflex.protocols.scipion_maps import read_scipion_map
-from gmmflex.protocols.step_keys import as_text, input_key
-from gmmflex.state_maps import fill_volume
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.scipion_maps import read_scipion_map
+from gmmflex.protocols.steps.step_keys import as_text, input_key
+from gmmflex.results.chimerax_script import mixture_script
 
 
 class NeutralOutputs(Enum):

@@ -15,13 +15,13 @@ from gmmflex.constants import (
     REFINED_STAR_FILE,
     SUMMARY_FILE,
 )
+from gmmflex.convert.latents import describe_run, fill_flex_set, latents_by_id
+from gmmflex.convert.poses import fill_refined
 from gmmflex.engine.io.star import read_star
-from gmmflex.finished_analysis import NOT_FINISHED, config_of, finished_run_folder
-from gmmflex.latent_output import describe_run, fill_flex_set, latents_by_id
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.shared_form import define_analysis, define_seed
-from gmmflex.protocols.step_keys import as_text, input_key
-from gmmflex.refined_poses import fill_refined
+from gmmflex.protocols.forms.shared_form import define_analysis, define_seed
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.step_keys import as_text, input_key
+from gmmflex.results.finished_analysis import NOT_FINISHED, config_of, finished_run_folder
 
 
 class PosesOutputs(Enum):

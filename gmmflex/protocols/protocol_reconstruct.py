@@ -7,14 +7,14 @@ from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 
 from gmmflex.constants import CLUSTERS_FILE
-from gmmflex.protocols.chosen_states import ChoosesStates
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.map_making import MakesMaps
-from gmmflex.protocols.reconstruct_form import CLUSTERS, MOTION_UNDONE, define_parameters
-from gmmflex.protocols.states_form import GROUPS_OF_PARTICLES, TRAJECTORY
-from gmmflex.protocols.step_keys import as_text, file_key, input_key
-from gmmflex.state_maps import CONSENSUS, fill_volume
-from gmmflex.state_maps import MOTION_UNDONE as UNDONE_MAP
+from gmmflex.convert.maps import CONSENSUS, fill_volume
+from gmmflex.convert.maps import MOTION_UNDONE as UNDONE_MAP
+from gmmflex.protocols.forms.reconstruct_form import CLUSTERS, MOTION_UNDONE, define_parameters
+from gmmflex.protocols.steps.chosen_states import ChoosesStates
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.map_making import MakesMaps
+from gmmflex.protocols.steps.states_form import GROUPS_OF_PARTICLES, TRAJECTORY
+from gmmflex.protocols.steps.step_keys import as_text, file_key, input_key
 
 VOLUMES, VOLUME, CONSENSUS_VOLUME = "outputVolumes", "outputVolume", "outputConsensus"
 

@@ -4,18 +4,18 @@ from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import GE, FloatParam
 
 from gmmflex.protocols.analysis_base import AnalysisProtocol
-from gmmflex.protocols.analysis_texts import listed
-from gmmflex.protocols.engine_job import SEVERAL_GPUS
-from gmmflex.protocols.fitted_model import UsesFittedModel
-from gmmflex.protocols.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
-from gmmflex.protocols.shared_form import (
+from gmmflex.protocols.forms.shared_form import (
     define_fitted_model,
     define_original_file,
     define_particles,
     define_start,
     define_training_of_parts,
 )
-from gmmflex.protocols.step_keys import input_key
+from gmmflex.protocols.steps.analysis_texts import listed
+from gmmflex.protocols.steps.engine_job import SEVERAL_GPUS
+from gmmflex.protocols.steps.fitted_model import UsesFittedModel
+from gmmflex.protocols.steps.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
+from gmmflex.protocols.steps.step_keys import input_key
 
 
 class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):

@@ -8,10 +8,10 @@ from pyworkflow.protocol.constants import LEVEL_ADVANCED
 from pyworkflow.protocol.params import GE, BooleanParam, IntParam
 
 from gmmflex.constants import SUMMARY_FILE
-from gmmflex.finished_analysis import NOT_FINISHED, finished_run_folder
-from gmmflex.protocols.engine_job import RunsEngine
-from gmmflex.protocols.shared_form import define_analysis, define_seed
-from gmmflex.protocols.step_keys import as_text, input_key
+from gmmflex.protocols.forms.shared_form import define_analysis, define_seed
+from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.step_keys import as_text, input_key
+from gmmflex.results.finished_analysis import NOT_FINISHED, finished_run_folder
 
 # Parameter, and what the engine calls the check.
 _CHECKS = (("halves", "halves"), ("withoutMotion", "null"), ("leakage", "leakage"))

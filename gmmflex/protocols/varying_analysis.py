@@ -1,18 +1,18 @@
 """Analyses whose form says which properties of the Gaussians may change, and where."""
 
 from gmmflex.protocols.analysis_base import AnalysisProtocol
-from gmmflex.protocols.analysis_texts import listed
-from gmmflex.protocols.fitted_model import UsesFittedModel
-from gmmflex.protocols.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
-from gmmflex.protocols.scipion_maps import MaskObject
-from gmmflex.protocols.shared_form import (
+from gmmflex.protocols.forms.shared_form import (
     define_fitted_model,
     define_latent_dimension,
     define_smoothing,
     define_symmetry,
     define_varied,
 )
-from gmmflex.protocols.step_keys import input_key
+from gmmflex.protocols.steps.analysis_texts import listed
+from gmmflex.protocols.steps.fitted_model import UsesFittedModel
+from gmmflex.protocols.steps.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
+from gmmflex.protocols.steps.scipion_maps import MaskObject
+from gmmflex.protocols.steps.step_keys import input_key
 
 MASK_FILE = "mask.mrc"
 

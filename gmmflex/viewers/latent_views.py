@@ -4,11 +4,11 @@ from pwem.objects import SetOfParticlesFlex
 from pyworkflow.viewer import DESKTOP_TKINTER, Viewer
 
 from gmmflex.constants import PROGRAM_NAME
-from gmmflex.latent_database import read_latents_of_set
-from gmmflex.viewers.explored import explored
-from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.latent_explorer import LatentExplorerView
-from gmmflex.viewers.plots import draw_latent_space, latent_axes
+from gmmflex.convert.database_latents import read_latents_of_set
+from gmmflex.viewers.explorer.explored import explored
+from gmmflex.viewers.explorer.latent_explorer import LatentExplorerView
+from gmmflex.viewers.views.figure_view import figure_view
+from gmmflex.viewers.views.plots import draw_latent_space, latent_axes
 
 
 def latent_view(latents, principal: bool, x: int, y: int):

@@ -19,7 +19,10 @@ from gmmflex.protocols import (
     ProtGmmflexHierarchical,
     ProtGmmflexRigidBodies,
 )
-from gmmflex.viewers.analysis_form import (
+from gmmflex.viewers.explorer.explored import explored
+from gmmflex.viewers.explorer.latent_explorer import LatentExplorerView
+from gmmflex.viewers.latent_views import latent_view
+from gmmflex.viewers.views.analysis_form import (
     PRINCIPAL,
     define_bodies,
     define_coordination,
@@ -27,28 +30,25 @@ from gmmflex.viewers.analysis_form import (
     define_motion,
     define_run,
 )
-from gmmflex.viewers.body_views import bodies_view, body_table_view
-from gmmflex.viewers.coordination_views import coordination_view, motions_view
-from gmmflex.viewers.explored import explored
-from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.latent_explorer import LatentExplorerView
-from gmmflex.viewers.latent_views import latent_view
-from gmmflex.viewers.motion_views import (
+from gmmflex.viewers.views.body_views import bodies_view, body_table_view
+from gmmflex.viewers.views.coordination_views import coordination_view, motions_view
+from gmmflex.viewers.views.figure_view import figure_view
+from gmmflex.viewers.views.motion_views import (
     arrows_in_chimerax,
     arrows_view,
     lengths_view,
     motion_of,
 )
-from gmmflex.viewers.plots import (
+from gmmflex.viewers.views.plots import (
     draw_latent_overview,
     latent_axes,
 )
-from gmmflex.viewers.run_files import (
+from gmmflex.viewers.views.run_files import (
     read_latents_array,
     read_table,
 )
-from gmmflex.viewers.summary_view import summary_view
-from gmmflex.viewers.training_plot import draw_training
+from gmmflex.viewers.views.summary_view import summary_view
+from gmmflex.viewers.views.training_plot import draw_training
 
 MOST_AXES_IN_OVERVIEW = 5
 

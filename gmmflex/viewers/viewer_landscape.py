@@ -10,8 +10,8 @@ from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import REPORT_FILE, SUMMARY_FILE
 from gmmflex.protocols import ProtGmmflexLandscape
-from gmmflex.viewers.map_views import ShowsMaps, define_maps
-from gmmflex.viewers.picture_view import picture_view
+from gmmflex.viewers.views.map_views import ShowsMaps, define_maps
+from gmmflex.viewers.views.picture_view import picture_view
 
 # Parameter, label, help, and its picture.
 _PICTURES = (

@@ -6,14 +6,14 @@ from pyworkflow.protocol.params import EnumParam, LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.protocols import ProtGmmflexMorph
-from gmmflex.viewers.chimerax import script_view
-from gmmflex.viewers.displacement_views import (
+from gmmflex.viewers.views.chimerax import script_view
+from gmmflex.viewers.views.displacement_views import (
     RESIDUES,
     chains_view,
     displacement_table_view,
     histogram_view,
 )
-from gmmflex.viewers.summary_view import summary_view
+from gmmflex.viewers.views.summary_view import summary_view
 
 
 class GmmflexMorphViewer(ProtocolViewer):

@@ -9,8 +9,8 @@ from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import MOVIE_FILE, MOVIE_PICTURE, MOVIE_SCRIPT, SUMMARY_FILE
 from gmmflex.protocols import ProtGmmflexMovie
-from gmmflex.viewers.chimerax import script_view
-from gmmflex.viewers.picture_view import picture_view
+from gmmflex.viewers.views.chimerax import script_view
+from gmmflex.viewers.views.picture_view import picture_view
 
 
 class GmmflexMovieViewer(ProtocolViewer):

@@ -5,15 +5,15 @@ import os
 from pyworkflow.protocol.params import LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, Viewer
 
-from gmmflex.chimerax_script import mixture_script
 from gmmflex.constants import NEUTRAL_FSC_FILE
 from gmmflex.objects import GaussianModel
 from gmmflex.protocols import ProtGmmflexNeutral
-from gmmflex.viewers.chimerax import script_view
-from gmmflex.viewers.figure_view import figure_view
-from gmmflex.viewers.plots import draw_fsc
-from gmmflex.viewers.run_files import read_table
-from gmmflex.viewers.summary_view import summary_view
+from gmmflex.results.chimerax_script import mixture_script
+from gmmflex.viewers.views.chimerax import script_view
+from gmmflex.viewers.views.figure_view import figure_view
+from gmmflex.viewers.views.plots import draw_fsc
+from gmmflex.viewers.views.run_files import read_table
+from gmmflex.viewers.views.summary_view import summary_view
 
 CONSENSUS_MAP = "consensus.mrc"
 

@@ -9,9 +9,9 @@ from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import CHANGES_FILE, CHANGES_PICTURE, SUMMARY_FILE
 from gmmflex.protocols import ProtGmmflexPoses
-from gmmflex.viewers.picture_view import picture_view
-from gmmflex.viewers.run_files import read_json_file, read_table
-from gmmflex.viewers.table_view import TableView
+from gmmflex.viewers.views.picture_view import picture_view
+from gmmflex.viewers.views.run_files import read_json_file, read_table
+from gmmflex.viewers.views.table_view import TableView
 
 _CHANGES = (
     ("Change of the orientation", ("angle_change_deg",), "°"),

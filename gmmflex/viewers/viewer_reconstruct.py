@@ -7,8 +7,8 @@ from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from gmmflex.constants import SUMMARY_FILE
 from gmmflex.protocols import ProtGmmflexReconstruct
-from gmmflex.viewers.map_views import ShowsMaps, define_maps
-from gmmflex.viewers.summary_view import summary_view
+from gmmflex.viewers.views.map_views import ShowsMaps, define_maps
+from gmmflex.viewers.views.summary_view import summary_view
 
 
 class GmmflexReconstructViewer(ShowsMaps, ProtocolViewer):

@@ -7,15 +7,15 @@ from pathlib import Path
 from pyworkflow.protocol.params import LabelParam
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
-from gmmflex.chimerax_script import spheres_script
 from gmmflex.constants import GAUSSIANS_FILE, REPORT_FILE, SUMMARY_FILE
-from gmmflex.finished_analysis import finished_run_folder, mixture_map_of
 from gmmflex.protocols import ProtGmmflexValidate
-from gmmflex.verdict_spheres import verdict_spheres
-from gmmflex.viewers.chimerax import script_view
-from gmmflex.viewers.picture_view import picture_view
-from gmmflex.viewers.run_files import read_rows
-from gmmflex.viewers.table_view import TableView
+from gmmflex.results.chimerax_script import spheres_script
+from gmmflex.results.finished_analysis import finished_run_folder, mixture_map_of
+from gmmflex.results.verdict_spheres import verdict_spheres
+from gmmflex.viewers.views.chimerax import script_view
+from gmmflex.viewers.views.picture_view import picture_view
+from gmmflex.viewers.views.run_files import read_rows
+from gmmflex.viewers.views.table_view import TableView
 
 MOTION_PICTURE, LEAKAGE_PICTURE = "motion.png", "leakage.png"
 # A window with more rows opens slowly, and nobody reads them.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gmmflex.chain_outline import ChainOutline
+from gmmflex.notation.chain_outline import ChainOutline
 
 LABEL_PX, BAR_PX, ROW_PX, BAR_HEIGHT_PX = 64, 560, 40, 14
 MOST_ROWS_SHOWN = 8

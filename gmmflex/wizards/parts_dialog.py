@@ -3,11 +3,10 @@
 import tkinter as tk
 from tkinter import ttk
 
-from gmmflex.body_lines import KINDS, BadLine, Part, parse_parts
-from gmmflex.chain_outline import outlines, residues_of
-from gmmflex.engine.io.atomic_model import AtomicModel
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.models import select_atoms
+from gmmflex.engine.io.models import AtomicModel, select_atoms
+from gmmflex.notation.body_lines import KINDS, BadLine, Part, parse_parts
+from gmmflex.notation.chain_outline import outlines, residues_of
 from gmmflex.wizards.chain_bars import ChainBars
 
 COLOURS = ("#2a6f97", "#e07a1f", "#4c9f70", "#a23b72", "#c9a227", "#6b5b95", "#d1495b", "#3d5a80")

@@ -3,9 +3,9 @@
 from pyworkflow.gui.dialog import showWarning
 from pyworkflow.wizard import Wizard
 
-from gmmflex.body_lines import BadLine, parse_parts
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import read_model
+from gmmflex.notation.body_lines import BadLine, parse_parts
 from gmmflex.protocols import (
     ProtGmmflexBonds,
     ProtGmmflexCoordination,

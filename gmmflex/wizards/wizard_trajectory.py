@@ -6,7 +6,7 @@ from pyworkflow.object import String
 from pyworkflow.wizard import Wizard
 
 from gmmflex.protocols import ProtGmmflexMorph, ProtGmmflexMovie, ProtGmmflexReconstruct
-from gmmflex.protocols.chosen_states import trajectories_of
+from gmmflex.protocols.steps.chosen_states import trajectories_of
 
 
 class GmmflexTrajectoryWizard(Wizard):

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gmmflex import __version__
 from gmmflex.engine.cli import (
     files,
     heterogeneity,
@@ -23,6 +22,7 @@ from gmmflex.engine.cli import (
 )
 from gmmflex.engine.cli.endings import told_in_words
 from gmmflex.engine.cli.progress_option import with_progress
+from gmmflex.version import __version__
 
 app = typer.Typer(
     name="gmmflex",

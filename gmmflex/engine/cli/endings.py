@@ -19,7 +19,7 @@ from typing import NoReturn
 from gmmflex.engine.cli.signals import Stopped, stoppable
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.faults import file_fault, has_lost_others, is_out_of_memory
-from gmmflex.engine.stages.progress import print_end
+from gmmflex.engine.machine.progress import print_end
 
 USER_FAULT, OWN_FAULT, SIGNAL = 2, 1, 128
 _CAUSES = {

@@ -32,7 +32,7 @@ def info(
 ) -> None:
     """Show what a file holds, with units, and what looks wrong; with --map, whether particles and
     map fit together and what is wrong if not."""
-    from gmmflex.engine.stages.info import describe
+    from gmmflex.engine.stages.info.stage import describe
 
     if (file is None) == (particles is None):
         raise UserError("gmmflex info needs one file: give FILE or --particles, not both")
@@ -43,7 +43,7 @@ def info(
     typer.echo(str(describe(described, passthrough=passthrough, image_root=image_root)))
     if map is None:
         return
-    from gmmflex.engine.stages.info_agreement import compare_files
+    from gmmflex.engine.stages.info.agreement import compare_files
 
     found = compare_files(
         described,
@@ -55,7 +55,7 @@ def info(
     )
     typer.echo(f"\n{found.description}")
     if output is not None:
-        from gmmflex.engine.stages.info_agreement_picture import draw_agreement
+        from gmmflex.engine.stages.info.agreement_picture import draw_agreement
 
         draw_agreement(output, found.agreement, found.verdict)
 

@@ -107,9 +107,9 @@ def heterogeneity(
     overwrite: Overwrite = False,
 ) -> None:
     """Find the latent space of a set of particles: how each one differs from the mixture."""
-    from gmmflex.engine.io.run_folder import read_json
-    from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-    from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
+    from gmmflex.engine.io.runs.run_folder import read_json
+    from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+    from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
 
     given = {
         "particles": particles,

@@ -64,8 +64,8 @@ def landscape(
     overwrite: Overwrite = False,
 ) -> None:
     """Show what a run found: density, clusters, ways through the states, star files, a report."""
-    from gmmflex.engine.stages.landscape import run_landscape
-    from gmmflex.engine.stages.landscape_settings import LandscapeSettings
+    from gmmflex.engine.settings.landscape import LandscapeSettings
+    from gmmflex.engine.stages.landscape.stage import run_landscape
 
     settings = validated(
         LandscapeSettings,

@@ -37,8 +37,8 @@ def morph(
     overwrite: Overwrite = False,
 ) -> None:
     """Carry the motion of a run to all atoms of a fitted model."""
-    from gmmflex.engine.stages.morph import run_morph
-    from gmmflex.engine.stages.morph_settings import MorphSettings
+    from gmmflex.engine.settings.morph import MorphSettings
+    from gmmflex.engine.stages.morph.stage import run_morph
 
     settings = validated(
         MorphSettings,

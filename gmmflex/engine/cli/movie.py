@@ -34,8 +34,8 @@ def movie(
     overwrite: Overwrite = False,
 ) -> None:
     """Make a movie of the motion (GIF, MP4), and maps and models with a slider for ChimeraX."""
-    from gmmflex.engine.stages.movie import run_movie
-    from gmmflex.engine.stages.movie_settings import MovieSettings
+    from gmmflex.engine.settings.movie import MovieSettings
+    from gmmflex.engine.stages.movie.stage import run_movie
 
     settings = validated(
         MovieSettings,

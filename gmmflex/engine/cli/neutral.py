@@ -49,7 +49,8 @@ def neutral(
     overwrite: Overwrite = False,
 ) -> None:
     """Build the neutral Gaussian mixture from a map, a fitted model, or both."""
-    from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
+    from gmmflex.engine.settings.neutral import NeutralSettings
+    from gmmflex.engine.stages.neutral.stage import run_neutral
 
     settings = validated(
         NeutralSettings,

@@ -42,8 +42,8 @@ def poses(
     overwrite: Overwrite = False,
 ) -> None:
     """Refine orientations and origins against what each particle's own latent decodes to."""
-    from gmmflex.engine.stages.poses import run_poses
-    from gmmflex.engine.stages.poses_settings import PosesSettings
+    from gmmflex.engine.settings.poses import PosesSettings
+    from gmmflex.engine.stages.poses.stage import run_poses
 
     settings = validated(
         PosesSettings,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gmmflex.engine.stages.progress import tell_as
+from gmmflex.engine.machine.progress import tell_as
 
 
 class Form(str, Enum):

@@ -64,8 +64,8 @@ def reconstruct(
     overwrite: Overwrite = False,
 ) -> None:
     """Reconstruct maps of the states of a run from its particles."""
-    from gmmflex.engine.stages.reconstruct import run_reconstruct
-    from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
+    from gmmflex.engine.settings.reconstruct import ReconstructSettings
+    from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
 
     settings = validated(
         ReconstructSettings,

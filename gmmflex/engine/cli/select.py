@@ -71,8 +71,8 @@ def select(
     ] = None,
 ) -> None:
     """Write particles of a part of the latent space as a star or cs file."""
-    from gmmflex.engine.stages.select import run_select
-    from gmmflex.engine.stages.select_settings import SelectSettings
+    from gmmflex.engine.settings.select import SelectSettings
+    from gmmflex.engine.stages.select.stage import run_select
 
     settings = validated(
         SelectSettings,

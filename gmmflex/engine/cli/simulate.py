@@ -50,8 +50,8 @@ def simulate(
     overwrite: Overwrite = False,
 ) -> None:
     """Make particles with a known truth from the states of a molecule."""
-    from gmmflex.engine.stages.simulate import simulate as run_simulation
-    from gmmflex.engine.stages.simulate_settings import SimulateSettings
+    from gmmflex.engine.settings.simulate import SimulateSettings
+    from gmmflex.engine.stages.simulate.stage import simulate as run_simulation
 
     settings = validated(
         SimulateSettings,

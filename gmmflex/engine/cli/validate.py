@@ -45,8 +45,8 @@ def validate(
     overwrite: Overwrite = False,
 ) -> None:
     """Tell what of a run's motion is there for sure and what noise alone would give."""
-    from gmmflex.engine.stages.validate import run_validate
-    from gmmflex.engine.stages.validate_settings import ValidateSettings
+    from gmmflex.engine.settings.validate import ValidateSettings
+    from gmmflex.engine.stages.validate.stage import run_validate
 
     told = {} if not check else {"checks": tuple(item.value for item in check)}
     settings = validated(

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.writing import replacing
 
 # numpy's own limit of 10,000 is less than the fields of a classification into ten classes take
 _LONGEST_HEADER = 200_000

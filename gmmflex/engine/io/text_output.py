@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import replacing
+from gmmflex.engine.io.writing import replacing
 
 
 def write_atomically(path: Path, content: str | Iterable[str]) -> None:

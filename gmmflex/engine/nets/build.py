@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from gmmflex.engine.model.anchors import anchors_among, spacing_A, transition_weights
-from gmmflex.engine.model.mixture import GaussianMixture
-from gmmflex.engine.model.neighbourhood import smoothing_matrix
+from gmmflex.engine.model.mixture.anchors import anchors_among, spacing_A, transition_weights
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
+from gmmflex.engine.model.mixture.neighbourhood import smoothing_matrix
 from gmmflex.engine.nets.free_decoder import FreeDecoder
 from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
-from gmmflex.engine.nets.parameters import Parameter
 from gmmflex.engine.nets.rigid_decoder import RigidDecoder
-
-DecoderKind = Literal["free", "hierarchical", "rigid"]
-# More makes everything move alike, and takes memory for each pair of Gaussians.
-LARGEST_SMOOTHING_A = 200.0
-MOST_LEVELS = 16
-LARGEST_SEED = 2**32 - 1  # of numpy's, that place anchors
-
-
-def _free_name(name: str) -> str:
-    """A part of a network cannot have the name of something that every network has."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ValueError("give letters, digits and the signs _ and - only")
-    if hasattr(nn.ModuleDict(), name):
-        raise ValueError("that name is taken: give another")
-    return name
-
-
-DecoderName = Annotated[str, AfterValidator(_free_name)]
+from gmmflex.engine.settings.limits import (
+    LARGEST_SEED,
+    LARGEST_SMOOTHING_A,
+    MOST_LEVELS,
+    DecoderKind,
+    DecoderName,
+    Parameter,
+)
 
 
 class DecoderDescription(BaseModel):
@@ -51,6 +39,11 @@ class DecoderDescription(BaseModel):
     anchors: tuple[Annotated[int, Field(ge=1)], ...] = Field((), max_length=MOST_LEVELS)
     bodies: tuple[str, ...] = Field((), max_length=1000)
     seed: int = Field(1, ge=0, le=LARGEST_SEED)
+
+
+def name_is_taken(name: str) -> bool:
+    """Whether a decoder cannot have it: a part of a network has no name that every network has."""
+    return hasattr(nn.ModuleDict(), name)
 
 
 def build_decoder(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.rest_correction import RestCorrection
 
 

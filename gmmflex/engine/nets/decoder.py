@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.mixture.offsets import Offsets
 
 
 class Decoder(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gmmflex.engine.model.neighbour_average import NeighbourAverage
-from gmmflex.engine.model.offsets import Offsets
-from gmmflex.engine.nets.parameters import Parameter, n_columns, offsets_from
+from gmmflex.engine.model.mixture.neighbour_average import NeighbourAverage
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.nets.parameters import n_columns, offsets_from
 from gmmflex.engine.nets.perceptron import perceptron
+from gmmflex.engine.settings.limits import Parameter
 
 
 class FreeDecoder(nn.Module):

@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gmmflex.engine.model.offsets import Offsets
-from gmmflex.engine.model.rigid_motion import RigidMotions, rigid_offsets, rotations_from_six
-from gmmflex.engine.nets.parameters import MOTION_SCALE_A, Parameter, n_columns, offsets_from
+from gmmflex.engine.model.geometry.rigid_motion import (
+    RigidMotions,
+    rigid_offsets,
+    rotations_from_six,
+)
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.nets.parameters import MOTION_SCALE_A, n_columns, offsets_from
 from gmmflex.engine.nets.perceptron import perceptron
+from gmmflex.engine.settings.limits import Parameter
 
 _ROTATION = 6
 # Anchors nearer together than this turn no more than 1 rad for each unit of output.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.mixture.offsets import Offsets
+from gmmflex.engine.settings.limits import Parameter
 
-Parameter = Literal["positions", "amplitudes", "widths"]
 _COLUMNS: dict[str, int] = {"positions": 3, "amplitudes": 1, "widths": 1}
 # One unit of a network's output in Å, and as a relative change of amplitude or width: about
 # the size of what is looked for, so that one learning rate suits all three.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gmmflex.engine.model.offsets import Offsets
+from gmmflex.engine.model.mixture.offsets import Offsets
 
 # Change of a Gaussian's logarithmic width by one unit of its weight, so that one learning rate
 # suits widths and amplitudes.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gmmflex.engine.model.offsets import Offsets
-from gmmflex.engine.model.rigid_motion import (
+from gmmflex.engine.model.geometry.rigid_motion import (
     RigidMotions,
     body_centres_A,
     body_radii_A,
     rigid_offsets,
     rotations_from_six,
 )
+from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.parameters import MOTION_SCALE_A
 from gmmflex.engine.nets.perceptron import perceptron
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.io.relion_export import write_relion_star
-from gmmflex.engine.stages.progress import Log, print_line
+from gmmflex.engine.io.particles.relion_export import write_relion_star
+from gmmflex.engine.machine.progress import Log, print_line
 
 
 def convert_particles(

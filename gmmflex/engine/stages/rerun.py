@@ -12,28 +12,29 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.run_folder import RUN_FILE, SUMMARY_FILE, read_json
-from gmmflex.engine.io.run_record import changed_inputs, versions
-from gmmflex.engine.stages.heterogeneity import run_heterogeneity
-from gmmflex.engine.stages.heterogeneity_settings import HeterogeneitySettings
-from gmmflex.engine.stages.landscape import run_landscape
-from gmmflex.engine.stages.landscape_settings import LandscapeSettings
-from gmmflex.engine.stages.morph import run_morph
-from gmmflex.engine.stages.morph_settings import MorphSettings
-from gmmflex.engine.stages.movie import run_movie
-from gmmflex.engine.stages.movie_settings import MovieSettings
-from gmmflex.engine.stages.neutral import NeutralSettings, run_neutral
-from gmmflex.engine.stages.poses import run_poses
-from gmmflex.engine.stages.poses_settings import PosesSettings
-from gmmflex.engine.stages.progress import Log, print_line
-from gmmflex.engine.stages.reconstruct import run_reconstruct
-from gmmflex.engine.stages.reconstruct_settings import ReconstructSettings
-from gmmflex.engine.stages.run_settings import settings_of
-from gmmflex.engine.stages.same_files import compared
-from gmmflex.engine.stages.simulate import simulate
-from gmmflex.engine.stages.simulate_settings import SimulateSettings
-from gmmflex.engine.stages.validate import run_validate
-from gmmflex.engine.stages.validate_settings import ValidateSettings
+from gmmflex.engine.io.runs.run_folder import RUN_FILE, SUMMARY_FILE, read_json
+from gmmflex.engine.io.runs.run_record import changed_inputs, versions
+from gmmflex.engine.machine.progress import Log, print_line
+from gmmflex.engine.runs.same_files import compared
+from gmmflex.engine.runs.settings import settings_of
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.landscape import LandscapeSettings
+from gmmflex.engine.settings.morph import MorphSettings
+from gmmflex.engine.settings.movie import MovieSettings
+from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.settings.poses import PosesSettings
+from gmmflex.engine.settings.reconstruct import ReconstructSettings
+from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.settings.validate import ValidateSettings
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
+from gmmflex.engine.stages.landscape.stage import run_landscape
+from gmmflex.engine.stages.morph.stage import run_morph
+from gmmflex.engine.stages.movie.stage import run_movie
+from gmmflex.engine.stages.neutral.stage import run_neutral
+from gmmflex.engine.stages.poses.stage import run_poses
+from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
+from gmmflex.engine.stages.simulate.stage import simulate
+from gmmflex.engine.stages.validate.stage import run_validate
 
 
 def _simulate(settings: SimulateSettings, overwrite: bool, _: Log) -> None:

@@ -1,0 +1,1 @@
+"""Do particles, poses, CTF and map fit together, and what is wrong if not."""

@@ -1,0 +1,1 @@
+"""Particles as rows: images, encoder inputs, scores, read ahead."""

@@ -1,0 +1,1 @@
+"""Latents and poses fitted to single particles."""

@@ -1,0 +1,139 @@
+"""One point in the latent space for each particle: where its image is most likely.
+
+The encoder gives the start. The noise of the images and a prior are taken from some particles, and
+on held-out ones, of which one half of an image is fitted and the other half scored, it is tried
+whether to look further: at many places all over the latent space instead of going on from the
+encoder's alone. A motion that brings a part to places where it does not overlap with itself at rest
+needs that; for others it would be wasted time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.fitting.latent_fit import Fit
+from gmmflex.engine.fitting.latent_fitting import Fitting, Way
+from gmmflex.engine.machine.progress import Log, Stopwatch
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.model.images.scoring import N_FOLDS
+from gmmflex.engine.model.inference.latent_posterior import shared_covariance, with_spread_of_states
+from gmmflex.engine.nets.model import Model
+
+# Particles that noise and prior are taken from; held-out ones on which ways are compared.
+_SAMPLE, _MOST_TRIED = 600, 200
+_CANDIDATES, _MOST_GROUPED = 32, 20_000
+# Looking all over has to add this part of what the analysis gained over the mixture at rest.
+_WORTH_A_SEARCH = 0.02
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What fitting is worth: held-out scores of the mixture at rest, of the encoder's latents, of
+    those fitted from there and of those looked for all over; searched: which of the last two ways
+    was taken; each half of `particles` images scored on what the other half decodes to."""
+
+    particles: int
+    at_rest: float
+    encoded: float
+    fitted: float
+    searched_all_over: float
+    searched: bool
+
+
+@dataclass(frozen=True)
+class Readout:
+    """by_fold: (n, 2, d) what the halves of each image alone ask for; latents: (n, d) what they
+    ask for together, spread as the states are; covariances: (n, d, d) of what they ask for; trial:
+    on held-out particles.
+
+    reliability: share of the variance of one half's latents, along the direction in which the
+    halves agree most, that the other half shows too.
+    """
+
+    by_fold: Tensor
+    latents: Tensor
+    covariances: Tensor
+    trial: Trial
+
+    @property
+    def reliability(self) -> float:
+        values = self.by_fold.to(torch.float64)
+        values = values - values.mean((0, 1))
+        direction = torch.linalg.eigh(shared_covariance(values))[1][:, -1]
+        first, second = (values @ direction).unbind(1)
+        variance = float(0.5 * (first.square() + second.square()).sum())
+        return min(max(float((first * second).sum()) / max(variance, 1e-30), 0.0), 1.0)
+
+
+def read_out(
+    model: Model,
+    data: ParticleData,
+    by_fold: Tensor,
+    test_rows: Tensor,
+    weights: Tensor,
+    latent_noise: float,
+    room: Room,
+    log: Log,
+    world: World = ALONE,
+) -> Readout:
+    """Latents of all n particles, going from the encoder's by_fold (n, 2, d).
+
+    test_rows: held-out particles; weights: (n_rings,) of the score; latent_noise: standard
+    deviation of what training added. Every process ends with all latents.
+    """
+    fitting = Fitting(model, data, room)
+    tried = test_rows[:_MOST_TRIED]
+    start = by_fold[tried]
+    sample = torch.linspace(0, len(by_fold) - 1, min(len(by_fold), _SAMPLE)).long()
+    way = fitting.way(sample, by_fold[sample], latent_noise, None, world)
+    far = replace(way, candidates=_all_over(by_fold).to(model.device))
+    still, encoded, fitted, found = (
+        fitting.score(tried, latents, weights)
+        for latents in (
+            None,
+            start,
+            fitting.apart(tried, start, way),
+            fitting.apart(tried, start, far),
+        )
+    )
+    worth = found - fitted > _WORTH_A_SEARCH * abs(fitted - still)
+    searched = bool(world.copy_from_leader(torch.tensor(float(worth), device=model.device)))
+    if searched:
+        way = fitting.way(sample, by_fold[sample], latent_noise, far.candidates, world)
+    trial = Trial(len(tried), still, encoded, fitted, found, searched)
+    log(
+        f"latents fitted to the images{', looked for all over' if searched else ''}: held-out "
+        f"score {encoded:.4f} -> {found if searched else fitted:.4f}"
+    )
+    fit = _fit_all(fitting, by_fold, way, log, world)
+    latents = with_spread_of_states(fit.latents, fit.covariances)
+    return Readout(fit.halves, latents, fit.covariances, trial)
+
+
+def _all_over(by_fold: Tensor) -> Tensor:
+    """(L, d) latents that stand for where particles are."""
+    latents = by_fold.mean(1)[:: max(1, len(by_fold) // _MOST_GROUPED)].numpy()
+    groups = KMeans(min(_CANDIDATES, len(latents)), n_init=1, random_state=0).fit(latents)
+    return torch.as_tensor(groups.cluster_centers_, dtype=by_fold.dtype)
+
+
+def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, world: World) -> Fit:
+    """Every process its block."""
+    n, _, d = by_fold.shape
+    all_of = Fit(torch.zeros(n, d), torch.zeros(n, d, d), torch.zeros(n, N_FOLDS, d))
+    block, watch = world.block(n), Stopwatch()
+    parts = torch.arange(block.start, block.stop).split(max(1, -(-len(block) // 5)))
+    for number, rows in enumerate(parts, start=1):
+        fit = fitting.fit(rows, by_fold[rows], way)
+        for whole, part in zip(vars(all_of).values(), vars(fit).values(), strict=True):
+            whole[rows] = part
+        if number < len(parts):
+            done = int(rows[-1]) + 1 - block.start
+            log(watch.event("fitting latents", done, len(block)))
+    return Fit(*(world.sum(values) for values in vars(all_of).values()))

@@ -1,0 +1,1 @@
+"""Run folders: their record, lock and state."""

@@ -1,0 +1,1 @@
+"""Questions to a cloud of points: clusters, density, paths, trajectories, rings."""

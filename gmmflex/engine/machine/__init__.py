@@ -1,0 +1,1 @@
+"""Where a computation runs: device, processes, memory, progress."""

@@ -1,0 +1,1 @@
+"""Rigid motions, backbones, symmetry: geometry of points."""

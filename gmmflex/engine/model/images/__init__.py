@@ -1,0 +1,1 @@
+"""Images: grid, CTF, projection, splatting, scores."""

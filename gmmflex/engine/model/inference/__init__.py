@@ -1,0 +1,1 @@
+"""What numbers say: posteriors, poses, axes, dependence."""

@@ -1,0 +1,1 @@
+"""A mixture of Gaussians: density, offsets, seeding, fitting to a map."""

@@ -1,0 +1,1 @@
+"""Maps in three dimensions: back-projection, slices, warping, local resolution."""

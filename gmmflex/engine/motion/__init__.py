@@ -1,0 +1,1 @@
+"""What moves and how far: modes, bodies, coordination, carried models."""

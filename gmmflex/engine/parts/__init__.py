@@ -1,0 +1,1 @@
+"""Neutral mixtures, bodies, regions and symmetry copies of a run."""

@@ -1,0 +1,1 @@
+"""Maps and half maps from particles."""

@@ -1,0 +1,1 @@
+"""What each stage can be told, with bounds and defaults; needs no torch."""

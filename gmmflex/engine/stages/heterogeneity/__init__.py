@@ -1,0 +1,1 @@
+"""`gmmflex heterogeneity`: from particles and a neutral mixture to a latent space."""

@@ -1,0 +1,103 @@
+"""What a heterogeneity run is given, read and checked before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gmmflex.engine.data.unusable_images import counted
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.models import read_model
+from gmmflex.engine.io.particles import Particles, read_particles
+from gmmflex.engine.model.geometry.bond_terms import BondTerms, bond_terms
+from gmmflex.engine.model.images.scoring import Coefficients
+from gmmflex.engine.parts.neutral import Neutral, read_neutral
+from gmmflex.engine.parts.regions import Region, fitted_model, regions_of
+from gmmflex.engine.parts.symmetry_expansion import Expansion, expansion_of
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.training.earlier_run import EarlierRun, read_earlier_run
+from gmmflex.engine.training.preparation import coefficients_of
+
+# With fewer there is no held-out set to speak of.
+_FEWEST = 20
+# --bonds takes it in place of a file: the model that --model or the neutral mixture names.
+_MODEL_WORD = "model"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Particles, mixture and what is to be done with them. earlier: a run to start from;
+    bonds: of the fitted model whose backbone is kept."""
+
+    particles: Particles
+    neutral: Neutral
+    expansion: Expansion
+    regions: dict[str, Region]
+    where: Coefficients
+    earlier: EarlierRun | None
+    bonds: BondTerms | None
+
+    def files(self, settings: HeterogeneitySettings) -> list[Path]:
+        """The files that run.json keeps size and checksum of."""
+        files = (settings.particles, settings.passthrough, self.neutral.path, settings.mask)
+        models = (settings.model, bonds_file(settings))
+        return [path for path in (*files, *models) if path is not None]
+
+
+def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs:
+    """Read everything but the images, and the first of those: most faults show there.
+
+    Raises UserError for whatever the user can put right.
+    """
+    particles = read_particles(
+        settings.particles, passthrough=settings.passthrough, image_root=settings.image_root
+    )
+    if len(particles) < _FEWEST:
+        raise UserError(
+            f"{settings.particles} holds {len(particles)} particles, which say nothing about "
+            f"motion: give at least {_FEWEST}, better thousands"
+        )
+    neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
+    expansion = expansion_of(settings, particles, neutral)
+    regions = regions_of(settings, neutral, expansion.unit)
+    where = coefficients_of(settings, particles, neutral, device)
+    earlier = None
+    if settings.start_from is not None:
+        names, poses = particles.image_names, particles.rotations
+        earlier = read_earlier_run(settings.start_from, names, poses, expansion.operators)
+    with counted(particles, range(len(particles))):
+        particles.read_images(np.arange(min(len(particles), 16)))
+    bonds = _bonds(settings, neutral, device)
+    return Inputs(particles, neutral, expansion, regions, where, earlier, bonds)
+
+
+def bonds_file(settings: HeterogeneitySettings) -> Path | None:
+    """The file that --bonds names; None without one, and for the word "model"."""
+    if settings.bonds is None or str(settings.bonds) == _MODEL_WORD:
+        return None
+    return settings.bonds
+
+
+def _bonds(
+    settings: HeterogeneitySettings, neutral: Neutral, device: torch.device
+) -> BondTerms | None:
+    if settings.bonds is None:
+        return None
+    if "positions" not in settings.varied:
+        raise UserError("--bonds keep a backbone that moves: let --vary include positions")
+    path = bonds_file(settings)
+    model = fitted_model(settings.model, neutral) if path is None else read_model(path)
+    if model is None:
+        raise UserError(
+            f"--bonds model: {neutral.path} was built without a model: give the fitted model's file"
+        )
+    centre_A = torch.as_tensor(neutral.centre_A)
+    try:
+        return bond_terms(model, centre_A, neutral.mixture.positions_A.to(device))
+    except ValueError as fault:
+        raise UserError(
+            f"--bonds {settings.bonds}: {fault}: give a model with complete chains"
+        ) from fault

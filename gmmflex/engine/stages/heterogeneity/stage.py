@@ -1,0 +1,162 @@
+"""`gmmflex heterogeneity`: from particles and a neutral mixture to a latent space."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+
+import numpy as np
+
+from gmmflex.engine.data.particles import read_particle_data
+from gmmflex.engine.data.row_store import Storage, storage_in
+from gmmflex.engine.fitting.latent_readout import read_out
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.runs.run_folder import (
+    RunState,
+    begin_run,
+    clear_folder,
+    refuse_changed_inputs,
+    run_state,
+)
+from gmmflex.engine.io.runs.run_lock import only_writer
+from gmmflex.engine.machine.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.room import room_for
+from gmmflex.engine.machine.world import World, joined
+from gmmflex.engine.parts.regions import varied_anywhere
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.stages.heterogeneity.decoder_lesson import teach_decoder
+from gmmflex.engine.stages.heterogeneity.inputs import Inputs, read_inputs
+from gmmflex.engine.stages.heterogeneity.results import write_results
+from gmmflex.engine.training.evaluation import encode_by_fold
+from gmmflex.engine.training.preparation import Prepared, prepare, resolution_of
+from gmmflex.engine.training.rounds import train_in_rounds
+
+
+def run_heterogeneity(
+    settings: HeterogeneitySettings, overwrite: bool = False, log: Log = print_line
+) -> None:
+    """Train and write the run folder; an unfinished run goes on from its last epoch.
+
+    Started by torchrun, all processes work on the same run; the first one writes and prints.
+    Raises UserError for anything wrong with the input; no new folder is left behind then.
+    """
+    with joined() as world, ExitStack() as held:
+        with world.together():
+            if world.is_leader:
+                held.enter_context(only_writer(settings.output))
+        _run(settings, overwrite, log, world)
+
+
+def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: World) -> None:
+    """say: prints in every process; all but a lack of memory is said by the leader alone."""
+    log = say if world.is_leader else _silent
+    config = settings.model_dump(mode="json")
+    watch = Stopwatch()
+    with world.together():
+        state = run_state(settings.output, "heterogeneity", config, overwrite)
+    if state is RunState.FINISHED:
+        log(f"{settings.output} is finished already; --overwrite would run it again")
+        return
+    threads = set_threads(settings.threads, world)
+    random = set_seed(settings.seed)
+    with world.together():
+        device = choose_device(settings.device, world)
+        given = read_inputs(settings, device)
+
+    with world.together():
+        if state is RunState.NEW and world.is_leader:
+            begin_run(
+                settings.output,
+                "heterogeneity",
+                config,
+                given.files(settings),
+                overwrite,
+                {
+                    "seed": settings.seed,
+                    "device": str(device),
+                    "threads": threads,
+                    "processes": world.size,
+                },
+            )
+        if world.is_leader:
+            refuse_changed_inputs(settings.output, given.files(settings))
+            (settings.output / "checkpoint").mkdir(exist_ok=True)
+    _say_what_is_there(given, settings, f"{device}, {threads} threads", world, log)
+    checkpoints = settings.output / "checkpoint"
+    with storage_in(checkpoints, settings.memory_limit_GB, world) as storage:
+        try:
+            prepared = _prepared(settings, given, random, storage, say, log)
+        except UserError:
+            if state is RunState.NEW and world.is_leader:
+                # Where the disk itself has gone there is nothing to clear.
+                with suppress(OSError):
+                    clear_folder(settings.output)
+            raise
+        _train(settings, given, prepared, watch, log)
+
+
+def _prepared(
+    settings: HeterogeneitySettings,
+    given: Inputs,
+    random: np.random.Generator,
+    storage: Storage,
+    say: Log,
+    log: Log,
+) -> Prepared:
+    data = read_particle_data(given.particles, given.where, storage, log)
+    data = data.in_symmetric_poses(given.expansion.operators)
+    n_gaussians = given.neutral.mixture.n_gaussians
+    room = room_for(n_gaussians, given.where, settings.batch_size, say, storage.world)
+    return prepare(
+        settings,
+        data,
+        given.neutral,
+        given.regions,
+        given.bonds,
+        random,
+        storage,
+        room,
+        log,
+    )
+
+
+def _train(
+    settings: HeterogeneitySettings, given: Inputs, prepared: Prepared, watch: Stopwatch, log: Log
+) -> None:
+    progress = train_in_rounds(settings, prepared, log, given.earlier)
+    readout = read_out(
+        prepared.model,
+        prepared.data,
+        encode_by_fold(prepared.model, prepared.inputs, prepared.world),
+        prepared.test_rows,
+        prepared.weights,
+        settings.latent_noise,
+        prepared.room,
+        log,
+        prepared.world,
+    )
+    taught = teach_decoder(prepared, progress, readout, settings.learning_rate, log)
+    write_results(
+        settings, given.particles, prepared, progress, taught, readout, given.neutral, watch, log
+    )
+
+
+def _say_what_is_there(
+    given: Inputs, settings: HeterogeneitySettings, machine: str, world: World, log: Log
+) -> None:
+    particles, expansion = given.particles, given.expansion
+    several = f", {world.size} processes" if world.size > 1 else ""
+    varying = int(varied_anywhere(given.regions).sum())
+    log(
+        f"{len(particles)} particles of {particles.box_px} px, {particles.pixel_size_A:.3f} A; "
+        f"{given.neutral.mixture.n_gaussians} Gaussians, {varying} may vary; "
+        f"resolution {resolution_of(given.where):.1f} A; {machine}{several}"
+    )
+    if expansion.n_copies > 1:
+        log(
+            f"{expansion.n_copies} copies of each particle by {settings.symmetry}; {expansion.told}"
+        )
+
+
+def _silent(_: str) -> None:
+    """What a process that is not the leader says."""

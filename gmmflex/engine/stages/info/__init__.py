@@ -1,0 +1,1 @@
+"""`gmmflex info`: what is in a file, and whether particles and map fit."""

@@ -1,0 +1,1 @@
+"""`gmmflex landscape`: states, ways between them, a report."""

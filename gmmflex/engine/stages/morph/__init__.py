@@ -1,0 +1,1 @@
+"""`gmmflex morph`: the model in the states that were found."""

@@ -1,0 +1,1 @@
+"""`gmmflex movie`: the motion to watch."""

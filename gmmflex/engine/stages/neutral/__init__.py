@@ -1,0 +1,1 @@
+"""`gmmflex neutral`: a mixture from a map, a model, or both."""

@@ -1,0 +1,1 @@
+"""`gmmflex poses`: orientations and shifts against each particle's own mixture."""

@@ -1,0 +1,1 @@
+"""`gmmflex reconstruct`: maps of states from particles."""

@@ -1,0 +1,1 @@
+"""`gmmflex select`: particles out of a part of the latent space."""

@@ -1,0 +1,1 @@
+"""`gmmflex simulate`: particles with a known truth."""

@@ -1,0 +1,1 @@
+"""`gmmflex validate`: what of a motion is more than noise."""

@@ -1,0 +1,216 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.data.row_store import RowStore
+from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.writing import replacing
+from gmmflex.engine.machine.progress import Event, Log, Stopwatch
+from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.model.geometry.bond_terms import BondTerms
+from gmmflex.engine.model.mixture.adam import Adam
+from gmmflex.engine.nets.model import Model
+from gmmflex.engine.training.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
+from gmmflex.engine.training.evaluation import held_out_loss
+from gmmflex.engine.training.step import gradient_of_batch, lessons_of_epoch
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Numbers of the loop; docs/decisions tells where they come from.
+
+    epochs: at most so many in this round; learning_rate falls by `rate_drop` whenever the
+    held-out score has not improved, and the round ends when it has fallen `n_drops` times.
+    """
+
+    epochs: int
+    batch_size: int
+    round: int = 1
+    learning_rate: float = 1e-3
+    latent_noise: float = 0.1
+    rate_drop: float = 0.3
+    n_drops: int = 2
+    warm_up_steps: int = 50
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of metrics.csv. Losses are minus the weighted FRC on the fold not encoded.
+
+    They compare within a round only: each round weighs the rings of its own resolution.
+    bond_deviation_A, bond_weight: RMS of the carried model's Cα–Cα distances after the epoch and
+    the weight of the bonds during it, if a backbone is kept.
+    """
+
+    round: int
+    epoch: int
+    train_loss: float
+    test_loss: float
+    learning_rate: float
+    seconds: float
+    bond_deviation_A: float | None = None
+    bond_weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a round stands between epochs; all that a resumed run needs beside the weights.
+
+    history: of this round; earlier: of the rounds before it.
+    """
+
+    history: tuple[Epoch, ...]
+    best: dict[str, Tensor]
+    learning_rate: float
+    drops: int
+    earlier: tuple[Epoch, ...] = ()
+    bond_weight: float = FIRST_WEIGHT
+
+    @property
+    def best_test_loss(self) -> float:
+        return min(epoch.test_loss for epoch in self.history)
+
+
+Save = Callable[[Progress, Adam], None]
+
+
+def train(
+    model: Model,
+    data: ParticleData,
+    inputs: RowStore,
+    weights: Tensor,
+    train_rows: Tensor,
+    test_rows: Tensor,
+    settings: TrainingSettings,
+    bonds: BondTerms | None,
+    optimiser: Adam,
+    start: Progress | None,
+    earlier: tuple[Epoch, ...],
+    save: Save,
+    log: Log,
+    room: Room,
+    world: World = ALONE,
+) -> Progress:
+    """Train encoder and decoder until held-out particles no longer gain; the best weights stay.
+
+    inputs: (n, 2, D) encoder gradients of each fold; weights: (n_rings,). In every step each
+    particle is encoded from one fold, chosen at random, and scored on the other, so that there
+    is nothing to win by reproducing noise, and the held-out score says when to stop.
+    bonds: of a fitted model whose backbone is kept; their weight follows from what they deviate.
+    earlier: lines of the rounds before this one, kept with the progress.
+    All processes take the same steps, each with its share of every batch: how many there are, and
+    how many particles there is room for at a time, changes no more than the order of sums.
+    """
+    if start is None:
+        first = held_out_loss(model, data, inputs, weights, test_rows, room, world)
+        first_line = Epoch(settings.round, 0, first, first, settings.learning_rate, 0.0)
+        bond_weight = earlier[-1].bond_weight if earlier else None
+        start = Progress(
+            (first_line,),
+            model.state(),
+            settings.learning_rate,
+            0,
+            earlier,
+            FIRST_WEIGHT if bond_weight is None else bond_weight,
+        )
+    progress = start
+    step = (len(start.history) - 1) * math.ceil(len(train_rows) / settings.batch_size)
+    watch = Stopwatch(start.history[-1].seconds)
+
+    while len(progress.history) <= settings.epochs and progress.drops <= settings.n_drops:
+        epoch = len(progress.history)
+        # Stays on the device until the epoch ends: to read it is to wait for the device.
+        total = torch.zeros((), dtype=torch.float64, device=model.device)
+        weighted = None if bonds is None else Bonds(bonds, progress.bond_weight)
+        lessons = lessons_of_epoch(model, data, inputs, train_rows, settings.batch_size, world)
+        for lesson in lessons:
+            step += 1
+            for group in optimiser.param_groups:
+                group["lr"] = (
+                    progress.learning_rate
+                    * (group["share"] if epoch >= group["from_epoch"] else 0.0)
+                    * min(1.0, step / settings.warm_up_steps)
+                )
+            total += gradient_of_batch(
+                model, lesson, data, weights, settings.latent_noise, weighted, room, world
+            )
+            optimiser.step()
+
+        train_loss = float(world.sum(total)) / len(train_rows)
+        test_loss = held_out_loss(model, data, inputs, weights, test_rows, room, world)
+        with world.together():
+            _refuse_no_number(model, train_loss + test_loss, epoch, settings)
+        line = Epoch(
+            settings.round, epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s
+        )
+        if bonds is not None:
+            deviation_A = bond_deviation_A(model, inputs, test_rows, bonds, world)
+            line = replace(line, bond_deviation_A=deviation_A, bond_weight=progress.bond_weight)
+            progress = replace(progress, bond_weight=next_weight(progress.bond_weight, deviation_A))
+        progress = _judge(progress, line, model, settings)
+        save(progress, optimiser)
+        log(_event(line, settings, watch))
+    model.load(progress.best)
+    return progress
+
+
+def _refuse_no_number(model: Model, losses: float, epoch: int, settings: TrainingSettings) -> None:
+    """Before anything of such an epoch is saved: the checkpoint stays that of the epoch before.
+
+    The weights are looked at too: a Gaussian at no place is splatted nowhere, and its loss is 0.
+    """
+    finite = all(bool(weights.isfinite().all()) for weights in model.parameters())
+    if not (finite and math.isfinite(losses)):
+        raise UserError(
+            f"training went astray: in epoch {epoch} of round {settings.round} its weights or loss "
+            "are no longer numbers: start again with --overwrite and a --learning-rate below "
+            f"{settings.learning_rate:g}, or vary fewer parameters"
+        )
+
+
+def _judge(progress: Progress, line: Epoch, model: Model, settings: TrainingSettings) -> Progress:
+    """Keep the best weights; without a gain go back to them and lower the learning rate."""
+    history = (*progress.history, line)
+    # The gain over the neutral mixture so far sets what counts as an improvement: 0.5 % of it.
+    gained = progress.history[0].test_loss - progress.best_test_loss
+    if line.test_loss < progress.best_test_loss - 0.005 * gained:
+        return replace(progress, history=history, best=model.state())
+    if line.test_loss < progress.best_test_loss:
+        progress = replace(progress, best=model.state())
+    model.load(progress.best)
+    return replace(
+        progress,
+        history=history,
+        learning_rate=progress.learning_rate * settings.rate_drop,
+        drops=progress.drops + 1,
+    )
+
+
+def _event(line: Epoch, settings: TrainingSettings, watch: Stopwatch) -> Event:
+    said = (
+        f"epoch {line.epoch}/{settings.epochs}  train {-line.train_loss:.4f}  "
+        f"test {-line.test_loss:.4f}  rate {line.learning_rate:.1e}"
+    )
+    values = asdict(line)
+    for known in ("epoch", "seconds"):
+        del values[known]
+    return watch.event("epoch", line.epoch, settings.epochs, said, **values)
+
+
+def write_metrics(path: Path, history: tuple[Epoch, ...]) -> None:
+    """metrics.csv, one line per epoch; epoch 0 of the first round is the neutral mixture."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(asdict(history[0])))
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in history)

@@ -1,0 +1,1 @@
+"""Run folders as Scipion's half reads them; needs neither Scipion nor torch."""

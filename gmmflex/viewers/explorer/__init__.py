@@ -1,0 +1,1 @@
+"""The window that explores a latent space: points, places, subsets, decoded states."""

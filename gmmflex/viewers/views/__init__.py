@@ -1,0 +1,1 @@
+"""What viewers show: plots, tables, pictures, ChimeraX, one kind a file."""
