@@ -113,17 +113,17 @@ def write_input(run: Run, folder: Path) -> None:
     """neutral.cif, images.mrcs and particles.star: displaced mixtures in noise, random views."""
     generator = torch.Generator().manual_seed(1)
     case, n = run.case, run.images
-    where = case.where()
+    coefficients = case.coefficients()
     neutral = random_mixture(case, generator)
     rotations = random_rotations(n, generator)
     origins_A = 2 * case.pixel_A * torch.randn(n, 2, generator=generator)
     optics = random_optics(n, generator)
-    contrast = where.select(ctf(optics, where.grid))
-    planes = torch.zeros(n, *where.grid.shape, dtype=torch.complex64)
-    used = noisy_images(neutral, rotations, origins_A, contrast, where, generator)
-    planes.view(n, -1)[:, where.used] = torch.view_as_complex(used)
+    ctf_values = coefficients.select(ctf(optics, coefficients.grid))
+    planes = torch.zeros(n, *coefficients.grid.shape, dtype=torch.complex64)
+    used = noisy_images(neutral, rotations, origins_A, ctf_values, coefficients, generator)
+    planes.view(n, -1)[:, coefficients.used] = torch.view_as_complex(used)
     with mrcfile.new(folder / "images.mrcs") as stack:
-        stack.set_data(images_of_fourier(planes, where.grid).numpy())
+        stack.set_data(images_of_fourier(planes, coefficients.grid).numpy())
         stack.set_image_stack()
         stack.voxel_size = case.pixel_A
     centre_A = case.box_px // 2 * case.pixel_A

@@ -49,26 +49,26 @@ def least_errors(
     particles = particles.subset(np.arange(n))
     whole = FourierGrid(particles.box_px, particles.pixel_size_A, max_usable_ring(particles.box_px))
     first, last = (whole.ring_of_resolution(rings[i]["resolution_A"]) for i in (0, -1))
-    where = coefficients_in_use(whole.with_max_ring(last), first, last)
-    data = read_particle_data(particles, where, Storage(run, 100.0), lambda _: None)
+    coefficients = coefficients_in_use(whole.with_max_ring(last), first, last)
+    data = read_particle_data(particles, coefficients, Storage(run, 100.0), lambda _: None)
     batch, rest = data.batch(torch.arange(n)), results.model.neutral
     positions_A = torch.as_tensor(states_A[state[:n]] - results.centre_A, dtype=torch.float32)
     mixtures = GaussianMixture(
         positions_A, rest.amplitudes.repeat(n, 1), rest.sigmas_A.repeat(n, 1)
     )
     rotations, origins_A = (torch.as_tensor(values[:n], dtype=torch.float32) for values in poses)
-    values = project_in_use(mixtures, rotations, origins_A, where)
-    sums = ring_sums(values, batch.contrast, batch.images, where)
+    values = project_in_use(mixtures, rotations, origins_A, coefficients)
+    sums = ring_sums(values, batch.ctf, batch.images, coefficients)
     cross, power, images = (
         part.double().sum((0, 1)) for part in (sums.cross, sums.power_projection, sums.power_image)
     )
     scale = cross / power
-    noise = (images - scale * cross) / (where.counts * n)
-    ring = where.bins % where.n_rings
-    columns = pose_columns(mixtures, rotations, origins_A, where)
-    columns = columns * (batch.contrast * scale[ring].float())[:, None, :, None]
-    weights = (where.multiplicity / noise[ring]).float()
-    gram = gram_matrices(columns, weights, torch.zeros_like(where.folds))[:, 0].double()
+    noise = (images - scale * cross) / (coefficients.counts * n)
+    ring = coefficients.bins % coefficients.n_rings
+    columns = pose_columns(mixtures, rotations, origins_A, coefficients)
+    columns = columns * (batch.ctf * scale[ring].float())[:, None, :, None]
+    weights = (coefficients.multiplicity / noise[ring]).float()
+    gram = gram_matrices(columns, weights, torch.zeros_like(coefficients.folds))[:, 0].double()
     information = gram.clone()
     information[:, 0, 0] += _BRIGHTNESS_SPREAD**-2
     # What the image alone says of the pose, with the brightness unknown.

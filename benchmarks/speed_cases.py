@@ -42,7 +42,7 @@ class Case:
     def rings_in_use(self) -> int:
         return self.last_ring or max_usable_ring(self.box_px)
 
-    def where(self, device: torch.device | str = "cpu") -> Coefficients:
+    def coefficients(self, device: torch.device | str = "cpu") -> Coefficients:
         """Rings 1 … rings_in_use."""
         grid = FourierGrid(self.box_px, self.pixel_A, self.rings_in_use, device)
         return coefficients_in_use(grid, 1, self.rings_in_use)
@@ -72,30 +72,30 @@ class Problem:
     the same particles as training holds them."""
 
     case: Case
-    where: Coefficients
+    coefficients: Coefficients
     mixtures: GaussianMixture
     batch: Batch
     data: ParticleData
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Problem:
         """The same on another device or in another precision."""
-        grid = self.where.grid
-        where = coefficients_in_use(
+        grid = self.coefficients.grid
+        coefficients = coefficients_in_use(
             FourierGrid(grid.box_px, grid.pixel_size_A, grid.max_ring, device, dtype),
-            self.where.first_ring,
-            self.where.last_ring,
+            self.coefficients.first_ring,
+            self.coefficients.last_ring,
         )
         return Problem(
             self.case,
-            where,
+            coefficients,
             self.mixtures.to(device, dtype),
             Batch(
                 self.batch.rotations.to(device, dtype),
                 self.batch.origins_A.to(device, dtype),
-                self.batch.contrast.to(device, dtype),
+                self.batch.ctf.to(device, dtype),
                 self.batch.images.to(device, dtype),
             ),
-            replace(self.data, where=where),
+            replace(self.data, coefficients=coefficients),
         )
 
     def some(self, particles: slice) -> Problem:
@@ -103,7 +103,7 @@ class Problem:
         batch, mixtures = self.batch, self.mixtures
         return Problem(
             self.case,
-            self.where,
+            self.coefficients,
             GaussianMixture(
                 mixtures.positions_A[particles],
                 mixtures.amplitudes[particles],
@@ -112,7 +112,7 @@ class Problem:
             Batch(
                 batch.rotations[particles],
                 batch.origins_A[particles],
-                batch.contrast[particles],
+                batch.ctf[particles],
                 batch.images[particles],
             ),
             self.data,
@@ -122,7 +122,7 @@ class Problem:
 def problem_of(case: Case, seed: int = 1) -> Problem:
     """On the CPU in float32."""
     generator = torch.Generator().manual_seed(seed)
-    where = case.where()
+    coefficients = case.coefficients()
     neutral = random_mixture(case, generator)
     shape = (case.batch, case.n_gaussians)
     moved = 0.5 * torch.randn(*shape, 3, generator=generator)
@@ -130,21 +130,21 @@ def problem_of(case: Case, seed: int = 1) -> Problem:
     mixtures = GaussianMixture(
         neutral.positions_A + moved, neutral.amplitudes * scaled[0], neutral.sigmas_A * scaled[1]
     )
-    data = particle_data(neutral, case.batch, where, generator)
+    data = particle_data(neutral, case.batch, coefficients, generator)
     batch = data.batch(torch.arange(case.batch))
-    return Problem(case, where, mixtures, batch, data)
+    return Problem(case, coefficients, mixtures, batch, data)
 
 
 def particle_data(
-    neutral: GaussianMixture, particles: int, where: Coefficients, generator: torch.Generator
+    neutral: GaussianMixture, particles: int, coefficients: Coefficients, generator: torch.Generator
 ) -> ParticleData:
-    """Particles of other mixtures than the neutral one, in random views; where: on the CPU."""
+    """Particles of other mixtures than the neutral one, in random views; coefficients: on CPU."""
     rotations = random_rotations(particles, generator)
-    origins_A = 2 * where.grid.pixel_size_A * torch.randn(particles, 2, generator=generator)
+    origins_A = 2 * coefficients.grid.pixel_size_A * torch.randn(particles, 2, generator=generator)
     optics = random_optics(particles, generator)
-    contrast = where.select(ctf(optics, where.grid))
-    images = noisy_images(neutral, rotations, origins_A, contrast, where, generator)
-    return ParticleData(RowsInMemory(images), rotations, origins_A, optics, where, 1.0)
+    contrast = coefficients.select(ctf(optics, coefficients.grid))
+    images = noisy_images(neutral, rotations, origins_A, contrast, coefficients, generator)
+    return ParticleData(RowsInMemory(images), rotations, origins_A, optics, coefficients, 1.0)
 
 
 def random_mixture(case: Case, generator: torch.Generator) -> GaussianMixture:
@@ -181,7 +181,7 @@ def noisy_images(
     rotations: Tensor,
     origins_A: Tensor,
     contrast: Tensor,
-    where: Coefficients,
+    coefficients: Coefficients,
     generator: torch.Generator,
 ) -> Tensor:
     """(B, K, 2): coefficients of other mixtures (all Gaussians displaced at random) and noise."""
@@ -189,11 +189,13 @@ def noisy_images(
     images = []
     for view in range(len(rotations)):
         one = slice(view, view + 1)
-        displaced = _DISPLACED_PX * where.grid.pixel_size_A * torch.randn(n, 3, generator=generator)
+        displaced = (
+            _DISPLACED_PX * coefficients.grid.pixel_size_A * torch.randn(n, 3, generator=generator)
+        )
         other = GaussianMixture(
             neutral.positions_A + displaced, neutral.amplitudes, neutral.sigmas_A
         )
-        values = project_in_use(other, rotations[one], origins_A[one], where)
+        values = project_in_use(other, rotations[one], origins_A[one], coefficients)
         clean = values * contrast[one, :, None]
         noise = torch.randn(clean.shape, generator=generator)
         images.append(clean + noise * clean.square().mean().sqrt() / _SNR**0.5)

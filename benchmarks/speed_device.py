@@ -77,7 +77,7 @@ def reached(case: Case, measured: Peaks, rounds: int, device: torch.device) -> R
     plan = plan_splat(box_A, case.rings_in_use, least, largest, case.n_gaussians)
     if plan is None:
         return Reached(case, rate, None, None)
-    bytes_each = bytes_moved(case, plan.size, len(problem.where.used))
+    bytes_each = bytes_moved(case, plan.size, len(problem.coefficients.used))
     return Reached(case, rate, bytes_each, rate * bytes_each / measured.bytes_per_s)
 
 

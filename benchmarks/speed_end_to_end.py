@@ -11,7 +11,7 @@ from benchmarks.speed_cases import Case
 from benchmarks.speed_training import DEFAULT, one_epoch, preparation_of
 from benchmarks.timing import timed
 from gmmflex.engine.fitting.latent_fitting import Fitting
-from gmmflex.engine.machine.world import ALONE
+from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.evaluation import encode_by_fold
@@ -60,13 +60,13 @@ def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
             prepared.inputs,
             prepared.varies,
             prepared.train_rows,
-            prepared.room,
+            prepared.batch_limit,
             silent,
         ),
         device,
     )
     rows, by_fold = torch.arange(particles), encode_by_fold(prepared.model, prepared.inputs)
-    fitting = Fitting(prepared.model, prepared.data, prepared.room)
+    fitting = Fitting(prepared.model, prepared.data, prepared.batch_limit)
     way = fitting.way(rows, by_fold, prepared.training.latent_noise, None, ALONE)
     latents, _ = timed(lambda: fitting.fit(rows, by_fold, way), device)
     minutes = PARTICLES / 60

@@ -112,7 +112,7 @@ def published_formula(problem: Problem) -> Result:
 
 def parts_of_reference(problem: Problem) -> int:
     """Into how many parts `published_formula` divides the Gaussians."""
-    grid = problem.where.grid
+    grid = problem.coefficients.grid
     bytes_each = _KEPT_NUMBERS * math.prod(grid.shape) * grid.half_axis_per_A.element_size()
     return math.ceil(problem.case.n_gaussians * bytes_each / _BYTES_OF_PART)
 
@@ -137,7 +137,7 @@ def _project_by_complex_product(
 def _by_autograd(problem: Problem, project_with: _Project) -> Result:
     leaves = _leaves(problem.mixtures)
     batch = problem.batch
-    planes = project_with(leaves, batch.rotations, batch.origins_A, problem.where.grid)
+    planes = project_with(leaves, batch.rotations, batch.origins_A, problem.coefficients.grid)
     loss = _loss(planes, batch, problem)
     loss.backward()
     return _collected(loss, leaves)
@@ -145,7 +145,7 @@ def _by_autograd(problem: Problem, project_with: _Project) -> Result:
 
 def _in_parts(problem: Problem, parts: int) -> Result:
     """The transform is a sum over Gaussians: all parts first, then each again for its gradient."""
-    batch, grid = problem.batch, problem.where.grid
+    batch, grid = problem.batch, problem.coefficients.grid
     leaves = _leaves(problem.mixtures)
     pieces = torch.arange(problem.case.n_gaussians, device=grid.device).chunk(parts)
 
@@ -171,7 +171,7 @@ def _leaves(mixtures: GaussianMixture) -> GaussianMixture:
 
 
 def _loss(planes: Tensor, batch: Batch, problem: Problem) -> Tensor:
-    return -ring_sums_of(planes, batch.contrast, batch.images, problem.where).whole().mean()
+    return -ring_sums_of(planes, batch.ctf, batch.images, problem.coefficients).whole().mean()
 
 
 def _collected(loss: Tensor, leaves: GaussianMixture) -> Result:

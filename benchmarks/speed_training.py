@@ -18,7 +18,7 @@ from benchmarks.timing import Clock, Contestant, Times, fair_clock, in_turns
 from gmmflex.engine.data.particles import Batch, ParticleData
 from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.images.scoring import RingSums
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.offsets import apply_offsets
@@ -95,8 +95,8 @@ def preparation_of(
     """
     generator = torch.Generator().manual_seed(1)
     mixture = random_mixture(case, generator)
-    data = particle_data(mixture, particles, case.where(), generator)
-    data = replace(data, where=case.where(device))
+    data = particle_data(mixture, particles, case.coefficients(), generator)
+    data = replace(data, coefficients=case.coefficients(device))
     nowhere = Path("synthetic")
     settings = HeterogeneitySettings(
         particles=nowhere,
@@ -117,7 +117,7 @@ def preparation_of(
             None,
             np.random.default_rng(1),
             Storage(nowhere, memory_limit_GB=64.0),
-            Room(case.batch, silent),
+            BatchLimit(case.batch, silent),
             silent,
         )
         whole = len(prepared.train_rows) // case.batch * case.batch
@@ -130,24 +130,24 @@ def one_epoch(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
     """What the training loop does in an epoch, but for the held-out score."""
     model, data, settings = prepared.model, prepared.data, prepared.training
     total = torch.zeros((), dtype=torch.float64, device=model.device)
-    lessons = step.lessons_of_epoch(
+    training_batches = step.batches_of_epoch(
         model,
         data,
         prepared.inputs,
         prepared.train_rows,
         settings.batch_size,
-        prepared.world,
+        prepared.processes,
     )
-    for lesson in lessons:
+    for training_batch in training_batches:
         total += step.gradient_of_batch(
             model,
-            lesson,
+            training_batch,
             data,
             prepared.weights,
             settings.latent_noise,
             None,
-            prepared.room,
-            prepared.world,
+            prepared.batch_limit,
+            prepared.processes,
         )
         optimiser.step()
     assert bool(total.isfinite())

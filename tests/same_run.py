@@ -24,11 +24,11 @@ def assert_same_run(found: Path, expected: Path) -> None:
     """Networks as trained alike to the last digits; latents, and the decoder that has learnt from
     them, within what their fit leaves open."""
     as_trained = _trained(found), _trained(expected)
-    taught = read_run(found).model, read_run(expected).model
+    refitted = read_run(found).model, read_run(expected).model
     for of, pair, tolerance in (
         (_encoded, as_trained, NETWORK_TOLERANCE),
         (_decoded, as_trained, NETWORK_TOLERANCE),
-        (_decoded, taught, TAUGHT_TOLERANCE),
+        (_decoded, refitted, TAUGHT_TOLERANCE),
     ):
         one, other = (of(model) for model in pair)
         difference = np.abs(one - other).max() / other.std()

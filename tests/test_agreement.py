@@ -46,7 +46,7 @@ def _mixture(random):
 
 
 def _particles(random, mixture, noise=12.0):
-    where = coefficients_in_use(FourierGrid(BOX, PIXEL_A, LAST), 1, LAST)
+    coefficients = coefficients_in_use(FourierGrid(BOX, PIXEL_A, LAST), 1, LAST)
     rotations = torch.as_tensor(Rotation.random(N, random_state=1).as_matrix()).float()
     origins_A = torch.as_tensor(random.uniform(-6, 6, (N, 2))).float()
     full = np.ones(N)
@@ -54,11 +54,11 @@ def _particles(random, mixture, noise=12.0):
     ctf = ctf_of(
         CtfParameters(defocus_A, defocus_A, 0 * full, 300 * full, 2.7 * full, 0.1 * full, 0 * full)
     )
-    clean = where.select(project_reference(mixture, rotations, origins_A, where.grid))
-    clean = clean * ctf_at(ctf, where.kx_index, where.ky_index, where.grid)
+    clean = coefficients.select(project_reference(mixture, rotations, origins_A, coefficients.grid))
+    clean = clean * ctf_at(ctf, coefficients.kx_index, coefficients.ky_index, coefficients.grid)
     added = torch.as_tensor(random.normal(0, noise / np.sqrt(2), (*clean.shape, 2))).float()
     images = torch.view_as_real(clean) + added
-    return ParticleData(RowsInMemory(images), rotations, origins_A, ctf, where, 1.0)
+    return ParticleData(RowsInMemory(images), rotations, origins_A, ctf, coefficients, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,9 @@ def _images(data, change):
 
 
 def _flipped(data):
-    contrast = ctf_at(data.ctf, data.where.kx_index, data.where.ky_index, data.where.grid)
+    contrast = ctf_at(
+        data.ctf, data.coefficients.kx_index, data.coefficients.ky_index, data.coefficients.grid
+    )
     return _images(data, lambda images: images * contrast.sign()[..., None])
 
 
@@ -86,7 +88,7 @@ def _with_defocus(data, factor):
 
 def _with_pixel(data, factor):
     return replace(
-        data, where=coefficients_in_use(FourierGrid(BOX, PIXEL_A * factor, LAST), 1, LAST)
+        data, coefficients=coefficients_in_use(FourierGrid(BOX, PIXEL_A * factor, LAST), 1, LAST)
     )
 
 
@@ -123,8 +125,11 @@ COPIES = {
 
 def _untrue_shifts(data):
     """Shifts that the images do not have: the others were taken out of them."""
-    where = data.where
-    kxy = torch.stack([where.kx_index, where.ky_index]).float() * where.grid.step_per_A
+    coefficients = data.coefficients
+    kxy = (
+        torch.stack([coefficients.kx_index, coefficients.ky_index]).float()
+        * coefficients.grid.step_per_A
+    )
     turns = data.origins_A @ kxy
     back = torch.polar(torch.ones_like(turns), -2 * torch.pi * turns)
     images = torch.view_as_complex(data.images.gather(torch.arange(N)).contiguous())
@@ -133,7 +138,7 @@ def _untrue_shifts(data):
 
 
 def _judged(mixture, data):
-    grid = data.where.grid
+    grid = data.coefficients.grid
     highest = 1.2 * LAST * grid.step_per_A
     volume = volume_of_mixture(mixture, grid.box_px * grid.pixel_size_A, highest)
     sample = sample_of(data, torch.arange(N))
@@ -201,10 +206,13 @@ def test_the_start_of_an_analysis_warns_and_refuses(good, tmp_path):
 def test_slices_are_projections(good, box, pixel_size_A):
     """Of a map on any grid and of a mixture, compiled and plain."""
     mixture, data = good
-    grid = data.where.grid
-    kxy = torch.stack([data.where.kx_index, data.where.ky_index]).float() * grid.step_per_A
+    grid = data.coefficients.grid
+    kxy = (
+        torch.stack([data.coefficients.kx_index, data.coefficients.ky_index]).float()
+        * grid.step_per_A
+    )
     projected = project_reference(mixture, data.rotations, torch.zeros(N, 2), grid)
-    expected = torch.view_as_real(data.where.select(projected))
+    expected = torch.view_as_real(data.coefficients.select(projected))
     highest = LAST * grid.step_per_A * 1.05
     of_map = volume_of_map(splat(mixture, box, pixel_size_A), pixel_size_A, highest)
     of_mixture = volume_of_mixture(mixture, BOX * PIXEL_A, highest)

@@ -30,7 +30,7 @@ def test_compact_unit_is_one_whole_subunit_where_they_stand_apart(group: str) ->
     count = 25
     rod_A = _rod(np.random.default_rng(1), count)
     if group == "I":
-        # Sixty of them need more room: one stands far out, small.
+        # Sixty of them need more batch_limit: one stands far out, small.
         rod_A = 4 * _ROD_A + 0.5 * (rod_A - _ROD_A)
     unit = compact_unit(_copies(rod_A, group, noise_A=0.3), symmetry_operators(group))
     members = unit.reshape(-1, count).sum(axis=1)

@@ -17,21 +17,23 @@ SEED = 5
 PIXEL_A = 2.5
 
 
-def _slices(where, n_images, seed=SEED, n_poses=1):
+def _slices(coefficients, n_images, seed=SEED, n_poses=1):
     """Images of noise around the centre, in random poses with any contrast."""
     random = np.random.default_rng(seed)
     print(f"seed {seed}")
-    box = where.grid.box_px
+    box = coefficients.grid.box_px
     axis = np.arange(box) - box // 2
     blob = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * (box / 8) ** 2))
     images = random.standard_normal((n_images, box, box)) * blob
     # With few oscillations, and nothing at the last ring, the images stay within the box.
-    squared = (where.kx_index**2 + where.ky_index**2).numpy() / where.grid.max_ring**2
+    squared = (
+        coefficients.kx_index**2 + coefficients.ky_index**2
+    ).numpy() / coefficients.grid.max_ring**2
     contrast = np.cos(random.uniform(1, 4, (n_images, 1)) * squared + 0.3)
     contrast *= np.exp(-3 * squared)
     poses = Rotation.random(n_images * n_poses, random_state=seed).as_matrix()
     return Slices(
-        where.of_images(torch.as_tensor(images, dtype=torch.float32)),
+        coefficients.of_images(torch.as_tensor(images, dtype=torch.float32)),
         torch.as_tensor(contrast, dtype=torch.float32),
         torch.as_tensor(poses.reshape(n_images, n_poses, 3, 3), dtype=torch.float32),
         torch.as_tensor(random.uniform(-6, 6, (n_images, 2)), dtype=torch.float32),
@@ -43,18 +45,18 @@ def _slices(where, n_images, seed=SEED, n_poses=1):
 @pytest.mark.parametrize("box", [24, 25])
 def test_the_inserted_data_are_the_direct_back_projection(box):
     """Σ w·CTF·F(k) exp(2πi k·(A x)) of all coefficients and their mates, by a type 1 transform."""
-    where = SliceCoefficients(FourierGrid(box, PIXEL_A, (box - 1) // 2))
-    slices = _slices(where, 30)
-    cells = empty_cells(2, where.grid)
-    insert(cells, slices, where)
+    coefficients = SliceCoefficients(FourierGrid(box, PIXEL_A, (box - 1) // 2))
+    slices = _slices(coefficients, 30)
+    cells = empty_cells(2, coefficients.grid)
+    insert(cells, slices, coefficients)
     # With these weights the division does nothing; the column kx = 0 counts for two sides.
     cells[..., 2] = 1.0
     cells[..., 0, 2] = 0.5
-    nothing = torch.zeros(where.grid.max_ring + 1)
-    planar = torch.stack([where.kx_index, where.ky_index]).numpy()
+    nothing = torch.zeros(coefficients.grid.max_ring + 1)
+    planar = torch.stack([coefficients.kx_index, coefficients.ky_index]).numpy()
     turns = slices.origins_A.numpy() @ planar / (box * PIXEL_A)
     strengths = slices.values.numpy() * np.exp(-2j * np.pi * turns)
-    strengths *= slices.contrast.numpy() * slices.weights.numpy()[:, None]
+    strengths *= slices.ctf.numpy() * slices.weights.numpy()[:, None]
     # The mates follow as the complex conjugate; the origin, its own mate, counts twice here too.
     strengths *= 2 / (2 * box) ** 3
     directions = slices.rotations[:, 0, :2].numpy()
@@ -66,7 +68,7 @@ def test_the_inserted_data_are_the_direct_back_projection(box):
         at = [np.ascontiguousarray(axis[chosen].ravel(), np.float64) for axis in points]
         strength = strengths[chosen].ravel().astype(complex)
         direct = finufft.nufft3d1(*at[::-1], strength, (box,) * 3, isign=1, eps=1e-9).real
-        found = map_of_cells(cells[number], where.grid, nothing).numpy()
+        found = map_of_cells(cells[number], coefficients.grid, nothing).numpy()
         # Trilinear interpolation folds a little of what lies a box away onto the middle.
         wrong = np.linalg.norm((found - direct)[middle]) / np.linalg.norm(direct[middle])
         print(f"box {box}, volume {number}: relative difference {wrong:.4f}")
@@ -74,17 +76,17 @@ def test_the_inserted_data_are_the_direct_back_projection(box):
 
 
 def test_compiled_as_plain_and_the_same_on_any_number_of_threads():
-    where = SliceCoefficients(FourierGrid(20, PIXEL_A, 7))
-    slices = _slices(where, 12, n_poses=3)
-    expected = empty_cells(2, where.grid).double()
-    insert_plain(expected, _in_double(slices), where)
+    coefficients = SliceCoefficients(FourierGrid(20, PIXEL_A, 7))
+    slices = _slices(coefficients, 12, n_poses=3)
+    expected = empty_cells(2, coefficients.grid).double()
+    insert_plain(expected, _in_double(slices), coefficients)
     found = []
     before = torch.get_num_threads()
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            cells = empty_cells(2, where.grid)
-            insert(cells, slices, where)
+            cells = empty_cells(2, coefficients.grid)
+            insert(cells, slices, coefficients)
             found.append(cells)
     finally:
         torch.set_num_threads(before)
@@ -97,7 +99,7 @@ def test_compiled_as_plain_and_the_same_on_any_number_of_threads():
 def _in_double(slices):
     return Slices(
         slices.values.to(torch.complex128),
-        slices.contrast.double(),
+        slices.ctf.double(),
         slices.rotations.double(),
         slices.origins_A.double(),
         slices.weights.double(),
@@ -113,16 +115,18 @@ def test_one_image_comes_back_as_it_is(box):
     interpolation takes away at the edges, sinc² of each axis, is given back.
     """
     grid = FourierGrid(box, PIXEL_A, (box - 1) // 2)
-    where = SliceCoefficients(grid)
+    coefficients = SliceCoefficients(grid)
     random = np.random.default_rng(SEED)
     images = torch.as_tensor(random.standard_normal((1, box, box)), dtype=torch.float32)
     half_plane = fourier_of_images(images, grid) * (grid.ring <= grid.max_ring)
     image = images_of_fourier(half_plane, grid)[0]
     one = torch.ones(1)
     cells = empty_cells(1, grid)
-    values, contrast = where.of_images(images), torch.full((1, len(where.used)), 0.5)
+    values, contrast = coefficients.of_images(images), torch.full((1, len(coefficients.used)), 0.5)
     poses, volumes = torch.eye(3)[None, None], torch.zeros(1, dtype=torch.int64)
-    insert(cells, Slices(values * 0.5, contrast, poses, torch.zeros(1, 2), one, volumes), where)
+    insert(
+        cells, Slices(values * 0.5, contrast, poses, torch.zeros(1, 2), one, volumes), coefficients
+    )
     found = map_of_cells(cells[0], grid, torch.full((grid.max_ring + 1,), 1e-5))
     taper = np.sinc((np.arange(box) - box // 2) / (2 * box)) ** 2
     expected = image.numpy() / (8 * box) / (taper[:, None, None] * taper[:, None] * taper)

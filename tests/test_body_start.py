@@ -9,7 +9,7 @@ from two_arms import BOX, PIXEL_A, RIGHT
 
 from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.io.models import write_models
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.geometry.screw import Screw
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
@@ -79,7 +79,7 @@ def _swing(model):
 
 def test_the_turn_of_each_particle_is_found_all_around(turning):
     model, data = _model(), two_arms.particle_data(turning)
-    weights = torch.full((data.where.n_rings,), 1.0 / data.where.n_rings)
+    weights = torch.full((data.coefficients.n_rings,), 1.0 / data.coefficients.n_rings)
     scores = scores_of_turns(model, _swing(model), data, torch.arange(200), weights)
     assert scores.shape == (200, 2, 24)
     found_deg = np.arange(-180.0, 180.0, 15.0)[scores.mean(1).argmax(1).numpy()]
@@ -112,7 +112,7 @@ def test_without_rigid_bodies_nothing_is_changed(turning):
     model, data = _model("slide"), two_arms.particle_data(turning)
     before = model.state()
     inputs = RowsInMemory(torch.randn(200, 2, 6))
-    weights = torch.ones(data.where.n_rings)
+    weights = torch.ones(data.coefficients.n_rings)
     rows = torch.arange(200)
-    start_bodies(model, data, inputs, weights, rows, Room(64, print), print)
+    start_bodies(model, data, inputs, weights, rows, BatchLimit(64, print), print)
     assert all(torch.equal(value, before[name]) for name, value in model.state().items())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from two_arms import model_of_arms, particle_data, simulated, true_steps_A
 
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.motion import coordination as stage
 from gmmflex.engine.motion.coordination import coordination, report_coordination, strata_of_views
@@ -24,7 +24,7 @@ def _silent(line):
 
 def _coordinated(folder, latents, seed=1):
     return coordination(
-        model_of_arms(), particle_data(folder), latents, Room(256, _silent), seed, _silent
+        model_of_arms(), particle_data(folder), latents, BatchLimit(256, _silent), seed, _silent
     )
 
 
@@ -105,8 +105,8 @@ def test_a_decoder_that_moves_nothing_is_coordinated_with_nothing(together, tmp_
     model = Model(model.encoder, CombinedDecoder(parts), model.neutral)
     lines = []
     data = particle_data(together)
-    room = Room(64, _silent)
-    assert coordination(model, data, _latents(together), room, 1, lines.append) == []
+    batch_limit = BatchLimit(64, _silent)
+    assert coordination(model, data, _latents(together), batch_limit, 1, lines.append) == []
     assert "fewer than two decoders move" in lines[-1]
     assert report_coordination(tmp_path, []) == []
     assert len((tmp_path / "coordination.csv").read_text().splitlines()) == 1

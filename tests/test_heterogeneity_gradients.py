@@ -13,7 +13,7 @@ from gmmflex.engine.data.particles import ParticleData, read_particle_data
 from gmmflex.engine.data.row_store import RowsInMemory, Storage
 from gmmflex.engine.data.scores import encoder_gradients, mean_frc, ring_weights
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.images.ctf import ctf_batch
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import coefficients_in_use
@@ -58,14 +58,14 @@ def _contrast(frequency_per_A, defocus_A=9000.0, wavelength_A=0.0196875, cs_A=2.
 
 
 def _data(images, rotations, origins_A):
-    where = coefficients_in_use(FourierGrid(BOX, PIXEL_A, LAST), 2, LAST)
-    half_planes = fourier_of_images(torch.as_tensor(images, dtype=torch.float32), where.grid)
+    coefficients = coefficients_in_use(FourierGrid(BOX, PIXEL_A, LAST), 2, LAST)
+    half_planes = fourier_of_images(torch.as_tensor(images, dtype=torch.float32), coefficients.grid)
     return ParticleData(
-        RowsInMemory(torch.view_as_real(where.select(half_planes))),
+        RowsInMemory(torch.view_as_real(coefficients.select(half_planes))),
         torch.as_tensor(rotations, dtype=torch.float32),
         torch.as_tensor(origins_A, dtype=torch.float32),
         ctf_batch(*_ctf_values(len(images))),
-        where,
+        coefficients,
         1.0,
     )
 
@@ -81,21 +81,23 @@ def _image(mixture, rotation, origin_A):
     return np.fft.fftshift(np.fft.ifft2(plane)).real
 
 
-def _frequencies(where):
-    kx = where.grid.kx_index.reshape(-1)[where.used].numpy()
-    ky = where.grid.ky_index.reshape(-1)[where.used].numpy()
+def _frequencies(coefficients):
+    kx = coefficients.grid.kx_index.reshape(-1)[coefficients.used].numpy()
+    ky = coefficients.grid.ky_index.reshape(-1)[coefficients.used].numpy()
     return np.stack([kx, ky], -1) / (BOX * PIXEL_A)
 
 
-def _scores(mixture, rotation, origin_A, image, where, weights):
+def _scores(mixture, rotation, origin_A, image, coefficients, weights):
     """(2,) weighted FRC of each fold, float64 numpy; image: (K,) complex."""
     positions_A, amplitudes, sigmas_A = mixture
-    frequencies = _frequencies(where)
+    frequencies = _frequencies(coefficients)
     landed = (positions_A @ rotation.T)[:, :2] - origin_A
     projection = gaussian_transform(landed, amplitudes, sigmas_A, frequencies)
     projection *= _contrast(np.linalg.norm(frequencies, axis=-1))
-    counted = np.zeros((len(where.used), 2 * where.n_rings))
-    counted[np.arange(len(where.used)), where.bins.numpy()] = where.multiplicity.numpy()
+    counted = np.zeros((len(coefficients.used), 2 * coefficients.n_rings))
+    counted[np.arange(len(coefficients.used)), coefficients.bins.numpy()] = (
+        coefficients.multiplicity.numpy()
+    )
     cross = (projection * image.conj()).real @ counted
     powers = (np.abs(projection) ** 2 @ counted) * (np.abs(image) ** 2 @ counted)
     return (cross / np.sqrt(powers)).reshape(2, -1) @ weights
@@ -104,9 +106,9 @@ def _scores(mixture, rotation, origin_A, image, where, weights):
 def _gradients(mixture, data, weights, n_sites, varies=None):
     neutral = GaussianMixture.from_arrays(*mixture)
     varies = torch.ones(neutral.n_gaussians) if varies is None else varies
-    room, storage = Room(4, _silent), Storage(Path("unused"), 1.0)
+    batch_limit, storage = BatchLimit(4, _silent), Storage(Path("unused"), 1.0)
     inputs = encoder_gradients(
-        neutral, data, weights, ALL, varies, n_sites, room, SEED, _silent, storage
+        neutral, data, weights, ALL, varies, n_sites, batch_limit, SEED, _silent, storage
     )
     return inputs.gather(torch.arange(len(data))).float()
 
@@ -127,7 +129,7 @@ def noisy():
 def test_gradients_are_finite_differences_of_the_score(noisy):
     """Up to one factor for each kind of parameter: its standard deviation."""
     mixture, data = noisy
-    n_rings = data.where.n_rings
+    n_rings = data.coefficients.n_rings
     weights = np.linspace(1, 2, n_rings) / np.linspace(1, 2, n_rings).sum()
     found = _gradients(mixture, data, torch.as_tensor(weights, dtype=torch.float32), N_SITES)
     assert found.shape == (6, 2, N_SITES * 5)
@@ -159,7 +161,7 @@ def test_gradients_are_finite_differences_of_the_score(noisy):
                         rotation.astype(float),
                         origin_A.astype(float),
                         images[particle],
-                        data.where,
+                        data.coefficients,
                         weights,
                     )
                     for sign in (1, -1)
@@ -172,7 +174,7 @@ def test_gradients_are_finite_differences_of_the_score(noisy):
 
 def test_gradients_do_not_depend_on_the_batch_or_on_held_gaussians(noisy):
     mixture, data = noisy
-    weights = torch.full((data.where.n_rings,), 1 / data.where.n_rings)
+    weights = torch.full((data.coefficients.n_rings,), 1 / data.coefficients.n_rings)
     everything = _gradients(mixture, data, weights, N)
     assert everything.shape == (6, 2, 5 * N)
     varies = (torch.arange(N) < 20).float()
@@ -218,13 +220,15 @@ def test_mean_gradient_points_along_the_true_displacement(tmp_path):
     """Over all views of one state, as simulated: uphill is where the domain has gone."""
     folder = simulated(tmp_path, 20.0, 450, seed=5)
     particles = read_particles(folder / "set" / "particles.star")
-    where = coefficients_in_use(FourierGrid(particles.box_px, PIXEL_A, 12), 2, 12)
-    data = read_particle_data(particles, where, Storage(tmp_path, 1.0), _silent)
+    coefficients = coefficients_in_use(FourierGrid(particles.box_px, PIXEL_A, 12), 2, 12)
+    data = read_particle_data(particles, coefficients, Storage(tmp_path, 1.0), _silent)
     assert not (tmp_path / "unused.npy").exists()
     positions_A, amplitudes, sigmas_A = mixture_of_state(folder, N_STATES // 2)
     mixture = (positions_A - particles.box_px // 2 * PIXEL_A, amplitudes, sigmas_A)
     neutral = GaussianMixture.from_arrays(*mixture)
-    weights = ring_weights(mean_frc(neutral, data, torch.arange(450), Room(64, _silent)), data)
+    weights = ring_weights(
+        mean_frc(neutral, data, torch.arange(450), BatchLimit(64, _silent)), data
+    )
     n = len(positions_A)
     gradients = _gradients(mixture, data, weights, n)[..., : 3 * n].mean(1).numpy()
 

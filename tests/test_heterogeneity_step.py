@@ -7,17 +7,17 @@ import torch
 from two_states import N, even_weights, small_model, two_states
 
 from gmmflex.engine.data.row_store import RowsInMemory
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.training import evaluation, step
 from gmmflex.engine.training.evaluation import held_out_loss
-from gmmflex.engine.training.step import gradient_of_batch, lessons_of_epoch
+from gmmflex.engine.training.step import batches_of_epoch, gradient_of_batch
 from gmmflex.engine.training.training import TrainingSettings, train
 
 BATCH, LATENT_DIM, N_INPUTS = 50, 2, 6
 
 
-class Apart(World):
+class Apart(Processes):
     """One of several processes whose results the test itself adds up."""
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
@@ -49,15 +49,17 @@ def _fresh(neutral):
     return model
 
 
-def _epoch(particles, inputs, world: World = ALONE, room: Room | None = None):
+def _epoch(particles, inputs, processes: Processes = ALONE, batch_limit: BatchLimit | None = None):
     """Losses of two batches, the second a small one, and the gradient of each."""
     neutral, data = particles
     model = _fresh(neutral)
     rows = torch.arange(N)[: BATCH + 3]
-    room = Room(BATCH, print) if room is None else room
+    batch_limit = BatchLimit(BATCH, print) if batch_limit is None else batch_limit
     results = []
-    for lesson in lessons_of_epoch(model, data, inputs, rows, BATCH, world):
-        total = gradient_of_batch(model, lesson, data, even_weights(data), 0.1, None, room, world)
+    for training_batch in batches_of_epoch(model, data, inputs, rows, BATCH, processes):
+        total = gradient_of_batch(
+            model, training_batch, data, even_weights(data), 0.1, None, batch_limit, processes
+        )
         gradients = [weights.grad.clone() for weights in model.parameters()]
         results.append((total, torch.cat([g.flatten() for g in gradients])))
     assert len(results) == 2
@@ -83,16 +85,16 @@ def _out_of_memory_beyond(particles_at_once: int, real):
 @pytest.mark.parametrize("at_once", [1, 7, 49])
 def test_the_gradient_does_not_depend_on_how_many_go_together(at_once, particles, inputs) -> None:
     whole = _epoch(particles, inputs)
-    _same(_epoch(particles, inputs, room=Room(at_once, print)), whole)
+    _same(_epoch(particles, inputs, batch_limit=BatchLimit(at_once, print)), whole)
 
 
 def test_a_step_that_ran_out_of_memory_is_taken_again(particles, inputs, monkeypatch) -> None:
     whole = _epoch(particles, inputs)
     monkeypatch.setattr(step, "compare", _out_of_memory_beyond(10, step.compare))
     lines: list[str] = []
-    room = Room(BATCH, lines.append)
-    _same(_epoch(particles, inputs, room=room), whole)
-    assert room.particles == 7 and len(lines) == 3
+    batch_limit = BatchLimit(BATCH, lines.append)
+    _same(_epoch(particles, inputs, batch_limit=batch_limit), whole)
+    assert batch_limit.particles == 7 and len(lines) == 3
 
 
 @pytest.mark.parametrize("size", [2, 4])
@@ -113,15 +115,15 @@ def test_held_out_loss_of_shares_and_after_running_out_of_memory(
     neutral, data = particles
     model, weights, rows = _fresh(neutral), even_weights(data), torch.arange(3, 40)
 
-    def loss(world: World, room: Room) -> float:
-        return held_out_loss(model, data, inputs, weights, rows, room, world)
+    def loss(processes: Processes, batch_limit: BatchLimit) -> float:
+        return held_out_loss(model, data, inputs, weights, rows, batch_limit, processes)
 
-    whole = loss(ALONE, Room(64, print))
-    assert loss(ALONE, Room(5, print)) == pytest.approx(whole, rel=1e-6)
-    parts = [loss(Apart(rank, 50), Room(64, print)) for rank in range(50)]
+    whole = loss(ALONE, BatchLimit(64, print))
+    assert loss(ALONE, BatchLimit(5, print)) == pytest.approx(whole, rel=1e-6)
+    parts = [loss(Apart(rank, 50), BatchLimit(64, print)) for rank in range(50)]
     assert sum(parts) == pytest.approx(whole, rel=1e-6)
     monkeypatch.setattr(evaluation, "compare", _out_of_memory_beyond(9, evaluation.compare))
-    assert loss(ALONE, Room(64, print)) == pytest.approx(whole, rel=1e-6)
+    assert loss(ALONE, BatchLimit(64, print)) == pytest.approx(whole, rel=1e-6)
 
 
 @pytest.mark.slow
@@ -130,7 +132,7 @@ def test_training_ends_with_the_same_weights_when_memory_runs_out(
 ) -> None:
     neutral, data = particles
 
-    def weights_after_training(room: Room) -> dict[str, torch.Tensor]:
+    def weights_after_training(batch_limit: BatchLimit) -> dict[str, torch.Tensor]:
         model = _fresh(neutral)
         train(
             model,
@@ -146,13 +148,13 @@ def test_training_ends_with_the_same_weights_when_memory_runs_out(
             (),
             lambda *_: None,
             lambda _: None,
-            room,
+            batch_limit,
         )
         return model.state()
 
-    whole = weights_after_training(Room(BATCH, print))
+    whole = weights_after_training(BatchLimit(BATCH, print))
     monkeypatch.setattr(step, "compare", _out_of_memory_beyond(20, step.compare))
-    again = weights_after_training(Room(BATCH, print))
+    again = weights_after_training(BatchLimit(BATCH, print))
     for name, values in whole.items():
         assert (again[name] - values).abs().max() < 1e-6, name
         assert (again[name] - values).norm() <= 1e-5 * values.norm(), name

@@ -5,7 +5,7 @@ import torch
 from two_states import N, even_weights, small_model, two_states
 
 from gmmflex.engine.data.row_store import RowsInMemory
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.training.training import TrainingSettings, train
 
 
@@ -30,7 +30,7 @@ def _gain(inputs, seen):
         (),
         lambda *_: None,
         lambda _: None,
-        Room(16, print),
+        BatchLimit(16, print),
     )
     return progress.history[0].test_loss - progress.best_test_loss
 

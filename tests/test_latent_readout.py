@@ -10,7 +10,7 @@ from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.fitting.latent_fit import ImageModel, fit_latents
 from gmmflex.engine.fitting.latent_readout import Readout, read_out
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.images.ctf import ctf_batch
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.projection import project
@@ -52,7 +52,7 @@ def _images(decoder, latents, seed):
     positions = torch.as_tensor(random.normal(0, 12, (N_GAUSSIANS, 3)), dtype=torch.float32)
     ones = torch.ones(N_GAUSSIANS)
     neutral = GaussianMixture(positions, ones, 3.0 * ones)
-    where = coefficients_in_use(FourierGrid(BOX, 4.0, LAST), 1, LAST)
+    coefficients = coefficients_in_use(FourierGrid(BOX, 4.0, LAST), 1, LAST)
     n = len(latents)
     turns = torch.linalg.qr(torch.as_tensor(random.normal(size=(n, 3, 3)))).Q.float()
     zero = np.zeros(n)
@@ -60,18 +60,18 @@ def _images(decoder, latents, seed):
     ctf = ctf_batch(zero, zero, zero, zero + 300, zero, zero + 1.0, zero)
     moved = positions + decoder(latents).positions_A
     mixtures = GaussianMixture(moved, neutral.amplitudes, neutral.sigmas_A)
-    planes = project(mixtures, turns, torch.zeros(n, 2), where.grid)
-    values = torch.view_as_real(where.select(planes))
+    planes = project(mixtures, turns, torch.zeros(n, 2), coefficients.grid)
+    values = torch.view_as_real(coefficients.select(planes))
     noise = torch.as_tensor(random.normal(size=values.shape), dtype=torch.float32)
     # Real numbers for themselves: mates at kx = 0 would have to agree, which no test here needs.
     images = values + NOISE * noise
-    data = ParticleData(RowsInMemory(images), turns, torch.zeros(n, 2), ctf, where, 1.0)
+    data = ParticleData(RowsInMemory(images), turns, torch.zeros(n, 2), ctf, coefficients, 1.0)
     return Model(Encoder(1, 2), decoder, neutral), data
 
 
 def _image_model(data):
     """The truth, where `image_model` would estimate."""
-    count = data.where.multiplicity
+    count = data.coefficients.multiplicity
     return ImageModel(torch.ones_like(count), count / NOISE**2, torch.tensor([0.05, 0.05]))
 
 
@@ -90,8 +90,8 @@ def test_fit_ends_where_scipy_does():
         moved = model.neutral.positions_A + model.decoder(latent).positions_A
         mixture = GaussianMixture(moved, model.neutral.amplitudes, model.neutral.sigmas_A)
         one = torch.tensor([number])
-        plane = project(mixture, data.rotations[one], torch.zeros(1, 2), data.where.grid)
-        projected = torch.view_as_real(data.where.select(plane))[0]
+        plane = project(mixture, data.rotations[one], torch.zeros(1, 2), data.coefficients.grid)
+        projected = torch.view_as_real(data.coefficients.select(plane))[0]
         misfit = (batch.images[number] - unknown[0] * projected) * weights
         return np.concatenate(
             [misfit.double().numpy().ravel(), [(unknown[0] - 1) / 0.3], unknown[1:]]
@@ -160,6 +160,6 @@ def test_reliability_is_the_share_without_noise(signal, noise):
 
 
 def _read_out(model, data, by_fold):
-    weights = torch.full((data.where.n_rings,), 1 / data.where.n_rings)
+    weights = torch.full((data.coefficients.n_rings,), 1 / data.coefficients.n_rings)
     tested = torch.arange(0, len(by_fold), 3)
-    return read_out(model, data, by_fold, tested, weights, 0.1, Room(64, print), print)
+    return read_out(model, data, by_fold, tested, weights, 0.1, BatchLimit(64, print), print)

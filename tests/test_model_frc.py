@@ -42,8 +42,10 @@ def test_fsc_is_the_textbook_sum(box):
     grid = shell_grid(box, 2.0, 4.0)
     assert grid.max_shell == (box - 1) // 2
     halves = [fourier_of_map(torch.tensor(x), grid) for x in (first, second)]
-    where = shells(grid)
-    np.testing.assert_allclose(shell_correlation(*halves, where).numpy(), expected, atol=1e-6)
+    coefficients = shells(grid)
+    np.testing.assert_allclose(
+        shell_correlation(*halves, coefficients).numpy(), expected, atol=1e-6
+    )
 
 
 def test_fsc_of_half_spaces_up_to_a_coarser_shell():

@@ -19,11 +19,11 @@ from gmmflex.engine.model.mixture.offsets import Offsets, apply_offsets
 BOX = 24
 
 
-def _scored(first, second, where):
-    halves = [fourier_of_images(torch.tensor(x), where.grid) for x in (first, second)]
-    measured = torch.view_as_real(where.select(halves[1]))
-    flat = torch.ones(len(first), len(where.used), dtype=torch.float64)
-    return ring_sums_of(halves[0], flat, measured, where)
+def _scored(first, second, coefficients):
+    halves = [fourier_of_images(torch.tensor(x), coefficients.grid) for x in (first, second)]
+    measured = torch.view_as_real(coefficients.select(halves[1]))
+    flat = torch.ones(len(first), len(coefficients.used), dtype=torch.float64)
+    return ring_sums_of(halves[0], flat, measured, coefficients)
 
 
 def _pairs(seed=8, count=3):
@@ -35,53 +35,55 @@ def _pairs(seed=8, count=3):
 @pytest.mark.parametrize("first_ring, last_ring", [(1, 11), (3, 8)])
 def test_both_folds_together_are_the_textbook_curve(first_ring, last_ring):
     grid = FourierGrid(BOX, 2.0, 11, dtype=torch.float64)
-    where = coefficients_in_use(grid, first_ring, last_ring)
+    coefficients = coefficients_in_use(grid, first_ring, last_ring)
     first, second = _pairs()
     expected = [
         ring_correlation(a, b)[first_ring - 1 : last_ring]
         for a, b in zip(first, second, strict=True)
     ]
-    np.testing.assert_allclose(_scored(first, second, where).whole().numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        _scored(first, second, coefficients).whole().numpy(), expected, atol=1e-12
+    )
     # the number of coefficients of each whole ring, counted on the full plane
     index = np.fft.fftfreq(BOX, 1 / BOX)
     rings = np.floor(np.hypot(index[:, None], index) + 0.5)
     counted = [(rings == r).sum() for r in range(first_ring, last_ring + 1)]
-    np.testing.assert_array_equal(where.counts.numpy(), counted)
+    np.testing.assert_array_equal(coefficients.counts.numpy(), counted)
 
 
 def test_a_contrast_multiplies_the_projection_only():
     grid = FourierGrid(BOX, 2.0, 11, dtype=torch.float64)
-    where = coefficients_in_use(grid, 1, 11)
+    coefficients = coefficients_in_use(grid, 1, 11)
     first, second = _pairs(count=1)
     halves = [fourier_of_images(torch.tensor(x), grid) for x in (first, second)]
-    contrast = torch.cos(torch.arange(len(where.used), dtype=torch.float64))[None]
+    contrast = torch.cos(torch.arange(len(coefficients.used), dtype=torch.float64))[None]
     whole = torch.zeros(1, halves[0][0].numel(), dtype=torch.float64)
-    whole[:, where.used] = contrast
+    whole[:, coefficients.used] = contrast
     filtered = halves[0] * whole.reshape(halves[0].shape)
-    measured = torch.view_as_real(where.select(halves[1]))
-    expected = ring_sums_of(filtered, torch.ones_like(contrast), measured, where)
-    got = ring_sums_of(halves[0], contrast, measured, where)
+    measured = torch.view_as_real(coefficients.select(halves[1]))
+    expected = ring_sums_of(filtered, torch.ones_like(contrast), measured, coefficients)
+    got = ring_sums_of(halves[0], contrast, measured, coefficients)
     torch.testing.assert_close(got.whole(), expected.whole())
 
 
 def test_the_folds_share_no_noise():
     """The score of one fold does not change with the other's coefficients, mates included."""
     grid = FourierGrid(BOX, 2.0, 11, dtype=torch.float64)
-    where = coefficients_in_use(grid, 1, 11)
+    coefficients = coefficients_in_use(grid, 1, 11)
     first, second = _pairs(count=1)
-    before = _scored(first, second, where).by_fold()
-    of_first_fold = where.folds == 0
+    before = _scored(first, second, coefficients).by_fold()
+    of_first_fold = coefficients.folds == 0
     transform = fourier_of_images(torch.tensor(second), grid).reshape(1, -1)
-    transform[:, where.used[of_first_fold]] *= 3.0 + 2.0j
-    measured = torch.view_as_real(transform[:, where.used])
+    transform[:, coefficients.used[of_first_fold]] *= 3.0 + 2.0j
+    measured = torch.view_as_real(transform[:, coefficients.used])
     halves = fourier_of_images(torch.tensor(first), grid)
-    flat = torch.ones(1, len(where.used), dtype=torch.float64)
-    after = ring_sums_of(halves, flat, measured, where).by_fold()
+    flat = torch.ones(1, len(coefficients.used), dtype=torch.float64)
+    after = ring_sums_of(halves, flat, measured, coefficients).by_fold()
     torch.testing.assert_close(after[:, 1], before[:, 1])
     assert not torch.allclose(after[:, 0], before[:, 0])
     # Friedel mates in the column kx = 0 are in one fold; both folds hold about half of all.
     fold = torch.full((grid.shape[0] * grid.shape[1],), -1)
-    fold[where.used] = torch.where(of_first_fold, 0, 1)
+    fold[coefficients.used] = torch.where(of_first_fold, 0, 1)
     column = fold.reshape(grid.shape)[:, 0]
     assert torch.equal(column[:11], column[12:].flip(0))
     assert 0.4 < float(of_first_fold.double().mean()) < 0.6

@@ -11,7 +11,7 @@ from two_states import N, even_weights, small_model, two_states
 from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models.mixture_file import write_mixture
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.scoring import coefficients_in_use, ring_sums
 from gmmflex.engine.training.training import TrainingSettings, train
@@ -94,12 +94,14 @@ def test_empty_rings_dead_and_coincident_gaussians_leave_everything_finite(movin
 def test_an_image_ring_without_power_scores_zero_and_has_a_gradient():
     print("seed 4")
     generator = torch.Generator().manual_seed(4)
-    where = coefficients_in_use(FourierGrid(24, 4.0, 8), 1, 8)
-    values = torch.randn(3, len(where.used), 2, generator=generator).requires_grad_()
-    images = torch.randn(3, len(where.used), 2, generator=generator)
-    ring = where.bins % where.n_rings
+    coefficients = coefficients_in_use(FourierGrid(24, 4.0, 8), 1, 8)
+    values = torch.randn(3, len(coefficients.used), 2, generator=generator).requires_grad_()
+    images = torch.randn(3, len(coefficients.used), 2, generator=generator)
+    ring = coefficients.bins % coefficients.n_rings
     images[:, ring == 5] = 0.0
-    scores = ring_sums(values, torch.ones(3, len(where.used)), images, where).by_fold()
+    scores = ring_sums(
+        values, torch.ones(3, len(coefficients.used)), images, coefficients
+    ).by_fold()
     assert (scores[..., 5] == 0).all()
     scores.sum().backward()
     assert values.grad.isfinite().all() and (values.grad[:, ring == 5] == 0).all()
@@ -133,7 +135,7 @@ def test_training_that_goes_astray_stops_and_keeps_the_last_good_epoch():
             (),
             lambda progress, _: saved.append(progress),
             lambda _: None,
-            Room(64, print),
+            BatchLimit(64, print),
         )
     assert "in epoch 3 of round 1 its weights or loss" in str(caught.value)
     assert "--learning-rate below 0.001" in str(caught.value)

@@ -36,20 +36,20 @@ def _case(dtype=torch.float64):
     )
     rotations = torch.as_tensor(Rotation.random(B, random_state=SEED).as_matrix(), dtype=dtype)
     origins_A = torch.as_tensor(random.normal(0, 3, (B, 2)), dtype=dtype)
-    where = coefficients_in_use(FourierGrid(32, 4.0, 8, dtype=dtype), 1, 8)
-    return mixtures, rotations, origins_A, where
+    coefficients = coefficients_in_use(FourierGrid(32, 4.0, 8, dtype=dtype), 1, 8)
+    return mixtures, rotations, origins_A, coefficients
 
 
-def _projected(mixtures, rotations, origins_A, where):
+def _projected(mixtures, rotations, origins_A, coefficients):
     """(B, K, 2) by the published formula."""
-    planes = project_reference(mixtures, rotations, origins_A, where.grid)
-    return torch.view_as_real(where.select(planes))
+    planes = project_reference(mixtures, rotations, origins_A, coefficients.grid)
+    return torch.view_as_real(coefficients.select(planes))
 
 
 def test_derivatives_are_the_slopes_of_the_published_formula():
-    mixtures, rotations, origins_A, where = _case()
-    columns = pose_columns(mixtures, rotations, origins_A, where)
-    plain = _projected(mixtures, rotations, origins_A, where)
+    mixtures, rotations, origins_A, coefficients = _case()
+    columns = pose_columns(mixtures, rotations, origins_A, coefficients)
+    plain = _projected(mixtures, rotations, origins_A, coefficients)
     # What splatting promises.
     assert (columns[:, 0] - plain).norm() < 1e-3 * plain.norm()
     for number, step in enumerate([1e-4] * 3 + [1e-3] * 2):
@@ -58,7 +58,7 @@ def test_derivatives_are_the_slopes_of_the_published_formula():
             turns = Rotation.from_rotvec(sign * step * np.eye(5, 3)[number]).as_matrix()
             shift = sign * step * torch.eye(5, dtype=torch.float64)[number, 3:]
             turned = torch.as_tensor(turns) @ rotations
-            both.append(_projected(mixtures, turned, origins_A + shift, where))
+            both.append(_projected(mixtures, turned, origins_A + shift, coefficients))
         slope = (both[0] - both[1]) / (2 * step)
         error = (columns[:, 1 + number] - slope).norm() / slope.norm()
         assert error < 1e-3, f"derivative {number}: {error:.1e}"
@@ -75,21 +75,21 @@ def test_rotation_vectors_agree_with_scipy_there_and_back():
 
 def test_step_leads_to_scipys_least_squares():
     """Steps of a pose with a brightness of its own, to the minimum of the sum written out."""
-    mixtures, rotations, origins_A, where = _case()
+    mixtures, rotations, origins_A, coefficients = _case()
     random = np.random.default_rng(SEED)
     true = torch.as_tensor(random.normal(size=(B, 5))) * UNITS
-    images = 1.3 * _projected(mixtures, *changed_poses(rotations, origins_A, true), where)
+    images = 1.3 * _projected(mixtures, *changed_poses(rotations, origins_A, true), coefficients)
     images += 0.3 * images.std() * torch.as_tensor(random.normal(size=images.shape))
-    weights = where.multiplicity / images.var()
+    weights = coefficients.multiplicity / images.var()
     prior = LatentPrior(torch.zeros(5).double(), torch.eye(5, dtype=torch.float64))
 
     changes = torch.zeros(B, 5, dtype=torch.float64)
     for _ in range(8):
         turned, shifted = changed_poses(rotations, origins_A, changes * UNITS)
-        columns = pose_columns(mixtures, turned, shifted, where)
+        columns = pose_columns(mixtures, turned, shifted, coefficients)
         columns[:, 1:] *= UNITS[:, None, None]
         columns = torch.cat([images[:, None], columns], 1)
-        grams = gram_matrices(columns, weights, torch.zeros_like(where.folds))[:, 0]
+        grams = gram_matrices(columns, weights, torch.zeros_like(coefficients.folds))[:, 0]
         step, _ = posterior_step(grams, changes, prior)
         changes = changes + step
 
@@ -103,7 +103,7 @@ def test_step_leads_to_scipys_least_squares():
             turn = torch.as_tensor(Rotation.from_rotvec(vector).as_matrix())
             shift = torch.as_tensor(unknowns[4:]) * UNITS[3:]
             here = turn @ rotations[number : number + 1], origins_A[number : number + 1] + shift
-            off = images[number] - unknowns[0] * _projected(one, *here, where)[0]
+            off = images[number] - unknowns[0] * _projected(one, *here, coefficients)[0]
             off = (off * weights.sqrt()[:, None]).numpy().ravel()
             return np.concatenate([off, [(unknowns[0] - 1) / 0.3], unknowns[1:]])
 
@@ -137,11 +137,11 @@ def test_frame_takes_out_turns_and_shifts_but_not_those_of_the_state():
     assert error_A < 0.4 * askew_error_A
 
     # It looks the same in the pose that follows.
-    _, rotations, origins_A, where = _case()
+    _, rotations, origins_A, coefficients = _case()
     poses = changed_poses(rotations, origins_A, as_change(rotations, turned[:B], shifted_A[:B]))
     amplitudes, sigmas_A = torch.ones(B, N).double(), torch.full((B, N), 4.0).double()
     looks = [
-        _projected(GaussianMixture(places_A, amplitudes, sigmas_A), *pose, where)
+        _projected(GaussianMixture(places_A, amplitudes, sigmas_A), *pose, coefficients)
         for places_A, pose in ((moved_A[:B], (rotations, origins_A)), (laid_A[:B], poses))
     ]
     torch.testing.assert_close(*looks)

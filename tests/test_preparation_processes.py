@@ -14,16 +14,17 @@ from pathlib import Path
 import torch
 
 from gmmflex.engine.data.row_store import Storage
-from gmmflex.engine.machine.world import joined
+from gmmflex.engine.machine.processes import joined
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)
-with joined() as world:
-    store = Storage(folder, 1.0, world).new("values", 11, (3,), torch.float32)
-    block = world.block(11)
+with joined() as processes:
+    store = Storage(folder, 1.0, processes).new("values", 11, (3,), torch.float32)
+    block = processes.block(11)
     store.write(block.start, torch.arange(11.0)[block.start : block.stop, None].expand(-1, 3))
-    store.complete(world)
-    torch.save(store.gather(torch.arange(11)), folder / f"rows_{world.rank}_of_{world.size}.pt")
+    store.complete(processes)
+    name = f"rows_{processes.rank}_of_{processes.size}.pt"
+    torch.save(store.gather(torch.arange(11)), folder / name)
 """
 
 

@@ -38,8 +38,8 @@ def still(tmp_path_factory):
     it: by whole images (n, 1) and by halves of their coefficients (n, 2, 1), in Å."""
     folder = simulated(tmp_path_factory.mktemp("still"), 0.0, PARTICLES, seed=SEED, snr=0.1)
     particles = read_particles(folder / "set" / "particles.star")
-    where = _in_use()
-    data = read_particle_data(particles, where, Storage(folder, 1.0), _quiet)
+    coefficients = _in_use()
+    data = read_particle_data(particles, coefficients, Storage(folder, 1.0), _quiet)
     state_A = truth(folder)["state_coordinates_A"][0] - BOX // 2 * PIXEL_A
 
     def slid(by_A):
@@ -50,16 +50,19 @@ def still(tmp_path_factory):
     batch = data.batch(torch.arange(PARTICLES))
 
     def seen(by_A):
-        found = project_in_use(slid(by_A), batch.rotations, batch.origins_A, where)
-        return found * batch.contrast[..., None]
+        found = project_in_use(slid(by_A), batch.rotations, batch.origins_A, coefficients)
+        return found * batch.ctf[..., None]
 
     rest, slope = seen(0.0), (seen(1.0) - seen(-1.0)) / 2
     scale = (batch.images * rest).sum() / rest.square().sum()
-    counts = where.multiplicity[:, None]
+    counts = coefficients.multiplicity[:, None]
     left = (batch.images - scale * rest) * scale * slope * counts
     told = (scale * slope).square() * counts
     halves = [
-        (left[:, where.folds == k].sum((1, 2)) / told[:, where.folds == k].sum((1, 2))).numpy()
+        (
+            left[:, coefficients.folds == k].sum((1, 2))
+            / told[:, coefficients.folds == k].sum((1, 2))
+        ).numpy()
         for k in (0, 1)
     ]
     whole = (left.sum((1, 2)) / told.sum((1, 2))).numpy()[:, None]
@@ -104,15 +107,15 @@ def test_maps_of_what_does_not_move_do_not_show_the_noise_they_were_chosen_by(st
 
 def test_each_coefficient_belongs_to_the_half_that_the_analysis_had_it_in():
     in_use = _in_use()
-    where = SliceCoefficients(FourierGrid(BOX, PIXEL_A, 14))
-    found = folds_of(where, in_use)
+    coefficients = SliceCoefficients(FourierGrid(BOX, PIXEL_A, 14))
+    found = folds_of(coefficients, in_use)
     known = {
         (x, y): fold
         for x, y, fold in zip(
             in_use.kx_index.tolist(), in_use.ky_index.tolist(), in_use.folds.tolist(), strict=True
         )
     }
-    places = zip(where.kx_index.tolist(), where.ky_index.tolist(), strict=True)
+    places = zip(coefficients.kx_index.tolist(), coefficients.ky_index.tolist(), strict=True)
     expected = [known.get((int(x), int(y)), -1) for x, y in places]
     assert found.tolist() == expected
     assert set(expected) == {-1, 0, 1}

@@ -27,11 +27,11 @@ def trained(moving, tmp_path_factory):
     seen = {}
     write = heterogeneity.write_results
 
-    def watch(options, particles, prepared, progress, taught, readout, *rest):
+    def watch(options, particles, prepared, progress, refitted, readout, *rest):
         with torch.no_grad():
             seen["offsets"] = prepared.model.decoder(torch.ones(1, 2))
         seen["latents"] = readout
-        write(options, particles, prepared, progress, taught, readout, *rest)
+        write(options, particles, prepared, progress, refitted, readout, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heterogeneity, "write_results", watch)

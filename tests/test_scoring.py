@@ -20,28 +20,30 @@ def _where(dtype=torch.float64, box=BOX):
     return coefficients_in_use(FourierGrid(box, 3.0, LAST, dtype=dtype), FIRST, LAST)
 
 
-def _selected(images, where):
-    half_planes = fourier_of_images(torch.as_tensor(images).to(where.grid.dtype), where.grid)
-    return torch.view_as_real(where.select(half_planes))
+def _selected(images, coefficients):
+    half_planes = fourier_of_images(
+        torch.as_tensor(images).to(coefficients.grid.dtype), coefficients.grid
+    )
+    return torch.view_as_real(coefficients.select(half_planes))
 
 
-def _whole_plane(where, values):
+def _whole_plane(coefficients, values):
     """(K,) values at the coefficients in use → (box, box) in the layout of np.fft.fft2.
 
     Friedel mates get the same value; NaN where nothing is in use.
     """
-    grid = where.grid
+    grid = coefficients.grid
     plane = np.full((grid.box_px, grid.box_px), np.nan)
-    kx = grid.kx_index.reshape(-1)[where.used].numpy()
-    ky = grid.ky_index.reshape(-1)[where.used].numpy()
+    kx = grid.kx_index.reshape(-1)[coefficients.used].numpy()
+    ky = grid.ky_index.reshape(-1)[coefficients.used].numpy()
     plane[ky, kx] = values
     plane[-ky, -kx] = values
     return plane
 
 
-def _folds(where):
+def _folds(coefficients):
     """(K,) fold of each coefficient in use."""
-    return where.folds.numpy()
+    return coefficients.folds.numpy()
 
 
 def _rings_of_plane(box):
@@ -52,19 +54,21 @@ def _rings_of_plane(box):
 @pytest.mark.parametrize("box", [24, 25])
 def test_correlations_are_the_sums_over_the_whole_plane(box):
     random = np.random.default_rng(5)
-    where = _where(box=box)
+    coefficients = _where(box=box)
     first = random.normal(size=(3, box, box))
     second = first + random.normal(size=(3, box, box))
-    contrast = random.uniform(-1, 1, size=len(where.used))
+    contrast = random.uniform(-1, 1, size=len(coefficients.used))
     sums = ring_sums_of(
-        fourier_of_images(torch.as_tensor(first), where.grid),
+        fourier_of_images(torch.as_tensor(first), coefficients.grid),
         torch.as_tensor(contrast).expand(3, -1),
-        _selected(second, where),
-        where,
+        _selected(second, coefficients),
+        coefficients,
     )
     by_fold, whole = sums.by_fold().numpy(), sums.whole().numpy()
 
-    plane_contrast, plane_fold = (_whole_plane(where, v) for v in (contrast, _folds(where)))
+    plane_contrast, plane_fold = (
+        _whole_plane(coefficients, v) for v in (contrast, _folds(coefficients))
+    )
     rings = _rings_of_plane(box)
     for a, b, found_by_fold, found_whole in zip(first, second, by_fold, whole, strict=True):
         p, i = np.fft.fft2(a) * plane_contrast, np.fft.fft2(b)
@@ -82,12 +86,12 @@ def test_correlations_are_the_sums_over_the_whole_plane(box):
 
 
 def test_folds_are_disjoint_and_cover_every_ring():
-    where = _where()
+    coefficients = _where()
     rings = _rings_of_plane(BOX)
-    assert set(where.folds.tolist()) == {0, 1}
+    assert set(coefficients.folds.tolist()) == {0, 1}
     counts = [int((rings == ring).sum()) for ring in range(FIRST, LAST + 1)]
-    assert where.counts.tolist() == counts
-    halves = where.sums(torch.ones(1, len(where.used)))[0]
+    assert coefficients.counts.tolist() == counts
+    halves = coefficients.sums(torch.ones(1, len(coefficients.used)))[0]
     # half of each ring, to one pair of mates
     assert ((halves[0] - halves[1]).abs() <= 2).all()
     assert abs(float((halves[0] - halves[1]).sum())) <= 4
@@ -102,10 +106,10 @@ def test_folds_do_not_depend_on_the_run():
 
 def test_friedel_mates_share_a_fold():
     """The inverse transform of either fold of a real image is real; they add up to the image."""
-    where = _where()
-    fold = _folds(where)
-    kx = where.grid.kx_index.reshape(-1)[where.used].numpy()
-    ky = where.grid.ky_index.reshape(-1)[where.used].numpy()
+    coefficients = _where()
+    fold = _folds(coefficients)
+    kx = coefficients.grid.kx_index.reshape(-1)[coefficients.used].numpy()
+    ky = coefficients.grid.ky_index.reshape(-1)[coefficients.used].numpy()
     # filled without mirroring the columns that hold both mates
     plane = np.full((BOX, BOX), np.nan)
     plane[ky, kx] = fold
@@ -128,16 +132,16 @@ def test_noise_fitted_in_one_fold_gains_nothing_in_the_other():
     """A projection that follows an image's own noise up the gradient of one fold."""
     torch.manual_seed(4)
     print("seed 4")
-    where = _where()
+    coefficients = _where()
     n = 400
     signal = torch.randn(1, BOX, BOX, dtype=torch.float64).expand(n, -1, -1)
-    images = _selected(torch.randn(n, BOX, BOX, dtype=torch.float64), where)
-    contrast = torch.ones(n, len(where.used), dtype=torch.float64)
+    images = _selected(torch.randn(n, BOX, BOX, dtype=torch.float64), coefficients)
+    contrast = torch.ones(n, len(coefficients.used), dtype=torch.float64)
 
     def scores(projections):
-        return ring_sums_of(projections, contrast, images, where).by_fold().mean(-1)
+        return ring_sums_of(projections, contrast, images, coefficients).by_fold().mean(-1)
 
-    start = fourier_of_images(signal, where.grid)
+    start = fourier_of_images(signal, coefficients.grid)
     parts = torch.view_as_real(start).clone().requires_grad_()
     before = scores(torch.view_as_complex(parts))
     (gradient,) = torch.autograd.grad(before[:, 0].sum(), parts)
@@ -150,16 +154,16 @@ def test_noise_fitted_in_one_fold_gains_nothing_in_the_other():
 
 def test_correlation_does_not_depend_on_scale():
     """Images in counts or in 1e-7 of anything: float32 neither overflows nor vanishes."""
-    where = _where(torch.float32)
+    coefficients = _where(torch.float32)
     torch.manual_seed(6)
     signal = torch.randn(2, BOX, BOX)
     images = signal + torch.randn(2, BOX, BOX)
-    contrast = torch.ones(2, len(where.used))
+    contrast = torch.ones(2, len(coefficients.used))
 
     def whole(scale_a, scale_b):
-        projections = fourier_of_images(scale_a * signal, where.grid)
+        projections = fourier_of_images(scale_a * signal, coefficients.grid)
         return ring_sums_of(
-            projections, contrast, _selected(scale_b * images, where), where
+            projections, contrast, _selected(scale_b * images, coefficients), coefficients
         ).whole()
 
     expected = whole(1.0, 1.0)
@@ -168,10 +172,12 @@ def test_correlation_does_not_depend_on_scale():
 
 
 def test_an_empty_projection_correlates_with_nothing_and_has_a_gradient():
-    where = _where(torch.float32)
-    parts = torch.zeros(1, *where.grid.shape, 2, requires_grad=True)
-    images = _selected(torch.randn(1, BOX, BOX), where)
-    sums = ring_sums_of(torch.view_as_complex(parts), torch.ones(1, len(where.used)), images, where)
+    coefficients = _where(torch.float32)
+    parts = torch.zeros(1, *coefficients.grid.shape, 2, requires_grad=True)
+    images = _selected(torch.randn(1, BOX, BOX), coefficients)
+    sums = ring_sums_of(
+        torch.view_as_complex(parts), torch.ones(1, len(coefficients.used)), images, coefficients
+    )
     assert (sums.by_fold() == 0).all()
     (gradient,) = torch.autograd.grad(sums.by_fold().sum(), parts)
     assert torch.isfinite(gradient).all()
@@ -180,17 +186,17 @@ def test_an_empty_projection_correlates_with_nothing_and_has_a_gradient():
 def test_variance_of_the_correlation_with_noise():
     """1/n for a ring of n coefficients, both mates counted: n/2 independent complex numbers."""
     torch.manual_seed(9)
-    where = _where(torch.float32)
+    coefficients = _where(torch.float32)
     n = 3000
     noise = torch.randn(n, BOX, BOX)
-    projections = fourier_of_images(torch.randn(1, BOX, BOX), where.grid)
+    projections = fourier_of_images(torch.randn(1, BOX, BOX), coefficients.grid)
     sums = ring_sums_of(
         projections.expand(n, -1, -1),
-        torch.ones(n, len(where.used)),
-        _selected(noise, where),
-        where,
+        torch.ones(n, len(coefficients.used)),
+        _selected(noise, coefficients),
+        coefficients,
     )
-    relative = (sums.whole().var(0) * where.counts).numpy()
+    relative = (sums.whole().var(0) * coefficients.counts).numpy()
     np.testing.assert_allclose(relative, 1.0, atol=0.12)
 
 
@@ -219,13 +225,15 @@ def test_rings_without_signal_weigh_nothing_unless_there_is_none():
 
 def test_images_of_fourier_agrees_with_the_folds():
     """The engine's own inverse transform of one fold is numpy's."""
-    where = _where()
+    coefficients = _where()
     image = np.random.default_rng(2).normal(size=(1, BOX, BOX))
-    half_plane = fourier_of_images(torch.as_tensor(image), where.grid)
-    chosen = torch.zeros(where.grid.shape, dtype=torch.float64).reshape(-1)
-    chosen[where.used[torch.as_tensor(_folds(where) == 0)]] = 1.0
-    ours = images_of_fourier(half_plane * chosen.reshape(where.grid.shape), where.grid)
-    plane = np.nan_to_num(_whole_plane(where, _folds(where)), nan=1.0) == 0
+    half_plane = fourier_of_images(torch.as_tensor(image), coefficients.grid)
+    chosen = torch.zeros(coefficients.grid.shape, dtype=torch.float64).reshape(-1)
+    chosen[coefficients.used[torch.as_tensor(_folds(coefficients) == 0)]] = 1.0
+    ours = images_of_fourier(
+        half_plane * chosen.reshape(coefficients.grid.shape), coefficients.grid
+    )
+    plane = np.nan_to_num(_whole_plane(coefficients, _folds(coefficients)), nan=1.0) == 0
     shifted = np.fft.ifftshift(image[0])
     theirs = np.fft.fftshift(np.fft.ifft2(np.fft.fft2(shifted) * plane)).real
     np.testing.assert_allclose(ours[0].numpy(), theirs, atol=1e-12)

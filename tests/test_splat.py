@@ -40,8 +40,8 @@ def _leaves(mixture, dtype):
     ]
 
 
-def _loss(values, images, contrast, where, sums):
-    return -sums(values, contrast, images, where).whole().mean()
+def _loss(values, images, contrast, coefficients, sums):
+    return -sums(values, contrast, images, coefficients).whole().mean()
 
 
 def _noisy(values):
@@ -65,12 +65,12 @@ def _noisy(values):
 def test_loss_and_gradients_against_the_formula_in_float64(box, share, widths_px):
     """Relative error ≤ 1e-4 of the loss and ≤ 1e-3 of the gradient of every kind of parameter."""
     max_ring = int(share * max_usable_ring(box))
-    mixture, rotations, origins, where = _problem(box, max_ring, widths_px)
+    mixture, rotations, origins, coefficients = _problem(box, max_ring, widths_px)
     exact = _leaves(mixture, torch.float64)
-    planes = project_reference(GaussianMixture(*exact), rotations, origins, where.grid)
-    expected = torch.view_as_real(where.select(planes))
+    planes = project_reference(GaussianMixture(*exact), rotations, origins, coefficients.grid)
+    expected = torch.view_as_real(coefficients.select(planes))
     images, contrast = _noisy(expected)
-    loss = _loss(expected, images, contrast, where, plain_ring_sums)
+    loss = _loss(expected, images, contrast, coefficients, plain_ring_sums)
     gradients = torch.autograd.grad(loss, exact)
 
     single = coefficients_in_use(FourierGrid(box, PIXEL_A, max_ring), 1, max_ring)
@@ -89,18 +89,18 @@ def test_loss_and_gradients_against_the_formula_in_float64(box, share, widths_px
 @pytest.mark.parametrize("one_for_all", [False, True], ids=["each", "shared"])
 def test_the_derivative_is_that_of_the_projection(one_for_all):
     """torch's numerical differentiation, in float64, of every parameter and both layouts."""
-    mixture, rotations, origins, where = _problem(16, 7, (1.0, 1.3), 4, 2, one_for_all)
+    mixture, rotations, origins, coefficients = _problem(16, 7, (1.0, 1.3), 4, 2, one_for_all)
     plan = SplatPlan(30, 24, 16 * PIXEL_A / 30, 0.4 * PIXEL_A**2)
 
     def project(positions, amplitudes, sigmas):
         landed = projected_positions_A(positions, rotations, origins)
-        return splat_projection(landed, amplitudes, sigmas, where, plan)
+        return splat_projection(landed, amplitudes, sigmas, coefficients, plan)
 
     assert torch.autograd.gradcheck(project, _leaves(mixture, torch.float64), atol=1e-5)
 
 
 def test_a_mixture_for_all_images_is_the_same_as_one_for_each():
-    mixture, rotations, origins, where = _problem(48, 23, (0.6, 1.0), one_for_all=True)
+    mixture, rotations, origins, coefficients = _problem(48, 23, (0.6, 1.0), one_for_all=True)
     images = len(rotations)
     repeated = GaussianMixture(
         *(
@@ -109,8 +109,8 @@ def test_a_mixture_for_all_images_is_the_same_as_one_for_each():
         )
     )
     torch.testing.assert_close(
-        project_in_use(mixture, rotations, origins, where),
-        project_in_use(repeated, rotations, origins, where),
+        project_in_use(mixture, rotations, origins, coefficients),
+        project_in_use(repeated, rotations, origins, coefficients),
     )
 
 
@@ -154,14 +154,14 @@ def test_compiled_kernels_against_plain_torch(footprint, threads):
 
 
 def test_compiled_ring_sums_against_plain_torch():
-    mixture, rotations, origins, where = _problem(32, 15, (0.6, 0.9))
-    planes = project_reference(mixture, rotations, origins, where.grid)
-    exact = torch.view_as_real(where.select(planes)).requires_grad_()
+    mixture, rotations, origins, coefficients = _problem(32, 15, (0.6, 0.9))
+    planes = project_reference(mixture, rotations, origins, coefficients.grid)
+    exact = torch.view_as_real(coefficients.select(planes)).requires_grad_()
     images, contrast = _noisy(exact)
     single = coefficients_in_use(FourierGrid(32, PIXEL_A, 15), 1, 15)
     values = exact.detach().float().requires_grad_()
     ours = ring_sums(values, contrast.float(), images.float(), single)
-    theirs = plain_ring_sums(exact, contrast, images, where)
+    theirs = plain_ring_sums(exact, contrast, images, coefficients)
     for name in ("cross", "power_projection", "power_image"):
         torch.testing.assert_close(
             getattr(ours, name).double(), getattr(theirs, name), rtol=1e-5, atol=1e-3
@@ -175,12 +175,12 @@ def test_compiled_ring_sums_against_plain_torch():
 
 def test_widths_too_different_for_a_grid_are_still_projected():
     """No footprint holds the widest on a grid that the narrowest needs: the dense product does."""
-    mixture, rotations, origins, where = _problem(64, 31, (0.3, 12.0))
+    mixture, rotations, origins, coefficients = _problem(64, 31, (0.3, 12.0))
     assert plan_splat(64 * PIXEL_A, 31, 0.3 * PIXEL_A, 12 * PIXEL_A, 10**6) is None
-    planes = project_reference(mixture, rotations, origins, where.grid)
+    planes = project_reference(mixture, rotations, origins, coefficients.grid)
     torch.testing.assert_close(
-        project_in_use(mixture, rotations, origins, where),
-        torch.view_as_real(where.select(planes)),
+        project_in_use(mixture, rotations, origins, coefficients),
+        torch.view_as_real(coefficients.select(planes)),
     )
 
 

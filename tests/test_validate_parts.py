@@ -11,7 +11,7 @@ from two_arms import LEFT, RIGHT, model_of_arms
 from gmmflex.engine.data.particles import read_particle_data
 from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.machine.room import Room
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
@@ -72,8 +72,8 @@ def still(tmp_path_factory):
     """Particles of one state, and what the engine holds of them."""
     folder = simulated(tmp_path_factory.mktemp("still"), 0.0, 400, seed=SEED, snr=0.5)
     particles = read_particles(folder / "set" / "particles.star")
-    where = coefficients_in_use(FourierGrid(BOX, PIXEL_A, 13), 2, 13)
-    data = read_particle_data(particles, where, Storage(folder, 1.0), lambda line: None)
+    coefficients = coefficients_in_use(FourierGrid(BOX, PIXEL_A, 13), 2, 13)
+    data = read_particle_data(particles, coefficients, Storage(folder, 1.0), lambda line: None)
     state_A = truth(folder)["state_coordinates_A"][0] - BOX // 2 * PIXEL_A
     n = len(state_A)
     mixture = GaussianMixture.from_arrays(state_A, np.ones(n), np.full(n, ATOM_SIGMA_A))
@@ -82,11 +82,11 @@ def still(tmp_path_factory):
 
 def test_noise_is_what_was_put_in_and_null_particles_look_like_the_real_ones(still, tmp_path):
     _, particles, data, mixture = still
-    room, rows = Room(100, print), torch.arange(len(particles))
-    rings = ring_model(mixture, data, rows, room)
+    batch_limit, rows = BatchLimit(100, print), torch.arange(len(particles))
+    rings = ring_model(mixture, data, rows, batch_limit)
     # White noise with standard deviation 1: the mean power is the number of pixels.
     np.testing.assert_allclose(rings.noise.numpy(), BOX**2, rtol=0.1)
-    star = write_null_particles(tmp_path, particles, rows, data, mixture, room, SEED, print)
+    star = write_null_particles(tmp_path, particles, rows, data, mixture, batch_limit, SEED, print)
     null = read_particles(star)
     np.testing.assert_allclose(null.rotations, particles.rotations, atol=1e-6)
     np.testing.assert_allclose(null.ctf.defocus_u_A, particles.ctf.defocus_u_A)
@@ -100,8 +100,8 @@ def test_noise_is_what_was_put_in_and_null_particles_look_like_the_real_ones(sti
         images.append(ring)
     np.testing.assert_allclose(powers[1], powers[0], rtol=0.1)
     # The same molecule in the same pose, under other noise.
-    again = read_particle_data(null, data.where, Storage(tmp_path, 1.0), lambda line: None)
-    refound = ring_model(mixture, again, rows, room)
+    again = read_particle_data(null, data.coefficients, Storage(tmp_path, 1.0), lambda line: None)
+    refound = ring_model(mixture, again, rows, batch_limit)
     signal = rings.scale > 0.3 * rings.scale.max()
     np.testing.assert_allclose(refound.scale[signal], rings.scale[signal], rtol=0.15)
     np.testing.assert_allclose(refound.noise, rings.noise, rtol=0.1)

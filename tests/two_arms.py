@@ -96,8 +96,8 @@ def true_steps_A(folder: Path) -> np.ndarray:
 def particle_data(folder: Path):
     """The images as the engine keeps them."""
     particles = read_particles(folder / "set" / "particles.star")
-    where = coefficients_in_use(FourierGrid(BOX, PIXEL_A, 13), 2, 13)
-    return read_particle_data(particles, where, Storage(folder, 1.0), lambda line: None)
+    coefficients = coefficients_in_use(FourierGrid(BOX, PIXEL_A, 13), 2, 13)
+    return read_particle_data(particles, coefficients, Storage(folder, 1.0), lambda line: None)
 
 
 class _Slide(torch.nn.Module):

@@ -26,7 +26,7 @@ def two_states(seen: torch.Tensor) -> tuple[GaussianMixture, ParticleData]:
     random = np.random.default_rng(1)
     positions = torch.as_tensor(random.normal(0, 10, (N_GAUSSIANS, 3)), dtype=torch.float32)
     neutral = GaussianMixture(positions, torch.ones(N_GAUSSIANS), torch.full((N_GAUSSIANS,), 5.0))
-    where = coefficients_in_use(FourierGrid(BOX, 4.0, LAST), 1, LAST)
+    coefficients = coefficients_in_use(FourierGrid(BOX, 4.0, LAST), 1, LAST)
     move = torch.zeros(N_GAUSSIANS, 3)
     move[:4] = torch.tensor([8.0, 4.0, -4.0])
     rotations = torch.eye(3).expand(N, 3, 3)
@@ -39,11 +39,11 @@ def two_states(seen: torch.Tensor) -> tuple[GaussianMixture, ParticleData]:
     for fold in (0, 1):
         moved = positions + seen[:, fold, None, None] * move
         mixtures = GaussianMixture(moved, neutral.amplitudes, neutral.sigmas_A)
-        chosen = where.select(project(mixtures, rotations, origins, where.grid))
+        chosen = coefficients.select(project(mixtures, rotations, origins, coefficients.grid))
         folds.append(torch.view_as_real(chosen))
-    in_first = where.folds == 0
+    in_first = coefficients.folds == 0
     images = torch.where(in_first[None, :, None], folds[0], folds[1])
-    return neutral, ParticleData(RowsInMemory(images), rotations, origins, ctf, where, 1.0)
+    return neutral, ParticleData(RowsInMemory(images), rotations, origins, ctf, coefficients, 1.0)
 
 
 def small_model(neutral: GaussianMixture, n_inputs: int = 1, latent_dim: int = 1) -> Model:
@@ -55,4 +55,4 @@ def small_model(neutral: GaussianMixture, n_inputs: int = 1, latent_dim: int = 1
 
 def even_weights(data: ParticleData) -> torch.Tensor:
     """Every ring weighs the same."""
-    return torch.full((data.where.n_rings,), 1 / data.where.n_rings)
+    return torch.full((data.coefficients.n_rings,), 1 / data.coefficients.n_rings)

@@ -132,14 +132,14 @@ def agreement(
     best = tried[0].hypothesis
     disorder = replace(best, change=best.change.in_disorder())
     in_order, in_disorder = _scored(volume, sample, [best, disorder])
-    where = sample.where
-    rings = range(where.first_ring, where.last_ring + 1)
+    coefficients = sample.coefficients
+    rings = range(coefficients.first_ring, coefficients.last_ring + 1)
     return Agreement(
         tuple(tried),
         next(item for item in tried if item.hypothesis.cause == AS_THEY_ARE),
         in_order,
         in_disorder,
-        tuple(where.grid.resolution_of_ring(ring) for ring in rings),
+        tuple(coefficients.grid.resolution_of_ring(ring) for ring in rings),
     )
 
 
@@ -175,7 +175,7 @@ def _scored(volume: FourierVolume, sample: Sample, candidates: Sequence[Hypothes
     """The hypotheses, with one weight of each ring for all of them."""
     found = torch.stack([correlations(volume, sample, item.change) for item in candidates])
     found = found.double()
-    counts = sample.where.counts.cpu().double()
+    counts = sample.coefficients.counts.cpu().double()
     halves = torch.arange(len(sample)) % 2
     scores = torch.zeros(found.shape[:2], dtype=torch.float64)
     for half in (0, 1):

@@ -37,27 +37,36 @@ class Poses:
 
 @dataclass(frozen=True)
 class Sample:
-    """n particles that are looked at. images: (n, K, 2) at the coefficients `where`; poses: what
+    """n particles that are looked at. images: (n, K, 2) at these `coefficients`; poses: what
     their file says; before, after: what it says of the images before and after each."""
 
     images: Tensor
     poses: Poses
     before: Poses
     after: Poses
-    where: Coefficients
+    coefficients: Coefficients
 
     def __len__(self) -> int:
         return len(self.images)
 
     def first(self, count: int, last_ring: int) -> Sample:
         """Fewer particles, without the rings beyond `last_ring`."""
-        where, some = self.where, torch.arange(min(count, len(self)))
-        ring = where.bins % where.n_rings + where.first_ring
-        last = max(where.first_ring, min(last_ring, where.last_ring))
+        coefficients, some = self.coefficients, torch.arange(min(count, len(self)))
+        ring = coefficients.bins % coefficients.n_rings + coefficients.first_ring
+        last = max(coefficients.first_ring, min(last_ring, coefficients.last_ring))
         kept = torch.nonzero(ring <= last).squeeze(1)
-        bins = where.folds[kept] * (last - where.first_ring + 1) + ring[kept] - where.first_ring
+        bins = (
+            coefficients.folds[kept] * (last - coefficients.first_ring + 1)
+            + ring[kept]
+            - coefficients.first_ring
+        )
         fewer = Coefficients(
-            where.grid, where.first_ring, last, where.used[kept], bins, where.multiplicity[kept]
+            coefficients.grid,
+            coefficients.first_ring,
+            last,
+            coefficients.used[kept],
+            bins,
+            coefficients.multiplicity[kept],
         )
         poses, before, after = (p.rows(some) for p in (self.poses, self.before, self.after))
         return Sample(self.images[: len(some), kept.cpu()], poses, before, after, fewer)
@@ -72,7 +81,7 @@ def sample_of(data: ParticleData, particles: Tensor) -> Sample:
         everything.rows(particles),
         everything.rows((particles - 1).clamp_min(0)),
         everything.rows((particles + 1).clamp_max(last)),
-        data.where,
+        data.coefficients,
     )
 
 
@@ -134,11 +143,14 @@ class Change:
 @torch.no_grad()
 def correlations(volume: FourierVolume, sample: Sample, change: Change) -> Tensor:
     """(n, n_rings) FRC of each image with the projection in its pose, on the CPU."""
-    where, poses = sample.where, change.poses_of(sample)
-    stated, device = where.grid, volume.values.device
+    coefficients, poses = sample.coefficients, change.poses_of(sample)
+    stated, device = coefficients.grid, volume.values.device
     pixel_size_A = stated.pixel_size_A * change.particle_scale
     grid = FourierGrid(stated.box_px, pixel_size_A, stated.max_ring, stated.device)
-    kxy = torch.stack([where.kx_index, where.ky_index]).to(torch.float32) * grid.step_per_A
+    kxy = (
+        torch.stack([coefficients.kx_index, coefficients.ky_index]).to(torch.float32)
+        * grid.step_per_A
+    )
     found = []
     for part in torch.arange(len(sample)).split(_AT_ONCE):
         at = poses.rows(part)
@@ -146,7 +158,11 @@ def correlations(volume: FourierVolume, sample: Sample, change: Change) -> Tenso
         turns = at.origins_A.to(device) @ kxy
         values = torch.view_as_complex(values.contiguous())
         values = values * torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
-        contrast = change.applied(ctf_at(at.ctf.to(device), where.kx_index, where.ky_index, grid))
+        contrast = change.applied(
+            ctf_at(at.ctf.to(device), coefficients.kx_index, coefficients.ky_index, grid)
+        )
         images = sample.images[part].to(device)
-        found.append(ring_sums(torch.view_as_real(values), contrast, images, where).whole().cpu())
+        found.append(
+            ring_sums(torch.view_as_real(values), contrast, images, coefficients).whole().cpu()
+        )
     return torch.cat(found)

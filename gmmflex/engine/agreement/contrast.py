@@ -39,7 +39,7 @@ def contrast_of_particles(
     size, signs …) agrees clearly better. Raises UserError if there is no correlation at all, with
     the likely cause.
     """
-    counts = data.where.counts
+    counts = data.coefficients.counts
     # The FRC of a ring of n coefficients of noise (both mates counted) has variance 1/n.
     mean = float((frc * counts).sum() / counts.sum())
     error = math.sqrt(1.0 / (float(counts.sum()) * len(particles)))
@@ -72,8 +72,8 @@ _CHECK = "check that both come from the same refinement, with the same hand, pix
 
 
 def _judged(mixture: GaussianMixture, data: ParticleData, particles: Tensor) -> Verdict:
-    grid = data.where.grid
-    highest_per_A = data.where.last_ring * grid.step_per_A * _REACH
+    grid = data.coefficients.grid
+    highest_per_A = data.coefficients.last_ring * grid.step_per_A * _REACH
     volume = volume_of_mixture(mixture, grid.box_px * grid.pixel_size_A, highest_per_A)
     sample = sample_of(data, particles)
     return verdict(agreement(volume, sample, grid.pixel_size_A, None, every_cause=False))

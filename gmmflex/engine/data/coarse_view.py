@@ -25,7 +25,7 @@ class CoarseParticles:
 
     rotations: Tensor
     origins_A: Tensor
-    contrast: Tensor
+    ctf: Tensor
     residual: Tensor
 
     def __len__(self) -> int:
@@ -33,7 +33,7 @@ class CoarseParticles:
 
     def rows(self, index: Tensor | slice) -> CoarseParticles:
         return CoarseParticles(
-            self.rotations[index], self.origins_A[index], self.contrast[index], self.residual[index]
+            self.rotations[index], self.origins_A[index], self.ctf[index], self.residual[index]
         )
 
 
@@ -64,15 +64,15 @@ class CoarseView:
         phase = (2 * math.pi * self.frequencies_per_A.T) @ landed.transpose(1, 2)
         squared = self.frequencies_per_A.square().sum(0)
         falloff = torch.exp(-2 * math.pi**2 * squared[:, None] * mixture.sigmas_A.square())
-        factor = falloff * particles.contrast[..., None]
+        factor = falloff * particles.ctf[..., None]
         return torch.stack([torch.cos(phase) * factor, -torch.sin(phase) * factor], 1)
 
     def of(self, batch: Batch, neutral: GaussianMixture, data: ParticleData) -> CoarseParticles:
         """The particles of a batch at low resolution."""
-        images, projections, contrast = _at_columns(batch, neutral, data, self.columns)
-        contrast = contrast * self.scale
+        images, projections, ctf = _at_columns(batch, neutral, data, self.columns)
+        ctf = ctf * self.scale
         residual = images - projections * self.scale
-        return CoarseParticles(batch.rotations, batch.origins_A, contrast, residual)
+        return CoarseParticles(batch.rotations, batch.origins_A, ctf, residual)
 
 
 @torch.no_grad()
@@ -86,10 +86,10 @@ def coarse_particles(
 ) -> tuple[CoarseView, CoarseParticles]:
     """Read `rows`, or as many as `most_bytes` hold, and tell scale and noise of each ring from
     them; at_once: particles projected at a time."""
-    where = data.where
-    last = where.grid.ring_of_resolution(resolution_A)
-    last = min(max(last, where.first_ring + 1), where.last_ring)
-    ring = where.bins % where.n_rings + where.first_ring
+    coefficients = data.coefficients
+    last = coefficients.grid.ring_of_resolution(resolution_A)
+    last = min(max(last, coefficients.first_ring + 1), coefficients.last_ring)
+    ring = coefficients.bins % coefficients.n_rings + coefficients.first_ring
     columns = torch.nonzero(ring <= last).squeeze(1)
     rows = rows[: max(1, int(most_bytes / (20 * len(columns))))]
     kept = [
@@ -98,12 +98,12 @@ def coarse_particles(
         for _, piece in host.pieces(at_once)
         for batch in [piece.to(columns.device)]
     ]
-    images, projections, contrast, rotations, origins = (
+    images, projections, ctf, rotations, origins = (
         torch.cat(part) for part in zip(*kept, strict=True)
     )
-    bins = ring[columns] - where.first_ring
-    multiplicity = where.multiplicity[columns]
-    add_up = _ring_adder(bins, multiplicity, last - where.first_ring + 1)
+    bins = ring[columns] - coefficients.first_ring
+    multiplicity = coefficients.multiplicity[columns]
+    add_up = _ring_adder(bins, multiplicity, last - coefficients.first_ring + 1)
     cross = add_up((projections * images).sum((0, 1)))
     scale = cross / add_up(projections.square().sum((0, 1))).clamp_min(1e-30)
     power = add_up(images.square().sum((0, 1)))
@@ -112,22 +112,23 @@ def coarse_particles(
     view = CoarseView(
         resolution_A,
         columns,
-        torch.stack([where.kx_index, where.ky_index])[:, columns] * where.grid.step_per_A,
+        torch.stack([coefficients.kx_index, coefficients.ky_index])[:, columns]
+        * coefficients.grid.step_per_A,
         multiplicity / noise[bins],
         scale[bins],
     )
     residual = images - projections * view.scale
-    return view, CoarseParticles(rotations, origins, contrast * view.scale, residual)
+    return view, CoarseParticles(rotations, origins, ctf * view.scale, residual)
 
 
 def _at_columns(
     batch: Batch, neutral: GaussianMixture, data: ParticleData, columns: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Images and CTF-modulated projections (B, 2, C), and the CTF (B, C)."""
-    values = project_in_use(neutral, batch.rotations, batch.origins_A, data.where)
-    contrast = batch.contrast[:, columns]
+    values = project_in_use(neutral, batch.rotations, batch.origins_A, data.coefficients)
+    ctf = batch.ctf[:, columns]
     images, values = (part[:, columns].transpose(1, 2) for part in (batch.images, values))
-    return images, values * contrast[:, None], contrast
+    return images, values * ctf[:, None], ctf
 
 
 def _ring_adder(bins: Tensor, multiplicity: Tensor, n_rings: int) -> Callable[[Tensor], Tensor]:

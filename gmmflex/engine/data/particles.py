@@ -15,8 +15,8 @@ from gmmflex.engine.data.row_store import RowsInFile, RowStore, Storage
 from gmmflex.engine.data.unusable_images import counted, refuse_constant
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.particles.particle_set import CtfParameters
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log, Stopwatch
-from gmmflex.engine.machine.world import World
 from gmmflex.engine.model.images.ctf import CtfBatch, ctf_at, ctf_batch
 from gmmflex.engine.model.images.grid import fourier_of_images
 from gmmflex.engine.model.images.scoring import Coefficients
@@ -32,7 +32,7 @@ class Batch:
 
     rotations: Tensor
     origins_A: Tensor
-    contrast: Tensor
+    ctf: Tensor
     images: Tensor
 
     def at(self, places: Tensor) -> Batch:
@@ -51,7 +51,7 @@ class HostBatch:
     origins_A: Tensor
     optics: Tensor
     images: Tensor
-    where: Coefficients
+    coefficients: Coefficients
     contrast_sign: float
 
     def __len__(self) -> int:
@@ -73,12 +73,12 @@ class HostBatch:
     def to(self, device: torch.device | str) -> Batch:
         """Copies that the host does not wait for, where the device allows that."""
         optics = CtfBatch(*self.optics.to(device, non_blocking=True))
-        where = self.where
-        contrast = ctf_at(optics, where.kx_index, where.ky_index, where.grid)
+        coefficients = self.coefficients
+        ctf = ctf_at(optics, coefficients.kx_index, coefficients.ky_index, coefficients.grid)
         return Batch(
             self.rotations.to(device, non_blocking=True),
             self.origins_A.to(device, non_blocking=True),
-            contrast * self.contrast_sign,
+            ctf * self.contrast_sign,
             self.images.to(device, non_blocking=True),
         )
 
@@ -96,7 +96,7 @@ class ParticleData:
     rotations: Tensor
     origins_A: Tensor
     ctf: CtfBatch
-    where: Coefficients
+    coefficients: Coefficients
     contrast_sign: float
     operators: Tensor = field(default_factory=lambda: torch.eye(3)[None])
 
@@ -118,7 +118,7 @@ class ParticleData:
 
     def load(self, rows: Tensor) -> HostBatch:
         """The particles at `rows` (B,) as they are kept; a thread of its own may do this."""
-        pinned = torch.device(self.where.grid.device).type == "cuda"
+        pinned = torch.device(self.coefficients.grid.device).type == "cuda"
 
         def ready(values: Tensor) -> Tensor:
             return values.pin_memory() if pinned else values
@@ -133,13 +133,13 @@ class ParticleData:
             ready(self.origins_A[particles]),
             ready(torch.stack(optics)),
             self.images.gather(particles, pinned),
-            self.where,
+            self.coefficients,
             self.contrast_sign,
         )
 
     def batch(self, rows: Tensor) -> Batch:
         """The particles at `rows` (B,) on the grid's device."""
-        return self.load(rows).to(self.where.grid.device)
+        return self.load(rows).to(self.coefficients.grid.device)
 
     def loaded(self, pieces: Iterable[Tensor]) -> Iterator[tuple[Tensor, HostBatch]]:
         """Rows and particles of each piece, the next ones loaded while one is worked on."""
@@ -159,27 +159,27 @@ class ParticleData:
 
 
 def read_particle_data(
-    particles: Particles, where: Coefficients, storage: Storage, log: Log
+    particles: Particles, coefficients: Coefficients, storage: Storage, log: Log
 ) -> ParticleData:
     """Read every image once and keep its coefficients in use; each process reads its block.
 
     Raises UserError for images that hold NaN or nothing, naming stack, image and row.
     """
-    n, n_used = len(particles), len(where.used)
+    n, n_used = len(particles), len(coefficients.used)
     images = storage.new("images", n, (n_used, 2), torch.float32)
     if isinstance(images, RowsInFile):
         size_GB = n * n_used * 8 / 1e9
         log(f"the coefficients in use take {size_GB:.1f} GB: kept in {images.path.name} on disk")
-    own = storage.world.block(n)
-    with storage.world.together(), counted(particles, own):
-        _read_into(images, particles, where, storage.world, log)
-    images.complete(storage.world)
+    own = storage.processes.block(n)
+    with storage.processes.together(), counted(particles, own):
+        _read_into(images, particles, coefficients, storage.processes, log)
+    images.complete(storage.processes)
     return ParticleData(
         images,
         torch.as_tensor(particles.rotations, dtype=torch.float32),
         torch.as_tensor(particles.origins_A, dtype=torch.float32),
         ctf_of(particles.ctf),
-        where,
+        coefficients,
         1.0,
     )
 
@@ -198,10 +198,14 @@ def ctf_of(values: CtfParameters) -> CtfBatch:
 
 
 def _read_into(
-    images: RowStore, particles: Particles, where: Coefficients, world: World, log: Log
+    images: RowStore,
+    particles: Particles,
+    coefficients: Coefficients,
+    processes: Processes,
+    log: Log,
 ) -> None:
-    grid, used = where.grid.on("cpu"), where.used.cpu()
-    block = torch.tensor(world.block(len(particles)), dtype=torch.int64)
+    grid, used = coefficients.grid.on("cpu"), coefficients.used.cpu()
+    block = torch.tensor(processes.block(len(particles)), dtype=torch.int64)
     pieces = block.split(max(1, _READ_PIXELS // particles.box_px**2))
     report_every = max(1, len(pieces) // 5)
     watch = Stopwatch()

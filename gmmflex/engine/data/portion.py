@@ -43,5 +43,5 @@ class HostPortion:
 
 def load_portion(data: ParticleData, inputs: RowStore, rows: Tensor) -> HostPortion:
     """The particles at `rows` (B,); a thread of its own may do this."""
-    pinned = torch.device(data.where.grid.device).type == "cuda"
+    pinned = torch.device(data.coefficients.grid.device).type == "cuda"
     return HostPortion(data.load(rows), inputs.gather(rows, pinned))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.file_rows import read_rows
-from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.machine.processes import ALONE, Processes
 
 _SUFFIX = ".rows"
 
@@ -48,9 +48,9 @@ class RowStore(ABC):
         Raises UserError if the file has vanished or become shorter.
         """
 
-    def complete(self, world: World) -> None:
+    def complete(self, processes: Processes) -> None:
         """Every process has written its rows when this returns, and each can read those of all."""
-        world.wait()
+        processes.wait()
 
     @abstractmethod
     def remove(self) -> None:
@@ -123,12 +123,12 @@ class RowsInFile(RowStore):
             ) from fault
         return found
 
-    def complete(self, world: World) -> None:
+    def complete(self, processes: Processes) -> None:
         # Network file systems show the writes of other machines to those who open the file later.
-        if world.size > world.local_size:
+        if processes.size > processes.local_size:
             os.fsync(self._descriptor)
-        world.wait()
-        if world.size > world.local_size:
+        processes.wait()
+        if processes.size > processes.local_size:
             os.close(self._descriptor)
             self._descriptor = os.open(self.path, os.O_RDWR)
 
@@ -152,26 +152,26 @@ class Storage:
 
     folder: Path
     memory_limit_GB: float
-    world: World = ALONE
+    processes: Processes = ALONE
 
     def new(self, name: str, n: int, row_shape: tuple[int, ...], dtype: torch.dtype) -> RowStore:
-        """n rows of undefined content. Every process of the world has to ask for them.
+        """n rows of undefined content. Every process has to ask for them.
 
         Raises UserError if the folder cannot hold the file.
         """
         shape = (n, *row_shape)
         size = math.prod(shape) * dtype.itemsize
-        if self.world.size == 1 and size <= self.memory_limit_GB * 1e9:
+        if self.processes.size == 1 and size <= self.memory_limit_GB * 1e9:
             return RowsInMemory(torch.empty(shape, dtype=dtype))
         path = self.folder / f"{name}{_SUFFIX}"
-        with self.world.together():
-            if self.world.is_leader:
+        with self.processes.together():
+            if self.processes.is_leader:
                 _create(path, size)
         return RowsInFile(path, shape, dtype)
 
     def remove_files(self) -> None:
         """Delete the files of all rows of this run, also those of one that was killed."""
-        if self.world.is_leader:
+        if self.processes.is_leader:
             # A disk that has gone, or is full, is told of elsewhere.
             with suppress(OSError):
                 for path in self.folder.glob(f"*{_SUFFIX}"):
@@ -179,11 +179,11 @@ class Storage:
 
 
 @contextmanager
-def storage_in(folder: Path, memory_limit_GB: float, world: World) -> Iterator[Storage]:
+def storage_in(folder: Path, memory_limit_GB: float, processes: Processes) -> Iterator[Storage]:
     """Storage whose files are gone when the block ends, however it ends."""
-    storage = Storage(folder, memory_limit_GB, world)
+    storage = Storage(folder, memory_limit_GB, processes)
     storage.remove_files()
-    world.wait()
+    processes.wait()
     try:
         yield storage
     finally:

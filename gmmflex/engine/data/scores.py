@@ -9,9 +9,9 @@ from torch import Tensor
 
 from gmmflex.engine.data.particles import Batch, HostBatch, ParticleData
 from gmmflex.engine.data.row_store import RowStore, Storage
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Log, Stopwatch
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.images.scoring import (
     N_FOLDS,
     RingSums,
@@ -32,8 +32,8 @@ _LARGEST = 1000.0
 
 def compare(mixture: GaussianMixture, batch: Batch, data: ParticleData) -> RingSums:
     """Ring sums of the particles and the CTF-modulated projections of their mixtures."""
-    values = project_in_use(mixture, batch.rotations, batch.origins_A, data.where)
-    return ring_sums(values, batch.contrast, batch.images, data.where)
+    values = project_in_use(mixture, batch.rotations, batch.origins_A, data.coefficients)
+    return ring_sums(values, batch.ctf, batch.images, data.coefficients)
 
 
 @torch.no_grad()
@@ -41,14 +41,14 @@ def mean_frc(
     neutral: GaussianMixture,
     data: ParticleData,
     rows: Tensor,
-    room: Room,
-    world: World = ALONE,
+    batch_limit: BatchLimit,
+    processes: Processes = ALONE,
 ) -> Tensor:
     """(n_rings,) average over particles of the FRC with the neutral mixture."""
-    device = data.where.grid.device
+    device = data.coefficients.grid.device
     # In double precision, so that the weights that follow are the same for any number of
     # processes: a last digit of theirs would show in the rounded inputs of the encoder.
-    total = torch.zeros(data.where.n_rings, device=device, dtype=torch.float64)
+    total = torch.zeros(data.coefficients.n_rings, device=device, dtype=torch.float64)
 
     def sum_of(particles: HostBatch, at_once: int) -> Tensor:
         sums = torch.zeros_like(total)
@@ -56,14 +56,14 @@ def mean_frc(
             sums += compare(neutral, piece.to(device), data).whole().sum(0, dtype=sums.dtype)
         return sums
 
-    for _, particles in data.loaded(world.share(rows).split(room.particles)):
-        total += room.retried(partial(sum_of, particles))
-    return (world.sum(total) / len(rows)).to(torch.float32)
+    for _, particles in data.loaded(processes.share(rows).split(batch_limit.particles)):
+        total += batch_limit.retried(partial(sum_of, particles))
+    return (processes.sum(total) / len(rows)).to(torch.float32)
 
 
 def ring_weights(frc: Tensor, data: ParticleData) -> Tensor:
     """(n_rings,) likelihood weights of the rings; see `likelihood_ring_weights`."""
-    return likelihood_ring_weights(frc, data.where.counts)
+    return likelihood_ring_weights(frc, data.coefficients.counts)
 
 
 def encoder_gradients(
@@ -73,7 +73,7 @@ def encoder_gradients(
     parameters: tuple[Parameter, ...],
     varies: Tensor,
     n_sites: int,
-    room: Room,
+    batch_limit: BatchLimit,
     seed: int,
     log: Log,
     storage: Storage,
@@ -112,26 +112,28 @@ def encoder_gradients(
         found = [gradients_of(piece.to(neutral.positions_A.device)) for _, piece in pieces]
         return [torch.cat(kind) for kind in zip(*found, strict=True)]
 
-    n, world = len(data), storage.world
+    n, processes = len(data), storage.processes
     # All processes look at the whole sample: their scales are then the same to the last digit.
-    sample = data.loaded(torch.arange(0, n, max(1, n // _SCALE_SAMPLE)).split(room.particles))
-    kinds = zip(*(room.retried(partial(in_pieces, part)) for _, part in sample), strict=True)
+    sample = data.loaded(
+        torch.arange(0, n, max(1, n // _SCALE_SAMPLE)).split(batch_limit.particles)
+    )
+    kinds = zip(*(batch_limit.retried(partial(in_pieces, part)) for _, part in sample), strict=True)
     joined = [torch.cat(kind) for kind in kinds]
     scales = [kind.std().clamp_min(1e-30) for kind in joined]
     n_inputs = sum(kind.shape[2] for kind in joined)
     inputs = storage.new("encoder_inputs", n, (N_FOLDS, n_inputs), torch.float16)
     watch = Stopwatch()
-    block = torch.tensor(world.block(n), dtype=torch.int64)
+    block = torch.tensor(processes.block(n), dtype=torch.int64)
     report_at = {int(len(block) * f) for f in (0.25, 0.5, 0.75, 1.0)}
     done = 0
-    for rows, particles in data.loaded(block.split(room.particles)):
-        gradients = zip(room.retried(partial(in_pieces, particles)), scales, strict=True)
+    for rows, particles in data.loaded(block.split(batch_limit.particles)):
+        gradients = zip(batch_limit.retried(partial(in_pieces, particles)), scales, strict=True)
         part = torch.cat([kind / scale for kind, scale in gradients], dim=2)
         inputs.write(int(rows[0]), part.clamp(-_LARGEST, _LARGEST))
         before, done = done, done + len(rows)
         if any(before < mark <= done for mark in report_at):
             log(watch.event("encoder input", done, len(block)))
-    inputs.complete(world)
+    inputs.complete(processes)
     return inputs
 
 

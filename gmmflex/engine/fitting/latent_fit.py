@@ -72,8 +72,10 @@ def image_model(
     by_fold: (m, 2, d); each fold is compared with what the latent of the other one decodes to, so
     that noise does not pass for signal.
     """
-    where = data.where
-    cross, power, images = torch.zeros(3, where.n_rings, device=model.device, dtype=torch.float64)
+    coefficients = data.coefficients
+    cross, power, images = torch.zeros(
+        3, coefficients.n_rings, device=model.device, dtype=torch.float64
+    )
     for some in torch.arange(len(rows)).split(at_once):
         batch = data.batch(rows[some])
         for fold in WHOLE:
@@ -83,9 +85,9 @@ def image_model(
             power += sums.power_projection[:, 1 - fold].sum(0)
             images += sums.power_image[:, 1 - fold].sum(0)
     scale = (cross / power.clamp_min(1e-30)).clamp_min(0.0)
-    noise = (images - scale * cross) / (where.counts * len(rows))
-    ring = where.bins % where.n_rings
-    weights = where.multiplicity / noise.clamp_min(1e-30)[ring]
+    noise = (images - scale * cross) / (coefficients.counts * len(rows))
+    ring = coefficients.bins % coefficients.n_rings
+    weights = coefficients.multiplicity / noise.clamp_min(1e-30)[ring]
     spread = by_fold.mean(1).std(0).clamp_min(_LEAST_SPREAD).to(model.device)
     return ImageModel(scale[ring].float(), weights.float(), _DIFFERENCE * spread)
 
@@ -147,7 +149,7 @@ def best_of(
 ) -> Tensor:
     """(B, d) the most likely latent of each particle: its `start` (B, d) or a candidate (L, d)."""
     latents = torch.cat([start[:, None], candidates.expand(len(start), -1, -1)], dim=1)
-    chosen = torch.isin(data.where.folds, torch.tensor(folds, device=model.device))
+    chosen = torch.isin(data.coefficients.folds, torch.tensor(folds, device=model.device))
     weights = images.weights * chosen
     values = _projections(model, data, batch, latents, images)
     power = torch.einsum("blkc,blkc,k->bl", values, values, weights)
@@ -167,7 +169,7 @@ def _grams(
     at, derivatives = values[:, :1], values[:, 1:] - values[:, :1]
     derivatives = derivatives / images.differences[:, None, None]
     columns = torch.cat([batch.images[:, None], at, derivatives], dim=1)
-    return gram_matrices(columns, images.weights, data.where.folds)
+    return gram_matrices(columns, images.weights, data.coefficients.folds)
 
 
 def _projections(
@@ -179,9 +181,9 @@ def _projections(
     rotations, origins_A = (
         values.repeat_interleave(count, dim=0) for values in (batch.rotations, batch.origins_A)
     )
-    values = project_in_use(mixtures, rotations, origins_A, data.where)
+    values = project_in_use(mixtures, rotations, origins_A, data.coefficients)
     scaled: Tensor = values.reshape(-1, count, *values.shape[1:])
-    return scaled * (batch.contrast * images.scale)[:, None, :, None]
+    return scaled * (batch.ctf * images.scale)[:, None, :, None]
 
 
 def _of(grams: Tensor, folds: tuple[int, ...]) -> Tensor:

@@ -18,8 +18,8 @@ from gmmflex.engine.fitting.latent_fit import (
     fit_latents,
     image_model,
 )
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import World
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.inference.latent_posterior import (
     LatentPrior,
@@ -35,7 +35,7 @@ from gmmflex.engine.nets.model import Model
 _PRIOR_ROUNDS = 2
 # So that latents which are all alike still have a prior.
 _LEAST_VARIANCE = 1e-6
-# A room is for particles with their gradients; what is only projected takes about half as much.
+# Batch limits are for particles with their gradients; what is only projected takes about half.
 _PROJECTIONS_FOR_A_PARTICLE = 2
 
 
@@ -55,7 +55,7 @@ class Fitting:
 
     model: Model
     data: ParticleData
-    room: Room
+    batch_limit: BatchLimit
 
     def way(
         self,
@@ -63,7 +63,7 @@ class Fitting:
         by_fold: Tensor,
         latent_noise: float,
         candidates: Tensor | None,
-        world: World,
+        processes: Processes,
     ) -> Way:
         """Noise and prior from the particles at `rows` (m,), whose latents start at by_fold.
 
@@ -75,7 +75,7 @@ class Fitting:
         learnt = whole_covariance(by_fold)
         learnt += (latent_noise**2 + _LEAST_VARIANCE) * torch.eye(len(learnt), dtype=learnt.dtype)
         for _ in range(_PRIOR_ROUNDS):
-            images = image_model(self.model, self.data, rows, latents, self.room.particles)
+            images = image_model(self.model, self.data, rows, latents, self.batch_limit.particles)
             prior = on_device(
                 prior_within(latents.mean((0, 1)), covariance, learnt), self.model.device
             )
@@ -86,7 +86,7 @@ class Fitting:
         prior = on_device(prior_within(fit.latents.mean(0), covariance, learnt), self.model.device)
         shared = (images.scale, images.weights, images.differences, prior.mean, prior.precision)
         for values in shared:
-            world.copy_from_leader(values)
+            processes.copy_from_leader(values)
         return Way(images, prior, candidates)
 
     def fit(self, rows: Tensor, by_fold: Tensor, way: Way, folds: tuple[int, ...] = WHOLE) -> Fit:
@@ -98,12 +98,12 @@ class Fitting:
             torch.zeros(len(rows), d, d),
             torch.zeros(len(rows), N_FOLDS, d),
         )
-        places = torch.arange(len(rows)).split(self.room.particles)
+        places = torch.arange(len(rows)).split(self.batch_limit.particles)
         for own, (_, particles) in zip(
             places, self.data.loaded(rows[part] for part in places), strict=True
         ):
             in_room = partial(self._fitted, particles, start[own], way, folds)
-            fit = self.room.retried(in_room)
+            fit = self.batch_limit.retried(in_room)
             for whole, part in zip(vars(found).values(), vars(fit).values(), strict=True):
                 whole[own] = part
         return found
@@ -118,7 +118,7 @@ class Fitting:
         """Mean score of each fold of the particles at `rows` with what the other fold's latent
         decodes to; None: with the mixture at rest. weights: (n_rings,)."""
         model, data, total = self.model, self.data, 0.0
-        places = torch.arange(len(rows)).split(self.room.particles)
+        places = torch.arange(len(rows)).split(self.batch_limit.particles)
         for own in places:
             batch, mixtures = data.batch(rows[own]), model.neutral
             for fold in WHOLE:

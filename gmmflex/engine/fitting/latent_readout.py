@@ -18,9 +18,9 @@ from torch import Tensor
 from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.fitting.latent_fit import Fit
 from gmmflex.engine.fitting.latent_fitting import Fitting, Way
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Log, Stopwatch
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.inference.latent_posterior import shared_covariance, with_spread_of_states
 from gmmflex.engine.nets.model import Model
@@ -78,20 +78,20 @@ def read_out(
     test_rows: Tensor,
     weights: Tensor,
     latent_noise: float,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
-    world: World = ALONE,
+    processes: Processes = ALONE,
 ) -> Readout:
     """Latents of all n particles, going from the encoder's by_fold (n, 2, d).
 
     test_rows: held-out particles; weights: (n_rings,) of the score; latent_noise: standard
     deviation of what training added. Every process ends with all latents.
     """
-    fitting = Fitting(model, data, room)
+    fitting = Fitting(model, data, batch_limit)
     tried = test_rows[:_MOST_TRIED]
     start = by_fold[tried]
     sample = torch.linspace(0, len(by_fold) - 1, min(len(by_fold), _SAMPLE)).long()
-    way = fitting.way(sample, by_fold[sample], latent_noise, None, world)
+    way = fitting.way(sample, by_fold[sample], latent_noise, None, processes)
     far = replace(way, candidates=_all_over(by_fold).to(model.device))
     still, encoded, fitted, found = (
         fitting.score(tried, latents, weights)
@@ -103,15 +103,15 @@ def read_out(
         )
     )
     worth = found - fitted > _WORTH_A_SEARCH * abs(fitted - still)
-    searched = bool(world.copy_from_leader(torch.tensor(float(worth), device=model.device)))
+    searched = bool(processes.copy_from_leader(torch.tensor(float(worth), device=model.device)))
     if searched:
-        way = fitting.way(sample, by_fold[sample], latent_noise, far.candidates, world)
+        way = fitting.way(sample, by_fold[sample], latent_noise, far.candidates, processes)
     trial = Trial(len(tried), still, encoded, fitted, found, searched)
     log(
         f"latents fitted to the images{', looked for all over' if searched else ''}: held-out "
         f"score {encoded:.4f} -> {found if searched else fitted:.4f}"
     )
-    fit = _fit_all(fitting, by_fold, way, log, world)
+    fit = _fit_all(fitting, by_fold, way, log, processes)
     latents = with_spread_of_states(fit.latents, fit.covariances)
     return Readout(fit.halves, latents, fit.covariances, trial)
 
@@ -123,11 +123,11 @@ def _all_over(by_fold: Tensor) -> Tensor:
     return torch.as_tensor(groups.cluster_centers_, dtype=by_fold.dtype)
 
 
-def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, world: World) -> Fit:
+def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, processes: Processes) -> Fit:
     """Every process its block."""
     n, _, d = by_fold.shape
     all_of = Fit(torch.zeros(n, d), torch.zeros(n, d, d), torch.zeros(n, N_FOLDS, d))
-    block, watch = world.block(n), Stopwatch()
+    block, watch = processes.block(n), Stopwatch()
     parts = torch.arange(block.start, block.stop).split(max(1, -(-len(block) // 5)))
     for number, rows in enumerate(parts, start=1):
         fit = fitting.fit(rows, by_fold[rows], way)
@@ -136,4 +136,4 @@ def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, world: World
         if number < len(parts):
             done = int(rows[-1]) + 1 - block.start
             log(watch.event("fitting latents", done, len(block)))
-    return Fit(*(world.sum(values) for values in vars(all_of).values()))
+    return Fit(*(processes.sum(values) for values in vars(all_of).values()))

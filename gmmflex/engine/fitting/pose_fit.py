@@ -107,7 +107,7 @@ def fit_poses(
     def grams(weights: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         def at(places: Tensor, unknowns: Tensor) -> Tensor:
             found = _columns(model, data, batch.at(places), unknowns, ways)
-            return gram_matrices(found, weights, data.where.folds)[:, list(folds)].sum(1)
+            return gram_matrices(found, weights, data.coefficients.folds)[:, list(folds)].sum(1)
 
         return at
 
@@ -159,16 +159,16 @@ def _columns(
     latents, changes = unknowns[:, :d], unknowns[:, d:] * ways.units
     rotations, origins_A = changed_poses(batch.rotations, batch.origins_A, changes)
     here, _, _ = laid_mixtures(model, ways.frame, latents)
-    by_pose = pose_columns(here, rotations, origins_A, data.where)
+    by_pose = pose_columns(here, rotations, origins_A, data.coefficients)
     projected = by_pose[:, :1]
     beside = (latents[:, None] + torch.diag(images.differences)).flatten(0, 1)
     there, _, _ = laid_mixtures(model, ways.frame, beside)
     turns, shifts_A = (part.repeat_interleave(d, dim=0) for part in (rotations, origins_A))
-    values = project_in_use(there, turns, shifts_A, data.where)
+    values = project_in_use(there, turns, shifts_A, data.coefficients)
     values = values.reshape(-1, d, *values.shape[1:])
     by_latent = (values - projected) / images.differences[:, None, None]
     columns = torch.cat([projected, by_latent, by_pose[:, 1:] * ways.units[:, None, None]], 1)
-    columns = columns * (batch.contrast * images.scale)[:, None, :, None]
+    columns = columns * (batch.ctf * images.scale)[:, None, :, None]
     return torch.cat([batch.images[:, None], columns], dim=1)
 
 

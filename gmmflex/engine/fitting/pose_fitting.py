@@ -22,8 +22,8 @@ from gmmflex.engine.data.scores import compare
 from gmmflex.engine.fitting.latent_fit import WHOLE, image_model
 from gmmflex.engine.fitting.latent_fitting import Way, on_device
 from gmmflex.engine.fitting.pose_fit import PoseFit, PoseModel, fit_poses, laid_mixtures
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.progress import Log, Stopwatch
-from gmmflex.engine.machine.room import Room
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.inference.latent_posterior import LatentPrior
 from gmmflex.engine.model.inference.pose_change import N_POSE, changed_poses
@@ -61,7 +61,7 @@ class PoseFitting:
     model: Model
     data: ParticleData
     frame: Frame | None
-    room: Room
+    batch_limit: BatchLimit
 
     def ways(self, rows: Tensor, latents: Tensor, way: Way, start: Spread) -> PoseModel:
         """Noise, and how far poses are off, from the particles at `rows` (m,) with latents (m, d).
@@ -82,7 +82,7 @@ class PoseFitting:
             moved = self.at_poses(rows, fit)
             some = torch.arange(len(rows))
             both = fit.latents[:, None].expand(-1, N_FOLDS, -1)
-            images = image_model(self.model, moved, some, both, self.room.particles)
+            images = image_model(self.model, moved, some, both, self.batch_limit.particles)
             images = replace(images, differences=way.images.differences)
         return PoseModel(
             images, self.frame, _joined(way.prior, variances), units, self._coarse(start)
@@ -99,11 +99,13 @@ class PoseFitting:
         """Fit the chosen folds of the particles at `rows` (m,), from latents (m, d)."""
         m, d = latents.shape
         found = PoseFit(torch.zeros(m, d), torch.zeros(m, N_POSE), torch.zeros(m, N_POSE, N_POSE))
-        places = torch.arange(m).split(self.room.particles)
+        places = torch.arange(m).split(self.batch_limit.particles)
         watch, report_every = Stopwatch(), max(1, len(places) // 5)
         loaded = self.data.loaded(rows[part] for part in places)
         for number, (own, (_, particles)) in enumerate(zip(places, loaded, strict=True), start=1):
-            fit = self.room.retried(partial(self._fitted, particles, latents[own], ways, folds))
+            fit = self.batch_limit.retried(
+                partial(self._fitted, particles, latents[own], ways, folds)
+            )
             for whole, part in zip(vars(found).values(), vars(fit).values(), strict=True):
                 whole[own] = part
             if log is not None and number % report_every == 0:
@@ -120,7 +122,7 @@ class PoseFitting:
         )
         undone = [
             laid_mixtures(self.model, self.frame, part.to(self.model.device))[1:]
-            for part in fit.latents.split(self.room.particles)
+            for part in fit.latents.split(self.batch_limit.particles)
         ]
         turned, shifts_A = (torch.cat(values).cpu() for values in zip(*undone, strict=True))
         as_decoded = rotations @ turned.transpose(1, 2)
@@ -135,7 +137,9 @@ class PoseFitting:
         total = torch.zeros(len(rows))
         for fold, fit in enumerate(fits):
             moved = self.at_poses(rows, fit)
-            total += fold_scores(self.model, moved, rows, fit.latents, weights, 1 - fold, self.room)
+            total += fold_scores(
+                self.model, moved, rows, fit.latents, weights, 1 - fold, self.batch_limit
+            )
         return total / N_FOLDS
 
     def _fitted(
@@ -158,11 +162,11 @@ class PoseFitting:
 
     def _coarse(self, spread: Spread) -> Tensor:
         """(K,) 1 for coefficients at which poses that far off still show the way."""
-        where = self.data.where
+        coefficients = self.data.coefficients
         radius_A = float(self.model.neutral.positions_A.norm(dim=-1).quantile(0.9))
         off_A = math.hypot(math.radians(spread.angle_deg) * radius_A, spread.shift_A)
-        last = where.grid.ring_of_resolution(_WAVES * off_A) - where.first_ring
-        return (where.bins % where.n_rings <= max(last, 1)).float()
+        last = coefficients.grid.ring_of_resolution(_WAVES * off_A) - coefficients.first_ring
+        return (coefficients.bins % coefficients.n_rings <= max(last, 1)).float()
 
 
 def most_likely_variances(changes: Tensor, covariances: Tensor, variances: Tensor) -> Tensor:
@@ -208,11 +212,11 @@ def fold_scores(
     latents: Tensor,
     weights: Tensor,
     fold: int,
-    room: Room,
+    batch_limit: BatchLimit,
 ) -> Tensor:
     """(m,) scores of one fold of the particles at `rows` (m,) with what latents decode to."""
     found = []
-    for own in torch.arange(len(rows)).split(room.particles):
+    for own in torch.arange(len(rows)).split(batch_limit.particles):
         batch = data.batch(rows[own])
         mixtures = apply_offsets(model.neutral, model.decoder(latents[own].to(model.device)))
         found.append((compare(mixtures, batch, data).by_fold()[:, fold] @ weights).cpu())

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.machine.processes import ALONE, Processes
 
 
-def choose_device(name: str, world: World = ALONE) -> torch.device:
+def choose_device(name: str, processes: Processes = ALONE) -> torch.device:
     """The device of `--device`: auto (a GPU if torch sees one), cpu, cuda or cuda:N.
 
     With several processes on a machine each takes the GPU of its own number.
@@ -29,8 +29,8 @@ def choose_device(name: str, world: World = ALONE) -> torch.device:
         raise UserError(f"--device {name} is not supported: give auto, cpu, cuda or cuda:N")
     if device.type == "cuda":
         count = torch.cuda.device_count()
-        if world.size > 1:
-            device = _own_gpu(device, count, world)
+        if processes.size > 1:
+            device = _own_gpu(device, count, processes)
         if (device.index or 0) >= count:
             raise UserError(
                 f"--device {name} was asked for but torch sees {count} GPUs here: "
@@ -41,26 +41,26 @@ def choose_device(name: str, world: World = ALONE) -> torch.device:
     return device
 
 
-def _own_gpu(device: torch.device, count: int, world: World) -> torch.device:
+def _own_gpu(device: torch.device, count: int, processes: Processes) -> torch.device:
     if str(device) != "cuda":
         raise UserError(
-            f"--device {device} is one GPU but {world.size} processes were started: give --device "
-            "cuda, and CUDA_VISIBLE_DEVICES to choose among the GPUs"
+            f"--device {device} is one GPU but {processes.size} processes were started: give "
+            "--device cuda, and CUDA_VISIBLE_DEVICES to choose among the GPUs"
         )
-    if 0 < count < world.local_size:
+    if 0 < count < processes.local_size:
         raise UserError(
-            f"{world.local_size} processes were started here but torch sees {count} GPUs: start "
-            "one process for each GPU, or give --device cpu"
+            f"{processes.local_size} processes were started here but torch sees {count} GPUs: "
+            "start one process for each GPU, or give --device cpu"
         )
-    return torch.device("cuda", world.local_rank)
+    return torch.device("cuda", processes.local_rank)
 
 
-def set_threads(threads: int, world: World = ALONE) -> int:
+def set_threads(threads: int, processes: Processes = ALONE) -> int:
     """Use so many CPU threads in this process; returns the number.
 
     0: as many as this process may use, shared among the processes of this machine.
     """
-    chosen = threads or max(1, len(os.sched_getaffinity(0)) // world.local_size)
+    chosen = threads or max(1, len(os.sched_getaffinity(0)) // processes.local_size)
     torch.set_num_threads(chosen)
     return chosen
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.machine.processes import ALONE, Processes
 
 
-def free_memory_bytes(device: torch.device, world: World = ALONE) -> int:
+def free_memory_bytes(device: torch.device, processes: Processes = ALONE) -> int:
     """What is free on a GPU, or this process's share of what is free on the machine.
 
     Limits of a container or a job in a queue (control groups) count too.
@@ -19,7 +19,7 @@ def free_memory_bytes(device: torch.device, world: World = ALONE) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + kept)
-    return min(_available_bytes(), *_left_in_groups()) // world.local_size
+    return min(_available_bytes(), *_left_in_groups()) // processes.local_size
 
 
 def _available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:

@@ -19,8 +19,8 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
 from gmmflex.engine.model.inference.dependence import Dependence, dependence
 from gmmflex.engine.motion.coordination_files import draw_coordination, write_coordination
 from gmmflex.engine.motion.motion_amplitudes import Amplitudes, measure_amplitudes
@@ -64,7 +64,7 @@ def coordination(
     model: Model,
     data: ParticleData,
     latents: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
     seed: int,
     log: Log,
 ) -> list[Pair]:
@@ -78,7 +78,7 @@ def coordination(
     # Of the copies of one particle, which share its noise, one.
     copies = random.integers(0, data.n_copies, len(particles))
     rows = torch.from_numpy(np.sort(particles * data.n_copies + copies))
-    measured = measure_amplitudes(base, decoders, data, rows, room, log)
+    measured = measure_amplitudes(base, decoders, data, rows, batch_limit, log)
     strata = strata_of_views(_view_directions(data, rows), seed)
     pairs = []
     for first, second in combinations(measured, 2):

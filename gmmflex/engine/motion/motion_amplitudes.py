@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.data.particles import Batch, HostBatch, ParticleData
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.images.splat import project_in_use
 from gmmflex.engine.model.inference.dependence import Measured
@@ -53,15 +53,15 @@ def measure_amplitudes(
     decoders: list[DecoderStates],
     data: ParticleData,
     rows: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
 ) -> list[Amplitudes]:
     """Amplitudes of each decoder's motion in the particles at `rows` (m,), by half of the image.
 
     base: mixture with all decoders at their mean.
     """
-    # Room is reckoned for one projection with its gradient; here are many without.
-    small = Room(max(1, room.particles // 4), log)
+    # BatchLimit is reckoned for one projection with its gradient; here are many without.
+    small = BatchLimit(max(1, batch_limit.particles // 4), log)
     evenly = torch.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).long()
     scale, precision = _scale_and_precision(base, decoders, data, rows[evenly], small)
     grams, products = [], []
@@ -81,38 +81,38 @@ def _scale_and_precision(
     decoders: list[DecoderStates],
     data: ParticleData,
     rows: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
 ) -> tuple[Tensor, Tensor]:
     """(K,) factor from projection to image and (K,) multiplicity / noise power, by ring.
 
     Compared is the mean density of all states: the density of mean positions is sharper, and at
     high resolution the factor would come out too small.
     """
-    where = data.where
+    coefficients = data.coefficients
     share = torch.cat([torch.ones(1), *(torch.as_tensor(d.shares).float() for d in decoders)])
-    share = share.to(where.bins.device)
-    ring = where.bins % where.n_rings
-    sums = torch.zeros(3, where.n_rings, dtype=torch.float64, device=ring.device)
+    share = share.to(coefficients.bins.device)
+    ring = coefficients.bins % coefficients.n_rings
+    sums = torch.zeros(3, coefficients.n_rings, dtype=torch.float64, device=ring.device)
 
     def add(host: HostBatch, at_once: int) -> Tensor:
         found = torch.zeros_like(sums)
         for _, piece in host.pieces(at_once):
             batch = piece.to(ring.device)
             values = torch.einsum("bckx,c->bkx", _columns(base, decoders, data, batch), share)
-            values = values * batch.contrast[..., None]
+            values = values * batch.ctf[..., None]
             for number, (x, y) in enumerate(
                 ((values, batch.images), (values, values), (batch.images, batch.images))
             ):
-                weighted = (x * y).sum((0, 2)) * where.multiplicity
+                weighted = (x * y).sum((0, 2)) * coefficients.multiplicity
                 found[number].index_add_(0, ring, weighted.double())
         return found
 
     for _, host in data.loaded(rows.split(256)):
-        sums += room.retried(partial(add, host))
+        sums += batch_limit.retried(partial(add, host))
     cross, power, image = sums
     scale = cross / power.clamp_min(1e-30)
-    noise = (image - cross * scale).clamp_min(1e-6 * image) / (where.counts * len(rows))
-    return scale[ring].float(), (where.multiplicity / noise[ring]).float()
+    noise = (image - cross * scale).clamp_min(1e-6 * image) / (coefficients.counts * len(rows))
+    return scale[ring].float(), (coefficients.multiplicity / noise[ring]).float()
 
 
 @torch.no_grad()
@@ -127,12 +127,12 @@ def _normal_equations(
 ) -> tuple[Tensor, Tensor]:
     """(B, 2, C, C) and (B, 2, C): products, weighed by precision, of the columns (the mean
     projection and what each state changes in it) with each other and with the images."""
-    folds = data.where.folds
+    folds = data.coefficients.folds
     halves = [torch.nonzero(folds == fold).squeeze(1) for fold in range(N_FOLDS)]
     grams, products = [], []
     for _, piece in host.pieces(at_once):
         batch = piece.to(scale.device)
-        columns = _columns(base, decoders, data, batch) * (batch.contrast * scale)[:, None, :, None]
+        columns = _columns(base, decoders, data, batch) * (batch.ctf * scale)[:, None, :, None]
         gram, product = [], []
         for half in halves:
             own = columns[:, :, half]
@@ -150,7 +150,7 @@ def _columns(
     """(B, C, K, 2) projections: the mean, then each state of each decoder less the mean."""
 
     def projected(mixture: GaussianMixture) -> Tensor:
-        return project_in_use(mixture, batch.rotations, batch.origins_A, data.where)
+        return project_in_use(mixture, batch.rotations, batch.origins_A, data.coefficients)
 
     columns = [projected(base)]
     for states in decoders:

@@ -22,9 +22,9 @@ from gmmflex.engine.data.scores import mean_frc
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import AtomicModel
 from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import World
 from gmmflex.engine.model.geometry.asymmetric_unit import compact_unit, unit_of_chains
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
@@ -110,9 +110,9 @@ def warn_of_misfit(
     data: ParticleData,
     weights: Tensor,
     particles: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
-    world: World,
+    processes: Processes,
 ) -> None:
     """One line if the mixture fits some copy of the particles (m,) much worse than the first.
 
@@ -120,11 +120,13 @@ def warn_of_misfit(
     """
     some = particles[: max(_FEWEST_CHECKED, _CHECKED // data.n_copies)]
     scores = [
-        float(mean_frc(mixture, data, some * data.n_copies + copy, room, world) @ weights)
+        float(
+            mean_frc(mixture, data, some * data.n_copies + copy, batch_limit, processes) @ weights
+        )
         for copy in range(data.n_copies)
     ]
     # The FRC of a ring of n coefficients of noise has variance 1/n.
-    error = math.sqrt(2 * float((weights.square() / data.where.counts).sum()) / len(some))
+    error = math.sqrt(2 * float((weights.square() / data.coefficients.counts).sum()) / len(some))
     worst = int(np.argmin(scores))
     difference = scores[0] - scores[worst]
     if scores[worst] < _MUCH_WORSE * scores[0] and difference > _SIGNIFICANT * error:

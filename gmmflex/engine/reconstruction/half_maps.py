@@ -131,8 +131,8 @@ def sums_of_halves(
         )
     box = particles.box_px
     ring = max_usable_ring(box) if max_ring is None else max_ring
-    where = SliceCoefficients(FourierGrid(box, particles.pixel_size_A, ring))
-    there = SliceCoefficients(where.grid.on(device))
+    coefficients = SliceCoefficients(FourierGrid(box, particles.pixel_size_A, ring))
+    there = SliceCoefficients(coefficients.grid.on(device))
     cells = empty_cells(2, there.grid)
     counted = torch.ones(len(rows)) if weights is None else torch.as_tensor(weights)
     turns = torch.eye(3)[None] if operators is None else torch.as_tensor(operators)
@@ -140,16 +140,18 @@ def sums_of_halves(
 
     def load(part: slice) -> Slices:
         chosen = rows[part]
-        values = where.of_images(torch.from_numpy(particles.read_images(chosen)))
+        values = coefficients.of_images(torch.from_numpy(particles.read_images(chosen)))
         here = torch.arange(len(rows))[part]
-        contrast = ctf_at(optics.rows(here), where.kx_index, where.ky_index, where.grid)
+        ctf = ctf_at(
+            optics.rows(here), coefficients.kx_index, coefficients.ky_index, coefficients.grid
+        )
         if left_out is not None:
-            kept = left_out.kept(where, part)
-            values, contrast = values * kept, contrast * kept
+            kept = left_out.kept(coefficients, part)
+            values, ctf = values * kept, ctf * kept
         rotations = torch.as_tensor(particles.rotations[chosen])[:, None] @ turns.to(torch.float64)
         return Slices(
             values,
-            contrast * contrast_sign,
+            ctf * contrast_sign,
             rotations.to(torch.float32),
             torch.as_tensor(particles.origins_A[chosen], dtype=torch.float32),
             counted[part].to(torch.float32),

@@ -31,16 +31,16 @@ class LeftOut:
     in_use: Coefficients
     fold: NDArray[np.int64]
 
-    def kept(self, where: SliceCoefficients, part: slice) -> Tensor:
+    def kept(self, coefficients: SliceCoefficients, part: slice) -> Tensor:
         """(B, K) 1 for the coefficients of some images that are inserted, 0 for the others."""
         left_out = torch.from_numpy(self.fold[part])
-        kept: Tensor = (folds_of(where, self.in_use) != left_out[:, None]).float()
+        kept: Tensor = (folds_of(coefficients, self.in_use) != left_out[:, None]).float()
         return kept
 
 
-def folds_of(where: SliceCoefficients, in_use: Coefficients) -> Tensor:
+def folds_of(coefficients: SliceCoefficients, in_use: Coefficients) -> Tensor:
     """(K,) which half, 0 or 1, each coefficient is in; −1: the run did not look at it."""
-    ring = max(where.grid.max_ring, in_use.grid.max_ring)
+    ring = max(coefficients.grid.max_ring, in_use.grid.max_ring)
     plane = torch.full((2 * ring + 1, ring + 1), _NOT_LOOKED_AT, dtype=torch.int64)
     plane[in_use.ky_index.cpu() + ring, in_use.kx_index.cpu()] = in_use.folds.cpu()
-    return plane[where.ky_index.long() + ring, where.kx_index.long()]
+    return plane[coefficients.ky_index.long() + ring, coefficients.kx_index.long()]

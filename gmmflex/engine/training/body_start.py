@@ -21,9 +21,9 @@ from torch import Tensor
 from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.data.row_store import RowStore
 from gmmflex.engine.data.scores import compare
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.geometry.rigid_motion import RigidMotions, rigid_offsets
 from gmmflex.engine.model.geometry.screw import Screw, fit_screw, mean_rotation
 from gmmflex.engine.model.images.scoring import N_FOLDS
@@ -66,9 +66,9 @@ def start_bodies(
     inputs: RowStore,
     weights: Tensor,
     rows: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
-    world: World = ALONE,
+    processes: Processes = ALONE,
 ) -> None:
     """Train the rigid decoders of `model` a little, and lay the latents out on a circle if a body
     turns all around. Nothing is done without a rigid decoder or with one latent dimension.
@@ -81,17 +81,17 @@ def start_bodies(
     if not rigid or model.latent_dim < 2:
         return
     rows = rows[torch.randperm(len(rows))[:_MOST_PARTICLES]]
-    latents = encode(model, inputs, world)[rows]
-    if world.is_leader:
+    latents = encode(model, inputs, processes)[rows]
+    if processes.is_leader:
         # All processes draw the same numbers for training afterwards.
         with torch.random.fork_rng(devices=[]):
             _swing_in(model, rigid, data, rows, latents, weights)
             swing = widest_swing(rigid, latents)
             if swing.range_deg >= _WIDE_DEG:
-                _turn_around(model, swing, data, inputs, weights, rows, room, log)
+                _turn_around(model, swing, data, inputs, weights, rows, batch_limit, log)
     for net in (model.encoder, *rigid):
         for values in net.state_dict().values():
-            world.copy_from_leader(values)
+            processes.copy_from_leader(values)
 
 
 def _turn_around(
@@ -101,19 +101,19 @@ def _turn_around(
     inputs: RowStore,
     weights: Tensor,
     rows: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
 ) -> None:
     """Lay the latents out by the turn about the swing's axis that fits each particle, if the turns
     that one half of the images chooses explain the other half clearly better than the swing."""
     by_fold = scores_of_turns(model, swing, data, rows, weights)
     turned = float(by_fold.gather(2, by_fold.argmax(2).flip(1)[..., None]).mean())
-    swung = -held_out_loss(model, data, inputs, weights, rows, room, ALONE)
+    swung = -held_out_loss(model, data, inputs, weights, rows, batch_limit, ALONE)
     log(
         f"a body swings by {swing.range_deg:.0f} degrees: score {swung:.4f}, with turns all around "
         f"its axis {turned:.4f}"
     )
-    still = -neutral_loss(model.neutral, data, inputs, weights, rows, room, ALONE)
+    still = -neutral_loss(model.neutral, data, inputs, weights, rows, batch_limit, ALONE)
     if turned - swung <= _WORTH_A_CIRCLE * abs(swung - still):
         return
     turns_rad = torch.as_tensor(np.radians(_TURNS_DEG))[by_fold.mean(1).argmax(1)]

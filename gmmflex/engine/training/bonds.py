@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.data.row_store import RowStore
-from gmmflex.engine.machine.world import World
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.geometry.bond_terms import BondTerms
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.model import Model
@@ -39,7 +39,7 @@ class Bonds:
 
 @torch.no_grad()
 def bond_deviation_A(
-    model: Model, inputs: RowStore, rows: Tensor, terms: BondTerms, world: World
+    model: Model, inputs: RowStore, rows: Tensor, terms: BondTerms, processes: Processes
 ) -> float:
     """RMS deviation of the carried model's Cα–Cα distances over particles `rows`, 500 at most.
 
@@ -51,7 +51,7 @@ def bond_deviation_A(
         positions_A = model.decoder(latents).positions_A
         if positions_A is not None:
             total += terms.squared_deviation_A2(positions_A).sum(dtype=torch.float64)
-    return float(world.copy_from_leader((total / len(own)).sqrt()))
+    return float(processes.copy_from_leader((total / len(own)).sqrt()))
 
 
 def next_weight(weight: float, deviation_A: float) -> float:

@@ -13,8 +13,8 @@ from gmmflex.engine.data.portion import HostPortion, Portion, load_portion
 from gmmflex.engine.data.prefetch import prefetched
 from gmmflex.engine.data.row_store import RowStore
 from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.offsets import apply_offsets
@@ -30,8 +30,8 @@ def held_out_loss(
     inputs: RowStore,
     weights: Tensor,
     rows: Tensor,
-    room: Room,
-    world: World,
+    batch_limit: BatchLimit,
+    processes: Processes,
 ) -> float:
     """Minus the weighted FRC on the fold that was not encoded, over both folds and all rows."""
 
@@ -43,7 +43,7 @@ def held_out_loss(
             by_fold.append(compare(mixtures, particles.batch, data).by_fold()[:, 1 - fold])
         return torch.stack(by_fold, 1) @ weights
 
-    return -_mean_score(scores, data, inputs, rows, room, world)
+    return -_mean_score(scores, data, inputs, rows, batch_limit, processes)
 
 
 def neutral_loss(
@@ -52,15 +52,15 @@ def neutral_loss(
     inputs: RowStore,
     weights: Tensor,
     rows: Tensor,
-    room: Room,
-    world: World,
+    batch_limit: BatchLimit,
+    processes: Processes,
 ) -> float:
     """`held_out_loss` of the neutral mixture itself: what a model has to beat."""
 
     def scores(particles: Portion) -> Tensor:
         return compare(neutral, particles.batch, data).by_fold() @ weights
 
-    return -_mean_score(scores, data, inputs, rows, room, world)
+    return -_mean_score(scores, data, inputs, rows, batch_limit, processes)
 
 
 @torch.no_grad()
@@ -69,13 +69,13 @@ def _mean_score(
     data: ParticleData,
     inputs: RowStore,
     rows: Tensor,
-    room: Room,
-    world: World,
+    batch_limit: BatchLimit,
+    processes: Processes,
 ) -> float:
     """Mean of scores(particles), (B, 2), over folds and rows; the same to the bit everywhere."""
-    device = torch.device(data.where.grid.device)
+    device = torch.device(data.coefficients.grid.device)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    batches = world.share(rows).split(room.particles)
+    batches = processes.share(rows).split(batch_limit.particles)
 
     def sum_of(host: HostPortion, at_once: int) -> Tensor:
         found = torch.zeros((), dtype=torch.float64, device=device)
@@ -84,23 +84,23 @@ def _mean_score(
         return found
 
     for host in prefetched(batches, lambda own: load_portion(data, inputs, own)):
-        total += room.retried(partial(sum_of, host))
+        total += batch_limit.retried(partial(sum_of, host))
     # What training decides by must not differ in the last bit between processes.
-    world.copy_from_leader(world.sum(total))
+    processes.copy_from_leader(processes.sum(total))
     return float(total) / (N_FOLDS * len(rows))
 
 
-def encode(model: Model, inputs: RowStore, world: World = ALONE) -> Tensor:
+def encode(model: Model, inputs: RowStore, processes: Processes = ALONE) -> Tensor:
     """(n, d) latents: the mean over the two folds, each encoded as in training."""
-    return encode_by_fold(model, inputs, world).mean(1)
+    return encode_by_fold(model, inputs, processes).mean(1)
 
 
 @torch.no_grad()
-def encode_by_fold(model: Model, inputs: RowStore, world: World = ALONE) -> Tensor:
+def encode_by_fold(model: Model, inputs: RowStore, processes: Processes = ALONE) -> Tensor:
     """(n, 2, d) latents of the two folds of each image, whose noise is independent."""
     latents = torch.zeros(len(inputs), N_FOLDS, model.latent_dim)
-    block = world.block(len(inputs))
+    block = processes.block(len(inputs))
     for rows in torch.arange(block.start, block.stop).split(_ENCODED):
         own = inputs.gather(rows).to(model.device, torch.float32)
         latents[rows] = model.encoder(own).cpu()
-    return world.sum(latents)
+    return processes.sum(latents)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from gmmflex.engine.data.coarse_view import CoarseParticles, CoarseView, coarse_particles
 from gmmflex.engine.data.particles import HostBatch, ParticleData
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.neighbour_average import NeighbourAverage
@@ -53,9 +53,9 @@ def linear_latents(
     varies: Tensor,
     latent_dim: int,
     coarse_A: float,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
-    world: World = ALONE,
+    processes: Processes = ALONE,
 ) -> LinearLatents:
     """Fit the linear model to the data and place the particles `rows` (n,) in it.
 
@@ -64,18 +64,20 @@ def linear_latents(
     same result.
     """
     fitted = rows[torch.randperm(len(rows))[:_MOST_PARTICLES]]
-    view, particles = room.retried(
+    view, particles = batch_limit.retried(
         partial(coarse_particles, neutral, data, fitted, coarse_A, _PARTICLE_BYTES)
     )
     grouped = group_gaussians(neutral.select(varies > 0), _CELL_SHARE * view.resolution_A, *_GROUPS)
     each = 8 * 4 * grouped.n_gaussians * len(view.columns)
-    pieces = Room(min(_BATCH, int(_PROJECTION_BYTES / each)), log)
+    pieces = BatchLimit(min(_BATCH, int(_PROJECTION_BYTES / each)), log)
     # Every process fits for itself: shared gradients would differ from those of one process in
     # their last digits, and the layout of the latent space hangs on this start.
     changes = _fit(grouped, particles, view, latent_dim, pieces)
     log(f"linear start up to {coarse_A:.0f} A explains {100 * changes.explained:.1f} %")
-    amplitudes = world.copy_from_leader(changes.amplitudes.contiguous())
-    latents, variance = _all_latents(neutral, grouped, amplitudes, data, rows, view, pieces, world)
+    amplitudes = processes.copy_from_leader(changes.amplitudes.contiguous())
+    latents, variance = _all_latents(
+        neutral, grouped, amplitudes, data, rows, view, pieces, processes
+    )
     centred = (latents - latents.mean(0)).to(torch.float64)
     _, axes = torch.linalg.eigh(centred.T @ centred)
     rotated = (centred @ axes.flip(1)).to(torch.float32)
@@ -111,7 +113,11 @@ class Changes:
 
 
 def _fit(
-    mixture: GaussianMixture, data: CoarseParticles, view: CoarseView, latent_dim: int, room: Room
+    mixture: GaussianMixture,
+    data: CoarseParticles,
+    view: CoarseView,
+    latent_dim: int,
+    batch_limit: BatchLimit,
 ) -> Changes:
     # Changes are smooth over a third of the coarse resolution: finer ones cannot be seen there.
     average = NeighbourAverage.from_coordinates(
@@ -130,7 +136,7 @@ def _fit(
         for rows in torch.randperm(len(data)).to(device).split(_BATCH):
             smooth = changes()
             leaf = smooth.detach().requires_grad_()
-            sums += room.retried(partial(_gradient, mixture, data.rows(rows), view, leaf))
+            sums += batch_limit.retried(partial(_gradient, mixture, data.rows(rows), view, leaf))
             assert leaf.grad is not None
             optimiser.zero_grad()
             smooth.backward(leaf.grad / len(rows))
@@ -166,8 +172,8 @@ def _all_latents(
     data: ParticleData,
     rows: Tensor,
     view: CoarseView,
-    room: Room,
-    world: World,
+    batch_limit: BatchLimit,
+    processes: Processes,
 ) -> tuple[Tensor, Tensor]:
     """(n, q) means and (n,) variances of the particles `rows`, each process placing its block."""
     device = neutral.positions_A.device
@@ -182,11 +188,11 @@ def _all_latents(
         return torch.cat(means).cpu(), torch.cat(variances).cpu()
 
     latents, variances = torch.zeros(len(rows), len(changes)), torch.zeros(len(rows))
-    places = torch.tensor(world.block(len(rows)), dtype=torch.int64).split(_BATCH)
+    places = torch.tensor(processes.block(len(rows)), dtype=torch.int64).split(_BATCH)
     loaded = data.loaded(rows[part] for part in places)
     for part, (_, particles) in zip(places, loaded, strict=True):
-        latents[part], variances[part] = room.retried(partial(place, particles))
-    return world.sum(latents), world.sum(variances)
+        latents[part], variances[part] = batch_limit.retried(partial(place, particles))
+    return processes.sum(latents), processes.sum(variances)
 
 
 def _posterior(patterns: Tensor, residual: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:

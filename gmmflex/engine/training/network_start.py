@@ -18,9 +18,9 @@ from torch import Tensor
 from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.data.prefetch import prefetched
 from gmmflex.engine.data.row_store import RowStore
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.images.scoring import N_FOLDS, Coefficients
 from gmmflex.engine.model.inference.diffusion_map import diffusion_map
 from gmmflex.engine.model.inference.signal_directions import signal_directions
@@ -57,9 +57,9 @@ def start_encoder(
     inputs: RowStore,
     varies: Tensor,
     train_rows: Tensor,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
-    world: World = ALONE,
+    processes: Processes = ALONE,
 ) -> None:
     """Train the encoder, alone, towards the first layout; changes `model.encoder` in place.
 
@@ -77,26 +77,26 @@ def start_encoder(
             rows = train_rows[torch.randperm(len(train_rows))][:_MOST_LAID_OUT]
             learnt = torch.arange(len(rows))
         n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
-        coarse_A = coarse_resolution_A(data.where)
+        coarse_A = coarse_resolution_A(data.coefficients)
         linear = linear_latents(
-            model.neutral, data, rows, varies, n_directions, coarse_A, room, log, world
+            model.neutral, data, rows, varies, n_directions, coarse_A, batch_limit, log, processes
         )
         layout = torch.empty(len(rows), latent_dim)
-        if world.is_leader:
+        if processes.is_leader:
             layout = first_layout(linear, latent_dim)
-        layout = world.copy_from_leader(layout)
+        layout = processes.copy_from_leader(layout)
         learn_layout(encoder, inputs, rows, layout, learnt, model.device)
     # Each has done the same, but on GPUs not to the last digit.
     for weights in encoder.state_dict().values():
-        world.copy_from_leader(weights)
+        processes.copy_from_leader(weights)
 
 
-def coarse_resolution_A(where: Coefficients) -> float:
+def coarse_resolution_A(coefficients: Coefficients) -> float:
     """Up to what resolution large motions are looked for first, in Å."""
     return max(
-        _COARSE_FACTOR * where.grid.resolution_of_ring(where.last_ring),
+        _COARSE_FACTOR * coefficients.grid.resolution_of_ring(coefficients.last_ring),
         _LEAST_COARSE_A,
-        where.grid.resolution_of_ring(_LAST_COARSE_RING),
+        coefficients.grid.resolution_of_ring(_LAST_COARSE_RING),
     )
 
 

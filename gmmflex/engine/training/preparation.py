@@ -14,9 +14,9 @@ from gmmflex.engine.data.row_store import RowStore, Storage
 from gmmflex.engine.data.scores import encoder_gradients, mean_frc, ring_weights
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import World
 from gmmflex.engine.model.geometry.bond_terms import BondTerms
 from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.images.scoring import Coefficients, coefficients_in_use
@@ -57,8 +57,8 @@ class Prepared:
     test_rows: Tensor
     training: TrainingSettings
     bonds: BondTerms | None
-    room: Room
-    world: World
+    batch_limit: BatchLimit
+    processes: Processes
 
 
 def coefficients_of(
@@ -82,9 +82,9 @@ def coefficients_of(
     return coefficients_in_use(whole.with_max_ring(last), first, last)
 
 
-def resolution_of(where: Coefficients) -> float:
+def resolution_of(coefficients: Coefficients) -> float:
     """The finest resolution compared, in Å."""
-    return where.grid.resolution_of_ring(where.last_ring)
+    return coefficients.grid.resolution_of_ring(coefficients.last_ring)
 
 
 def prepare(
@@ -95,29 +95,31 @@ def prepare(
     bonds: BondTerms | None,
     random: np.random.Generator,
     storage: Storage,
-    room: Room,
+    batch_limit: BatchLimit,
     log: Log,
 ) -> Prepared:
     """Contrast, ring weights and encoder inputs of the particles; networks before training.
 
     regions: what each decoder may change; bonds: of a backbone that is kept. The processes of
-    `storage.world` share the work and end with the same result. Raises UserError if particles
+    `storage.processes` share the work and end with the same result. Raises UserError if particles
     and mixture do not belong together.
     """
-    device, world = torch.device(data.where.grid.device), storage.world
+    device, processes = torch.device(data.coefficients.grid.device), storage.processes
     mixture, varies = neutral.mixture.to(device), varied_anywhere(regions).to(device)
     order = torch.from_numpy(random.permutation(data.n_particles))
     n_test = max(1, round(settings.test_fraction * data.n_particles))
     # One copy of each: the others show the same noise.
     sample = order[:_SAMPLE] * data.n_copies
-    frc = mean_frc(mixture, data, sample, room, world)
-    with world.together():
+    frc = mean_frc(mixture, data, sample, batch_limit, processes)
+    with processes.together():
         sign = contrast_of_particles(settings, frc, mixture, data, order[:_SAMPLE], log)
     data, frc = data.with_contrast(sign), frc * sign
     weights = ring_weights(frc, data)
     if data.n_copies > 1:
         warn_of_shared_parts(varies, mixture, data.operators, log)
-        warn_of_misfit(settings.symmetry, mixture, data, weights, order, room, log, world)
+        warn_of_misfit(
+            settings.symmetry, mixture, data, weights, order, batch_limit, log, processes
+        )
     inputs = encoder_gradients(
         mixture,
         data,
@@ -125,12 +127,12 @@ def prepare(
         settings.varied,
         varies,
         settings.encoder_sites,
-        room,
+        batch_limit,
         settings.seed,
         log,
         storage,
     )
-    descriptions = describe_decoders(settings, regions, resolution_of(data.where))
+    descriptions = describe_decoders(settings, regions, resolution_of(data.coefficients))
     encoder = Encoder(inputs.shape[-1], settings.latent_dim).to(device)
     decoder = build_decoders(
         descriptions, regions, settings.latent_dim, mixture, settings.refine_neutral
@@ -157,6 +159,6 @@ def prepare(
         test_rows,
         training,
         bonds,
-        room,
-        world,
+        batch_limit,
+        processes,
     )

@@ -37,9 +37,9 @@ def train_in_rounds(
 
     earlier: a finished run to start from; without one the latent space is laid out anew.
     """
-    model, folder, world = prepared.model, settings.output / "checkpoint", prepared.world
+    model, folder, processes = prepared.model, settings.output / "checkpoint", prepared.processes
     rounds = settings.round_list
-    with world.together():
+    with processes.together():
         checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         if earlier is None:
@@ -49,21 +49,23 @@ def train_in_rounds(
                 prepared.inputs,
                 prepared.varies,
                 prepared.train_rows,
-                prepared.room,
+                prepared.batch_limit,
                 log,
-                world,
+                processes,
             )
             start_bodies(
                 model,
                 prepared.data,
                 prepared.inputs,
                 _up_to(
-                    coarse_resolution_A(prepared.data.where), prepared.weights, prepared.data.where
+                    coarse_resolution_A(prepared.data.coefficients),
+                    prepared.weights,
+                    prepared.data.coefficients,
                 ),
                 prepared.train_rows,
-                prepared.room,
+                prepared.batch_limit,
                 log,
-                world,
+                processes,
             )
         else:
             _start_from(earlier, prepared, log)
@@ -78,17 +80,17 @@ def train_in_rounds(
         start = None
         lines = () if progress is None else all_epochs(progress)
         if checkpoint is not None and number == checkpoint.round:
-            with world.together():
+            with processes.together():
                 restore(checkpoint, folder, model, optimiser)
             start, lines = checkpoint.progress, checkpoint.progress.earlier
             log(f"going on after epoch {len(start.history) - 1}")
         weights = prepared.weights
         if this.resolution_A is not None:
-            weights = _up_to(this.resolution_A, weights, prepared.data.where)
+            weights = _up_to(this.resolution_A, weights, prepared.data.coefficients)
 
         def save(state: Progress, of: Adam, number: int = number) -> None:
-            with world.together():
-                if world.is_leader:
+            with processes.together():
+                if processes.is_leader:
                     save_checkpoint(folder, number, state, model, of)
                     lines = (*state.earlier, *state.history)
                     write_metrics(settings.output / "metrics.csv", lines)
@@ -111,8 +113,8 @@ def train_in_rounds(
             lines,
             save,
             log,
-            prepared.room,
-            world,
+            prepared.batch_limit,
+            processes,
         )
     assert progress is not None
     return progress
@@ -157,10 +159,10 @@ def _described(this: RoundSettings) -> str:
     return resolution + (f", {', '.join(this.decoders)} learning" if this.decoders else "")
 
 
-def _up_to(resolution_A: float, weights: Tensor, where: Coefficients) -> Tensor:
-    last = where.grid.ring_of_resolution(resolution_A)
-    rings = torch.arange(where.first_ring, where.last_ring + 1, device=weights.device)
-    chosen = (rings <= max(last, where.first_ring + 1)).to(weights)
+def _up_to(resolution_A: float, weights: Tensor, coefficients: Coefficients) -> Tensor:
+    last = coefficients.grid.ring_of_resolution(resolution_A)
+    rings = torch.arange(coefficients.first_ring, coefficients.last_ring + 1, device=weights.device)
+    chosen = (rings <= max(last, coefficients.first_ring + 1)).to(weights)
     kept = weights * chosen
     # Coarse rings without any signal all weigh the same, as they would on their own.
     kept = kept if float(kept.sum()) > 0.0 else chosen

@@ -13,8 +13,8 @@ from gmmflex.engine.data.portion import HostPortion, load_portion
 from gmmflex.engine.data.prefetch import prefetched
 from gmmflex.engine.data.row_store import RowStore
 from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import World
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.mixture.offsets import apply_offsets
 from gmmflex.engine.nets.model import Model
@@ -26,7 +26,7 @@ _LATENT_PENALTY = 1e-3
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingBatch:
     """What one step learns from: this process's B particles of a batch.
 
     fold: (B,) the one to encode, the other is scored; noise: (B, d) added to the latents; both
@@ -39,9 +39,14 @@ class Lesson:
     n_batch: int
 
 
-def lessons_of_epoch(
-    model: Model, data: ParticleData, inputs: RowStore, rows: Tensor, batch_size: int, world: World
-) -> Iterator[Lesson]:
+def batches_of_epoch(
+    model: Model,
+    data: ParticleData,
+    inputs: RowStore,
+    rows: Tensor,
+    batch_size: int,
+    processes: Processes,
+) -> Iterator[TrainingBatch]:
     """All `rows` once, in random batches, each loaded while the ones before are worked on.
 
     Order, folds and noise come from torch's generator on the CPU, which the checkpoint holds:
@@ -52,22 +57,24 @@ def lessons_of_epoch(
     noise = torch.randn(len(rows), model.latent_dim).to(model.device)
     batches = zip(*(drawn.split(batch_size) for drawn in (order, fold, noise)), strict=True)
 
-    def load(batch: tuple[Tensor, ...]) -> Lesson:
-        own_rows, own_fold, own_noise = (world.share(drawn) for drawn in batch)
-        return Lesson(load_portion(data, inputs, own_rows), own_fold, own_noise, len(batch[0]))
+    def load(batch: tuple[Tensor, ...]) -> TrainingBatch:
+        own_rows, own_fold, own_noise = (processes.share(drawn) for drawn in batch)
+        return TrainingBatch(
+            load_portion(data, inputs, own_rows), own_fold, own_noise, len(batch[0])
+        )
 
     return prefetched(batches, load)
 
 
 def gradient_of_batch(
     model: Model,
-    lesson: Lesson,
+    training_batch: TrainingBatch,
     data: ParticleData,
     weights: Tensor,
     latent_noise: float,
     bonds: Bonds | None,
-    room: Room,
-    world: World,
+    batch_limit: BatchLimit,
+    processes: Processes,
 ) -> Tensor:
     """Leave the gradient of the batch's mean loss in the weights, the same in every process.
 
@@ -79,10 +86,10 @@ def gradient_of_batch(
         total = torch.zeros((), dtype=torch.float64, device=model.device)
         for parameter in model.parameters():
             parameter.grad = None
-        for part, piece in lesson.particles.pieces(at_once):
-            particles, fold = piece.to(model.device), lesson.fold[part]
+        for part, piece in training_batch.particles.pieces(at_once):
+            particles, fold = piece.to(model.device), training_batch.fold[part]
             latents = model.encoder(_of_fold(particles.inputs, fold))
-            noisy = latents + latent_noise * lesson.noise[part]
+            noisy = latents + latent_noise * training_batch.noise[part]
             offsets = model.decoder(noisy)
             mixtures = apply_offsets(model.neutral, offsets)
             scores = compare(mixtures, particles.batch, data).by_fold() @ weights
@@ -90,22 +97,22 @@ def gradient_of_batch(
             extra = _latent_penalty(latents)
             if bonds is not None:
                 extra = extra + bonds.loss(offsets)
-            ((losses + extra).sum() / lesson.n_batch).backward()
+            ((losses + extra).sum() / training_batch.n_batch).backward()
             total += losses.detach().sum()
         return total
 
-    total = room.retried(own_part)
-    _add_those_of_others(model.parameters(), world)
+    total = batch_limit.retried(own_part)
+    _add_those_of_others(model.parameters(), processes)
     return total
 
 
-def _add_those_of_others(parameters: list[nn.Parameter], world: World) -> None:
+def _add_those_of_others(parameters: list[nn.Parameter], processes: Processes) -> None:
     """Sum the gradients over all processes, in one exchange."""
-    if world.size == 1:
+    if processes.size == 1:
         return
     # A process without a share of a small last batch has no gradients yet.
     own = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    total = world.sum(torch.cat([gradient.reshape(-1) for gradient in own]))
+    total = processes.sum(torch.cat([gradient.reshape(-1) for gradient in own]))
     parts = total.split([parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.grad = part.view_as(parameter)

@@ -15,15 +15,15 @@ from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.data.row_store import RowStore
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.writing import replacing
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Event, Log, Stopwatch
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.geometry.bond_terms import BondTerms
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.training.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
 from gmmflex.engine.training.evaluation import held_out_loss
-from gmmflex.engine.training.step import gradient_of_batch, lessons_of_epoch
+from gmmflex.engine.training.step import batches_of_epoch, gradient_of_batch
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def train(
     earlier: tuple[Epoch, ...],
     save: Save,
     log: Log,
-    room: Room,
-    world: World = ALONE,
+    batch_limit: BatchLimit,
+    processes: Processes = ALONE,
 ) -> Progress:
     """Train encoder and decoder until held-out particles no longer gain; the best weights stay.
 
@@ -113,7 +113,7 @@ def train(
     how many particles there is room for at a time, changes no more than the order of sums.
     """
     if start is None:
-        first = held_out_loss(model, data, inputs, weights, test_rows, room, world)
+        first = held_out_loss(model, data, inputs, weights, test_rows, batch_limit, processes)
         first_line = Epoch(settings.round, 0, first, first, settings.learning_rate, 0.0)
         bond_weight = earlier[-1].bond_weight if earlier else None
         start = Progress(
@@ -133,8 +133,10 @@ def train(
         # Stays on the device until the epoch ends: to read it is to wait for the device.
         total = torch.zeros((), dtype=torch.float64, device=model.device)
         weighted = None if bonds is None else Bonds(bonds, progress.bond_weight)
-        lessons = lessons_of_epoch(model, data, inputs, train_rows, settings.batch_size, world)
-        for lesson in lessons:
+        training_batches = batches_of_epoch(
+            model, data, inputs, train_rows, settings.batch_size, processes
+        )
+        for training_batch in training_batches:
             step += 1
             for group in optimiser.param_groups:
                 group["lr"] = (
@@ -143,19 +145,26 @@ def train(
                     * min(1.0, step / settings.warm_up_steps)
                 )
             total += gradient_of_batch(
-                model, lesson, data, weights, settings.latent_noise, weighted, room, world
+                model,
+                training_batch,
+                data,
+                weights,
+                settings.latent_noise,
+                weighted,
+                batch_limit,
+                processes,
             )
             optimiser.step()
 
-        train_loss = float(world.sum(total)) / len(train_rows)
-        test_loss = held_out_loss(model, data, inputs, weights, test_rows, room, world)
-        with world.together():
+        train_loss = float(processes.sum(total)) / len(train_rows)
+        test_loss = held_out_loss(model, data, inputs, weights, test_rows, batch_limit, processes)
+        with processes.together():
             _refuse_no_number(model, train_loss + test_loss, epoch, settings)
         line = Epoch(
             settings.round, epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s
         )
         if bonds is not None:
-            deviation_A = bond_deviation_A(model, inputs, test_rows, bonds, world)
+            deviation_A = bond_deviation_A(model, inputs, test_rows, bonds, processes)
             line = replace(line, bond_deviation_A=deviation_A, bond_weight=progress.bond_weight)
             progress = replace(progress, bond_weight=next_weight(progress.bond_weight, deviation_A))
         progress = _judge(progress, line, model, settings)

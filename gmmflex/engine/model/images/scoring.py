@@ -128,38 +128,40 @@ class RingSums:
 
 
 def ring_sums_of(
-    projections: Tensor, contrast: Tensor, images: Tensor, where: Coefficients
+    projections: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients
 ) -> RingSums:
     """Compare projections, times their CTF, with images.
 
-    projections: (B, 2R + 1, R + 1) complex half planes; contrast: (B, K) CTF at the coefficients
+    projections: (B, 2R + 1, R + 1) complex half planes; ctf: (B, K) CTF at the coefficients
     in use; images: (B, K, 2) real and imaginary parts.
     """
-    return ring_sums(torch.view_as_real(where.select(projections)), contrast, images, where)
+    return ring_sums(
+        torch.view_as_real(coefficients.select(projections)), ctf, images, coefficients
+    )
 
 
-def ring_sums(values: Tensor, contrast: Tensor, images: Tensor, where: Coefficients) -> RingSums:
+def ring_sums(values: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients) -> RingSums:
     """Compare projections, (B, K, 2) at the coefficients in use, times their CTF, with images.
 
-    contrast: (B, K); images: (B, K, 2). Gradients flow to the projections only.
+    ctf: (B, K); images: (B, K, 2). Gradients flow to the projections only.
     """
     if values.device.type == "cpu" and values.dtype == torch.float32:
         from gmmflex.engine.model.images.ring_sums_compiled import compiled_sums
 
-        sums = compiled_sums(values, contrast, images, where.bins, where.multiplicity)
-        return RingSums(*sums.reshape(len(sums), 3, N_FOLDS, where.n_rings).unbind(1))
-    return plain_ring_sums(values, contrast, images, where)
+        sums = compiled_sums(values, ctf, images, coefficients.bins, coefficients.multiplicity)
+        return RingSums(*sums.reshape(len(sums), 3, N_FOLDS, coefficients.n_rings).unbind(1))
+    return plain_ring_sums(values, ctf, images, coefficients)
 
 
 def plain_ring_sums(
-    values: Tensor, contrast: Tensor, images: Tensor, where: Coefficients
+    values: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients
 ) -> RingSums:
     """`ring_sums` term by term, for any device and precision."""
-    modulated = values * contrast[..., None]
+    modulated = values * ctf[..., None]
     return RingSums(
-        where.sums((modulated * images).sum(-1)),
-        where.sums(modulated.square().sum(-1)),
-        where.sums(images.square().sum(-1)),
+        coefficients.sums((modulated * images).sum(-1)),
+        coefficients.sums(modulated.square().sum(-1)),
+        coefficients.sums(images.square().sum(-1)),
     )
 
 

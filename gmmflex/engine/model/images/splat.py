@@ -28,29 +28,33 @@ _CACHED_PIXELS = 2**20
 
 
 def project_in_use(
-    mixture: GaussianMixture, rotations: Tensor, origins_A: Tensor, where: Coefficients
+    mixture: GaussianMixture, rotations: Tensor, origins_A: Tensor, coefficients: Coefficients
 ) -> Tensor:
     """Projections at the coefficients in use, by splatting or by the dense product.
 
     mixture: N Gaussians, one mixture or one for each image; rotations: (B, 3, 3); origins_A:
     (B, 2). Returns (B, K, 2) real and imaginary parts.
     """
-    plan = _plan(mixture, where.grid)
+    plan = _plan(mixture, coefficients.grid)
     if plan is None:
-        planes = project(mixture, rotations, origins_A, where.grid)
-        return torch.view_as_real(where.select(planes))
+        planes = project(mixture, rotations, origins_A, coefficients.grid)
+        return torch.view_as_real(coefficients.select(planes))
     landed = projected_positions_A(mixture.positions_A, rotations, origins_A)
-    return splat_projection(landed, mixture.amplitudes, mixture.sigmas_A, where, plan)
+    return splat_projection(landed, mixture.amplitudes, mixture.sigmas_A, coefficients, plan)
 
 
 def splat_projection(
-    landed_A: Tensor, amplitudes: Tensor, sigmas_A: Tensor, where: Coefficients, plan: SplatPlan
+    landed_A: Tensor,
+    amplitudes: Tensor,
+    sigmas_A: Tensor,
+    coefficients: Coefficients,
+    plan: SplatPlan,
 ) -> Tensor:
     """The transform of Gaussians in the plane, (B, K, 2), differentiable in all parameters.
 
     landed_A: (B, N, 2) positions from the image centre; amplitudes, sigmas_A: (N,) or (B, N).
     """
-    arguments = landed_A, amplitudes, sigmas_A, where, plan
+    arguments = landed_A, amplitudes, sigmas_A, coefficients, plan
     values: Tensor = _Splat.apply(*arguments)  # type: ignore[no-untyped-call]
     return values
 
@@ -62,15 +66,15 @@ class _Splat(torch.autograd.Function):
         landed_A: Tensor,
         amplitudes: Tensor,
         sigmas_A: Tensor,
-        where: Coefficients,
+        coefficients: Coefficients,
         plan: SplatPlan,
     ) -> Tensor:
         landed = landed_A / plan.step_A + plan.size // 2
         sigmas = _splatted_sigmas(sigmas_A, plan)
         weights = amplitudes / (2 * math.pi * sigmas.square())
         ctx.save_for_backward(landed, amplitudes, sigmas_A)
-        ctx.where, ctx.plan = where, plan
-        values = landed.new_empty(len(landed), len(where.used), 2)
+        ctx.coefficients, ctx.plan = coefficients, plan
+        values = landed.new_empty(len(landed), len(coefficients.used), 2)
         for part in _parts(landed, plan):
             values[part] = _transformed(landed[part], _of(sigmas, part), _of(weights, part), ctx)
         return values
@@ -103,7 +107,7 @@ class _Splat(torch.autograd.Function):
 def _transformed(landed: Tensor, sigmas: Tensor, weights: Tensor, ctx: Any) -> Tensor:
     """(B, K, 2): from Gaussians on the grid to the coefficients in use."""
     plan = ctx.plan
-    places, factors = _places(ctx.where, plan)
+    places, factors = _places(ctx.coefficients, plan)
     grid = _kernels(landed).spread(landed, sigmas, weights, plan.size, plan.footprint)
     spectrum = torch.fft.rfft2(grid).reshape(len(grid), -1)
     return torch.view_as_real(spectrum.index_select(1, places)) * factors[:, None]
@@ -112,7 +116,7 @@ def _transformed(landed: Tensor, sigmas: Tensor, weights: Tensor, ctx: Any) -> T
 def _handed_back(gradient: Tensor, landed: Tensor, sigmas: Tensor, ctx: Any) -> Tensor:
     """(4, B, N) what `gather` gives for the gradient (B, K, 2): the adjoint of `_transformed`."""
     plan = ctx.plan
-    places, factors = _places(ctx.where, plan)
+    places, factors = _places(ctx.coefficients, plan)
     batch, size = len(landed), plan.size
     # irfft2 counts every coefficient at kx > 0 twice, for its mate; the loss counts it once.
     share = torch.where(places % (size // 2 + 1) > 0, 0.5, 1.0) * factors
@@ -163,13 +167,15 @@ def _splatted_sigmas(sigmas_A: Tensor, plan: SplatPlan) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _places(where: Coefficients, plan: SplatPlan) -> tuple[Tensor, Tensor]:
+def _places(coefficients: Coefficients, plan: SplatPlan) -> tuple[Tensor, Tensor]:
     """(K,) where the coefficients in use stand in rfft2's result, and the factor of each.
 
     The factor undoes the change of variance, and moves the origin from the grid's centre.
     """
-    kx, ky = where.kx_index, where.ky_index
-    squared = (kx.square() + ky.square()).to(where.grid.dtype) * where.grid.step_per_A**2
+    kx, ky = coefficients.kx_index, coefficients.ky_index
+    squared = (kx.square() + ky.square()).to(
+        coefficients.grid.dtype
+    ) * coefficients.grid.step_per_A**2
     factors = torch.exp(-2 * math.pi**2 * plan.narrowing_A2 * squared)
     factors = torch.where((kx + ky) % 2 == 0, factors, -factors)
     return (ky % plan.size) * (plan.size // 2 + 1) + kx, factors

@@ -55,7 +55,7 @@ def vectors_of(rotations: Tensor) -> Tensor:
 
 
 def pose_columns(
-    mixtures: GaussianMixture, rotations: Tensor, origins_A: Tensor, where: Coefficients
+    mixtures: GaussianMixture, rotations: Tensor, origins_A: Tensor, coefficients: Coefficients
 ) -> Tensor:
     """(B, 6, K, 2) projections of mixtures (B, N) and their derivatives by changes of the pose.
 
@@ -73,10 +73,10 @@ def pose_columns(
         mixtures.sigma_range_A,
     )
     turns, shifts_A = (part.repeat_interleave(_PROJECTIONS, 0) for part in (rotations, origins_A))
-    values = project_in_use(weighted, turns, shifts_A, where)
+    values = project_in_use(weighted, turns, shifts_A, coefficients)
     plain, by_x, by_y, by_z = values.reshape(count, _PROJECTIONS, -1, 2).unbind(1)
-    step = 2 * math.pi * where.grid.step_per_A
-    kx, ky = step * where.kx_index, step * where.ky_index
+    step = 2 * math.pi * coefficients.grid.step_per_A
+    kx, ky = step * coefficients.kx_index, step * coefficients.ky_index
     return torch.stack(
         [
             plain,

@@ -18,7 +18,7 @@ from torch import Tensor
 from gmmflex.engine.model.volumes.slices import OVERSAMPLING, SliceCoefficients, Slices, centre_cell
 
 
-def insert(cells: Tensor, slices: Slices, where: SliceCoefficients) -> None:
+def insert(cells: Tensor, slices: Slices, coefficients: SliceCoefficients) -> None:
     """Add images to the cells of their volumes, in place.
 
     On the processor by as many threads as torch uses; a cell is added to in the same order
@@ -28,20 +28,20 @@ def insert(cells: Tensor, slices: Slices, where: SliceCoefficients) -> None:
     if cells.device.type == "cpu":
         from gmmflex.engine.model.volumes.backprojection_compiled import insert_compiled
 
-        insert_compiled(cells, slices, where, centre_cell(where.grid))
+        insert_compiled(cells, slices, coefficients, centre_cell(coefficients.grid))
     else:
-        insert_plain(cells, slices, where)
+        insert_plain(cells, slices, coefficients)
 
 
-def insert_plain(cells: Tensor, slices: Slices, where: SliceCoefficients) -> None:
+def insert_plain(cells: Tensor, slices: Slices, coefficients: SliceCoefficients) -> None:
     """The same in plain tensor operations, on any device."""
-    grid, c = where.grid, centre_cell(where.grid)
-    planar = torch.stack([where.kx_index, where.ky_index]).to(slices.contrast.dtype)
+    grid, c = coefficients.grid, centre_cell(coefficients.grid)
+    planar = torch.stack([coefficients.kx_index, coefficients.ky_index]).to(slices.ctf.dtype)
     turns = slices.origins_A.to(planar.dtype) @ planar * grid.step_per_A
     unshifted = slices.values * torch.polar(torch.ones_like(turns), -2 * math.pi * turns)
-    weighted = slices.contrast * slices.weights[:, None]
+    weighted = slices.ctf * slices.weights[:, None]
     added = unshifted * weighted
-    counted = weighted * slices.contrast
+    counted = weighted * slices.ctf
     _, n_z, n_y, n_x, _ = cells.shape
     flat = cells.view(-1, 3)
     for pose in range(slices.rotations.shape[1]):

@@ -25,20 +25,24 @@ _LOG_PLANES = 2
 
 
 def insert_compiled(
-    cells: Tensor, slices: Slices, where: SliceCoefficients, centre_cell: int
+    cells: Tensor, slices: Slices, coefficients: SliceCoefficients, centre_cell: int
 ) -> None:
     """See `backprojection.insert_plain`; centre_cell: index of frequency 0 along y and z."""
     n_images, n_slabs = len(slices), (cells.shape[1] - 1 >> _LOG_PLANES) + 1
-    records = np.empty((n_images, len(where.used), 6), np.float32)
+    records = np.empty((n_images, len(coefficients.used), 6), np.float32)
     starts = np.empty((n_images, n_slabs + 1), np.int64)
-    radians = slices.origins_A.to(torch.float64) * (-2 * math.pi * where.grid.step_per_A)
+    radians = slices.origins_A.to(torch.float64) * (-2 * math.pi * coefficients.grid.step_per_A)
     by_image = (
         slices.values.to(torch.complex64).contiguous().numpy(),
-        slices.contrast.to(torch.float32).contiguous().numpy(),
+        slices.ctf.to(torch.float32).contiguous().numpy(),
         radians.contiguous().numpy(),
         slices.weights.to(torch.float32).contiguous().numpy(),
     )
-    shared = where.kx_index.contiguous().numpy(), where.ky_index.contiguous().numpy(), centre_cell
+    shared = (
+        coefficients.kx_index.contiguous().numpy(),
+        coefficients.ky_index.contiguous().numpy(),
+        centre_cell,
+    )
     volumes = slices.volumes.to(torch.int64).contiguous().numpy()
     in_plane = (slices.rotations[:, :, :2] * OVERSAMPLING).to(torch.float32)
     for pose in range(in_plane.shape[1]):
@@ -61,7 +65,7 @@ def _sort(
     starts: Any,
     in_plane: Any,
     values: Any,
-    contrast: Any,
+    ctf: Any,
     radians: Any,
     weights: Any,
     kx_index: Any,
@@ -111,7 +115,7 @@ def _sort(
             p = cos_x[i] * cos_y[j] - sin_x[i] * sin_y[j]
             q = cos_x[i] * sin_y[j] + sin_x[i] * cos_y[j]
             a, b = values[image, k].real, values[image, k].imag
-            weighted = contrast[image, k] * weights[image]
+            weighted = ctf[image, k] * weights[image]
             place = place_in[slab_of[k]]
             place_in[slab_of[k]] += 1
             records[image, place, 0] = xs[k]
@@ -119,7 +123,7 @@ def _sort(
             records[image, place, 2] = zs[k]
             records[image, place, 3] = (a * p - b * q) * weighted
             records[image, place, 4] = (a * q + b * p) * weighted * signs[k]
-            records[image, place, 5] = contrast[image, k] * weighted
+            records[image, place, 5] = ctf[image, k] * weighted
 
 
 @compiled

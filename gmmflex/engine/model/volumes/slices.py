@@ -49,13 +49,13 @@ class SliceCoefficients:
 class Slices:
     """B images ready to be inserted, each in S poses.
 
-    values: (B, K) complex, as they are in the images. contrast: (B, K) their CTF. rotations:
+    values: (B, K) complex, as they are in the images. ctf: (B, K) their CTF. rotations:
     (B, S, 3, 3) A; S is the number of symmetry operators. origins_A: (B, 2). weights: (B,) how
     much each counts. volumes: (B,) which volume each goes into.
     """
 
     values: Tensor
-    contrast: Tensor
+    ctf: Tensor
     rotations: Tensor
     origins_A: Tensor
     weights: Tensor

@@ -36,7 +36,7 @@ class Inputs:
     neutral: Neutral
     expansion: Expansion
     regions: dict[str, Region]
-    where: Coefficients
+    coefficients: Coefficients
     earlier: EarlierRun | None
     bonds: BondTerms | None
 
@@ -63,7 +63,7 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
     expansion = expansion_of(settings, particles, neutral)
     regions = regions_of(settings, neutral, expansion.unit)
-    where = coefficients_of(settings, particles, neutral, device)
+    coefficients = coefficients_of(settings, particles, neutral, device)
     earlier = None
     if settings.start_from is not None:
         names, poses = particles.image_names, particles.rotations
@@ -71,7 +71,7 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     with counted(particles, range(len(particles))):
         particles.read_images(np.arange(min(len(particles), 16)))
     bonds = _bonds(settings, neutral, device)
-    return Inputs(particles, neutral, expansion, regions, where, earlier, bonds)
+    return Inputs(particles, neutral, expansion, regions, coefficients, earlier, bonds)
 
 
 def bonds_file(settings: HeterogeneitySettings) -> Path | None:

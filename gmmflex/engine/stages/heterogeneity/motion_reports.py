@@ -49,7 +49,7 @@ def report_motions(
         )
     if len(prepared.regions) > 1:
         pairs = coordination(
-            prepared.model, prepared.data, readout.latents, prepared.room, seed, log
+            prepared.model, prepared.data, readout.latents, prepared.batch_limit, seed, log
         )
         entries["coordination"] = report_coordination(output, pairs)
     return entries

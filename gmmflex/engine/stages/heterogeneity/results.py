@@ -33,7 +33,7 @@ def write_results(
     particles: Particles,
     prepared: Prepared,
     progress: Progress,
-    taught: Progress,
+    refitted: Progress,
     readout: Readout,
     neutral: Neutral,
     watch: Stopwatch,
@@ -48,10 +48,10 @@ def write_results(
         prepared.inputs,
         prepared.weights,
         prepared.test_rows,
-        prepared.room,
-        prepared.world,
+        prepared.batch_limit,
+        prepared.processes,
     )
-    if not prepared.world.is_leader:
+    if not prepared.processes.is_leader:
         return
     _write_weights(settings, prepared, neutral)
     write_metrics(settings.output / "metrics.csv", all_epochs(progress))
@@ -64,10 +64,10 @@ def write_results(
         with replacing(settings.output / f"{name}.npy") as temporary:
             np.save(temporary, values.numpy().astype(np.float32))
     draw_training(
-        settings.output / "training.png", progress.history, score_neutral, -taught.best_test_loss
+        settings.output / "training.png", progress.history, score_neutral, -refitted.best_test_loss
     )
     summary = {
-        **_summary(settings, prepared, progress, taught, latents, score_neutral),
+        **_summary(settings, prepared, progress, refitted, latents, score_neutral),
         "latent_reliability": readout.reliability,
         "latent_fit": asdict(readout.trial),
         **report_motions(settings.output, prepared, neutral.centre_A, readout, settings.seed, log),
@@ -112,15 +112,15 @@ def _summary(
     settings: HeterogeneitySettings,
     prepared: Prepared,
     progress: Progress,
-    taught: Progress,
+    refitted: Progress,
     latents: NDArray[np.float32],
     score_neutral: float,
 ) -> dict[str, Any]:
-    where = prepared.data.where
-    rings = range(where.first_ring, where.last_ring + 1)
+    coefficients = prepared.data.coefficients
+    rings = range(coefficients.first_ring, coefficients.last_ring + 1)
     bonds = {}
     if prepared.bonds is not None:
-        best = min(taught.history, key=lambda line: line.test_loss)
+        best = min(refitted.history, key=lambda line: line.test_loss)
         bonds = {
             "bonds": {
                 "terms": len(prepared.bonds.backbone.pairs),
@@ -139,15 +139,15 @@ def _summary(
         "latent_dim": settings.latent_dim,
         "vary": list(settings.varied),
         "decoders": [item.model_dump(mode="json") for item in prepared.descriptions],
-        "resolution_A": resolution_of(where),
+        "resolution_A": resolution_of(coefficients),
         "epochs": sum(line.epoch > 0 for line in all_epochs(progress)),
         "test_score_neutral": score_neutral,
         "test_score_encoded": -progress.best_test_loss,
-        "test_score": -taught.best_test_loss,
-        "decoder_lesson": {"held_out_scores": [-line.test_loss for line in taught.history]},
+        "test_score": -refitted.best_test_loss,
+        "decoder_lesson": {"held_out_scores": [-line.test_loss for line in refitted.history]},
         "contrast": "white" if prepared.data.contrast_sign > 0 else "dark",
         "rings": [
-            {"resolution_A": where.grid.resolution_of_ring(r), "frc_neutral": c, "weight": w}
+            {"resolution_A": coefficients.grid.resolution_of_ring(r), "frc_neutral": c, "weight": w}
             for r, c, w in zip(rings, prepared.frc.tolist(), prepared.weights.tolist(), strict=True)
         ],
         "latent_standard_deviations": latents.std(axis=0).tolist(),

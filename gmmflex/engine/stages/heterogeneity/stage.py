@@ -18,13 +18,13 @@ from gmmflex.engine.io.runs.run_folder import (
     run_state,
 )
 from gmmflex.engine.io.runs.run_lock import only_writer
+from gmmflex.engine.machine.batch_limit import batch_limit_for
 from gmmflex.engine.machine.compute import choose_device, set_seed, set_threads
+from gmmflex.engine.machine.processes import Processes, joined
 from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
-from gmmflex.engine.machine.room import room_for
-from gmmflex.engine.machine.world import World, joined
 from gmmflex.engine.parts.regions import varied_anywhere
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
-from gmmflex.engine.stages.heterogeneity.decoder_lesson import teach_decoder
+from gmmflex.engine.stages.heterogeneity.decoder_refit import refit_decoder
 from gmmflex.engine.stages.heterogeneity.inputs import Inputs, read_inputs
 from gmmflex.engine.stages.heterogeneity.results import write_results
 from gmmflex.engine.training.evaluation import encode_by_fold
@@ -40,31 +40,31 @@ def run_heterogeneity(
     Started by torchrun, all processes work on the same run; the first one writes and prints.
     Raises UserError for anything wrong with the input; no new folder is left behind then.
     """
-    with joined() as world, ExitStack() as held:
-        with world.together():
-            if world.is_leader:
+    with joined() as processes, ExitStack() as held:
+        with processes.together():
+            if processes.is_leader:
                 held.enter_context(only_writer(settings.output))
-        _run(settings, overwrite, log, world)
+        _run(settings, overwrite, log, processes)
 
 
-def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: World) -> None:
+def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: Processes) -> None:
     """say: prints in every process; all but a lack of memory is said by the leader alone."""
-    log = say if world.is_leader else _silent
+    log = say if processes.is_leader else _silent
     config = settings.model_dump(mode="json")
     watch = Stopwatch()
-    with world.together():
+    with processes.together():
         state = run_state(settings.output, "heterogeneity", config, overwrite)
     if state is RunState.FINISHED:
         log(f"{settings.output} is finished already; --overwrite would run it again")
         return
-    threads = set_threads(settings.threads, world)
+    threads = set_threads(settings.threads, processes)
     random = set_seed(settings.seed)
-    with world.together():
-        device = choose_device(settings.device, world)
+    with processes.together():
+        device = choose_device(settings.device, processes)
         given = read_inputs(settings, device)
 
-    with world.together():
-        if state is RunState.NEW and world.is_leader:
+    with processes.together():
+        if state is RunState.NEW and processes.is_leader:
             begin_run(
                 settings.output,
                 "heterogeneity",
@@ -75,19 +75,19 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, world: Worl
                     "seed": settings.seed,
                     "device": str(device),
                     "threads": threads,
-                    "processes": world.size,
+                    "processes": processes.size,
                 },
             )
-        if world.is_leader:
+        if processes.is_leader:
             refuse_changed_inputs(settings.output, given.files(settings))
             (settings.output / "checkpoint").mkdir(exist_ok=True)
-    _say_what_is_there(given, settings, f"{device}, {threads} threads", world, log)
+    _say_what_is_there(given, settings, f"{device}, {threads} threads", processes, log)
     checkpoints = settings.output / "checkpoint"
-    with storage_in(checkpoints, settings.memory_limit_GB, world) as storage:
+    with storage_in(checkpoints, settings.memory_limit_GB, processes) as storage:
         try:
             prepared = _prepared(settings, given, random, storage, say, log)
         except UserError:
-            if state is RunState.NEW and world.is_leader:
+            if state is RunState.NEW and processes.is_leader:
                 # Where the disk itself has gone there is nothing to clear.
                 with suppress(OSError):
                     clear_folder(settings.output)
@@ -103,10 +103,12 @@ def _prepared(
     say: Log,
     log: Log,
 ) -> Prepared:
-    data = read_particle_data(given.particles, given.where, storage, log)
+    data = read_particle_data(given.particles, given.coefficients, storage, log)
     data = data.in_symmetric_poses(given.expansion.operators)
     n_gaussians = given.neutral.mixture.n_gaussians
-    room = room_for(n_gaussians, given.where, settings.batch_size, say, storage.world)
+    batch_limit = batch_limit_for(
+        n_gaussians, given.coefficients, settings.batch_size, say, storage.processes
+    )
     return prepare(
         settings,
         data,
@@ -115,7 +117,7 @@ def _prepared(
         given.bonds,
         random,
         storage,
-        room,
+        batch_limit,
         log,
     )
 
@@ -127,30 +129,30 @@ def _train(
     readout = read_out(
         prepared.model,
         prepared.data,
-        encode_by_fold(prepared.model, prepared.inputs, prepared.world),
+        encode_by_fold(prepared.model, prepared.inputs, prepared.processes),
         prepared.test_rows,
         prepared.weights,
         settings.latent_noise,
-        prepared.room,
+        prepared.batch_limit,
         log,
-        prepared.world,
+        prepared.processes,
     )
-    taught = teach_decoder(prepared, progress, readout, settings.learning_rate, log)
+    refitted = refit_decoder(prepared, progress, readout, settings.learning_rate, log)
     write_results(
-        settings, given.particles, prepared, progress, taught, readout, given.neutral, watch, log
+        settings, given.particles, prepared, progress, refitted, readout, given.neutral, watch, log
     )
 
 
 def _say_what_is_there(
-    given: Inputs, settings: HeterogeneitySettings, machine: str, world: World, log: Log
+    given: Inputs, settings: HeterogeneitySettings, machine: str, processes: Processes, log: Log
 ) -> None:
     particles, expansion = given.particles, given.expansion
-    several = f", {world.size} processes" if world.size > 1 else ""
+    several = f", {processes.size} processes" if processes.size > 1 else ""
     varying = int(varied_anywhere(given.regions).sum())
     log(
         f"{len(particles)} particles of {particles.box_px} px, {particles.pixel_size_A:.3f} A; "
         f"{given.neutral.mixture.n_gaussians} Gaussians, {varying} may vary; "
-        f"resolution {resolution_of(given.where):.1f} A; {machine}{several}"
+        f"resolution {resolution_of(given.coefficients):.1f} A; {machine}{several}"
     )
     if expansion.n_copies > 1:
         log(

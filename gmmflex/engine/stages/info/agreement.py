@@ -84,9 +84,9 @@ def compare_files(
         )
     box, pixel_size_A = particles.box_px, particles.pixel_size_A
     last = min(max_usable_ring(box), _LAST_RING)
-    where = coefficients_in_use(FourierGrid(box, pixel_size_A, last, on), 1, last)
-    reference = _reference(map_file, particles, last * where.grid.step_per_A * REACH, on)
-    sample = read_sample(particles, where, SAMPLE)
+    coefficients = coefficients_in_use(FourierGrid(box, pixel_size_A, last, on), 1, last)
+    reference = _reference(map_file, particles, last * coefficients.grid.step_per_A * REACH, on)
+    sample = read_sample(particles, coefficients, SAMPLE)
     map_pixel_A = reference.pixel_size_A
     found = agreement(reference.volume, sample, pixel_size_A, map_pixel_A, every_cause=True)
     judged = verdict(found)
@@ -102,10 +102,10 @@ def compare_files(
     return Findings(found, judged, Description("particles and map", tuple(rows)))
 
 
-def read_sample(particles: Particles, where: Coefficients, count: int) -> Sample:
+def read_sample(particles: Particles, coefficients: Coefficients, count: int) -> Sample:
     """Some particles, evenly spread over the file, in an order that has nothing to do with it."""
     rows = np.unique(np.linspace(0, len(particles) - 1, count).astype(np.int64))
-    grid, used = where.grid.on("cpu"), where.used.cpu()
+    grid, used = coefficients.grid.on("cpu"), coefficients.used.cpu()
     kept = []
     for part in np.array_split(rows, -(-len(rows) // _READ_AT_ONCE)):
         half_planes = fourier_of_images(torch.from_numpy(particles.read_images(part)), grid)
@@ -119,7 +119,11 @@ def read_sample(particles: Particles, where: Coefficients, count: int) -> Sample
     here = torch.from_numpy(rows)[mixed]
     before, after = (here - 1).clamp_min(0), (here + 1).clamp_max(len(particles) - 1)
     return Sample(
-        torch.cat(kept)[mixed], every.rows(here), every.rows(before), every.rows(after), where
+        torch.cat(kept)[mixed],
+        every.rows(here),
+        every.rows(before),
+        every.rows(after),
+        coefficients,
     )
 
 

@@ -19,9 +19,9 @@ from gmmflex.engine.fitting.latent_fitting import Fitting, for_both_folds
 from gmmflex.engine.fitting.pose_fit import PoseFit, learnt_frame
 from gmmflex.engine.fitting.pose_fitting import PoseFitting, Spread, fold_scores, learnt_spread
 from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
+from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
+from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.room import Room, room_for
-from gmmflex.engine.machine.world import ALONE
 from gmmflex.engine.model.inference.pose_average import as_given_on_average, main_shapes
 from gmmflex.engine.model.inference.pose_frame import Frame
 from gmmflex.engine.model.mixture.offsets import apply_offsets
@@ -103,13 +103,13 @@ def refine_poses(
     latent_noise, seed_of_run, test_fraction = (
         number_told(config, name, run) for name in ("latent_noise", "seed", "test_fraction")
     )
-    where = coefficients_of_run(about, source.particles, device)
+    coefficients = coefficients_of_run(about, source.particles, device)
     weights = torch.tensor(ring_weights(scored_as), device=device)
     storage = Storage(folder, memory_limit_GB)
-    data = read_particle_data(source.particles, where, storage, log)
+    data = read_particle_data(source.particles, coefficients, storage, log)
     data = data.with_contrast(source.contrast_sign)
     model = results.model.on(device)
-    room = room_for(model.neutral.n_gaussians, where, _AT_ONCE, log)
+    batch_limit = batch_limit_for(model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
     latents = torch.as_tensor(results.latents)
     n = len(latents)
     sample = torch.linspace(0, n - 1, min(n, _SAMPLE)).long()
@@ -117,8 +117,8 @@ def refine_poses(
     frame = None
     if float((varies > 0).float().mean()) >= _EVERYTHING:
         frame = learnt_frame(model, latents[sample].to(device))
-    fitting = PoseFitting(model, data, frame, room)
-    of_latents = Fitting(model, data, room)
+    fitting = PoseFitting(model, data, frame, batch_limit)
+    of_latents = Fitting(model, data, batch_limit)
     way = of_latents.way(sample, for_both_folds(latents[sample]), latent_noise, None, ALONE)
     ways = fitting.ways(sample, latents[sample], way, start)
     off = learnt_spread(ways)
@@ -135,7 +135,7 @@ def refine_poses(
     )
     before = sum(
         (
-            fold_scores(model, data, tried, apart[:, fold], weights, 1 - fold, room)
+            fold_scores(model, data, tried, apart[:, fold], weights, 1 - fold, batch_limit)
             for fold in WHOLE
         ),
         start=torch.zeros(len(tried)),
@@ -154,7 +154,7 @@ def refine_poses(
     if check.gained:
         fit = fitting.fit(torch.arange(n), latents, ways, log=log)
         if frame is not None:
-            kept = _in_the_given_frame(fit, model, frame, data.rotations, room)
+            kept = _in_the_given_frame(fit, model, frame, data.rotations, batch_limit)
             of_frame = _rms_of(fit.changes - kept)
             fit = replace(fit, changes=kept)
             log(
@@ -174,12 +174,12 @@ def refine_poses(
 
 @torch.no_grad()
 def _in_the_given_frame(
-    fit: PoseFit, model: Model, frame: Frame, rotations: Tensor, room: Room
+    fit: PoseFit, model: Model, frame: Frame, rotations: Tensor, batch_limit: BatchLimit
 ) -> Tensor:
     """(n, 5) changes without what the frame does with the shape of the molecule; rotations:
     (n, 3, 3) as given."""
     found = []
-    for latents in fit.latents.split(room.particles):
+    for latents in fit.latents.split(batch_limit.particles):
         mixtures = apply_offsets(model.neutral, model.decoder(latents.to(model.device)))
         positions_A = mixtures.positions_A.expand(len(latents), -1, -1)
         found.append(frame.shapes(positions_A).cpu())

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.fitting.latent_fitting import Fitting, for_both_folds
-from gmmflex.engine.machine.room import Room
-from gmmflex.engine.machine.world import ALONE
+from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.runs.results import RunResults
 from gmmflex.engine.stages.validate.motion import Agreement, agreement_of
 
@@ -55,7 +55,7 @@ def compare_halves(
     runs: tuple[RunResults, RunResults],
     own: tuple[Tensor, Tensor],
     data: ParticleData,
-    room: Room,
+    batch_limit: BatchLimit,
     latent_noise: float,
     seed: int,
 ) -> HalvesVerdict:
@@ -64,7 +64,7 @@ def compare_halves(
     n = len(data)
     rows = torch.linspace(0, n - 1, min(n, _MOST_COMPARED)).long()
     first, second = (
-        _latents_apart(run, known, data, rows, room, latent_noise)
+        _latents_apart(run, known, data, rows, batch_limit, latent_noise)
         for run, known in zip(runs, own, strict=True)
     )
     models = tuple(run.model for run in runs)
@@ -85,14 +85,19 @@ def compare_halves(
 
 
 def _latents_apart(
-    run: RunResults, own: Tensor, data: ParticleData, rows: Tensor, room: Room, latent_noise: float
+    run: RunResults,
+    own: Tensor,
+    data: ParticleData,
+    rows: Tensor,
+    batch_limit: BatchLimit,
+    latent_noise: float,
 ) -> Tensor:
     """(m, 2, d) latents of the particles at `rows`, fitted to each half of the image alone."""
-    device = torch.device(data.where.grid.device)
+    device = torch.device(data.coefficients.grid.device)
     latents = torch.as_tensor(run.latents)
     groups = KMeans(min(_CANDIDATES, len(latents)), n_init=1, random_state=0).fit(run.latents)
     places = torch.as_tensor(groups.cluster_centers_, dtype=torch.float32, device=device)
-    fitting = Fitting(run.model.on(device), data, room)
+    fitting = Fitting(run.model.on(device), data, batch_limit)
     sample = torch.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).long()
     way = fitting.way(own[sample], for_both_folds(latents[sample]), latent_noise, places, ALONE)
     return fitting.apart(rows, for_both_folds(latents.mean(0).expand(len(rows), -1)), way)

@@ -13,8 +13,8 @@ from gmmflex.engine.data.particles import Batch, ParticleData
 from gmmflex.engine.data.scores import compare
 from gmmflex.engine.io.maps.new_stack import new_stack
 from gmmflex.engine.io.particles import Particles, write_particles_star
+from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.progress import Log, Stopwatch
-from gmmflex.engine.machine.room import Room
 from gmmflex.engine.model.images.grid import fourier_of_images, images_of_fourier
 from gmmflex.engine.model.images.splat import project_in_use
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
@@ -32,20 +32,22 @@ class RingModel:
 
 
 @torch.no_grad()
-def ring_model(mixture: GaussianMixture, data: ParticleData, rows: Tensor, room: Room) -> RingModel:
+def ring_model(
+    mixture: GaussianMixture, data: ParticleData, rows: Tensor, batch_limit: BatchLimit
+) -> RingModel:
     """Signal and noise of the particles at `rows` (m,) in each ring, by least squares.
 
     Where particles move, what the mean state does not explain counts as noise.
     """
-    where = data.where
-    cross, power, images = torch.zeros(3, where.n_rings, dtype=torch.float64)
-    for some in rows.split(room.particles):
+    coefficients = data.coefficients
+    cross, power, images = torch.zeros(3, coefficients.n_rings, dtype=torch.float64)
+    for some in rows.split(batch_limit.particles):
         sums = compare(mixture, data.batch(some), data)
         cross += sums.cross.sum((0, 1)).double().cpu()
         power += sums.power_projection.sum((0, 1)).double().cpu()
         images += sums.power_image.sum((0, 1)).double().cpu()
     scale = (cross / power.clamp_min(1e-30)).clamp_min(0.0)
-    noise = (images - scale * cross).clamp_min(0.0) / (where.counts.cpu() * len(rows))
+    noise = (images - scale * cross).clamp_min(0.0) / (coefficients.counts.cpu() * len(rows))
     return RingModel(scale.float(), noise.float())
 
 
@@ -55,7 +57,7 @@ def write_null_particles(
     own: Tensor,
     data: ParticleData,
     mixture: GaussianMixture,
-    room: Room,
+    batch_limit: BatchLimit,
     seed: int,
     log: Log,
 ) -> Path:
@@ -64,17 +66,17 @@ def write_null_particles(
     own: (n,) their rows in `data`; mixture: the state (centred) that all of them show. Rings that
     the data does not hold stay empty.
     """
-    n, box, where = len(particles), particles.box_px, data.where
+    n, box, coefficients = len(particles), particles.box_px, data.coefficients
     rows = own[torch.linspace(0, n - 1, min(n, _SAMPLE)).long()]
-    rings = ring_model(mixture, data, rows, room)
+    rings = ring_model(mixture, data, rows, batch_limit)
     generator = torch.Generator().manual_seed(seed)
     stack_path, watch = folder / "particles.mrcs", Stopwatch()
     with new_stack(stack_path, (n, box, box), particles.pixel_size_A) as stack:
-        for some in torch.arange(n).split(room.particles):
+        for some in torch.arange(n).split(batch_limit.particles):
             drawn = torch.randn(len(some), box, box, generator=generator)
             images = _images(mixture, data.batch(own[some]), data, rings, drawn)
             stack[some[0] : some[-1] + 1] = images.cpu().numpy()
-    said = f"{n} particles without motion, {where.n_rings} rings"
+    said = f"{n} particles without motion, {coefficients.n_rings} rings"
     log(watch.event("particles without motion", n, n, said))
     names = np.array([f"{k + 1:06d}@{stack_path.resolve()}" for k in range(n)])
     write_particles_star(folder / "particles.star", particles, {"rlnImageName": names})
@@ -86,14 +88,16 @@ def _images(
     mixture: GaussianMixture, batch: Batch, data: ParticleData, rings: RingModel, drawn: Tensor
 ) -> Tensor:
     """(B, box, box); drawn: white noise of variance 1, of the same shape."""
-    where = data.where
-    grid = where.grid
-    ring = where.bins % where.n_rings
-    values = project_in_use(mixture, batch.rotations, batch.origins_A, where)
-    values = values * (batch.contrast * rings.scale.to(values)[ring])[..., None]
-    white = fourier_of_images(drawn.to(values.device), grid).reshape(len(drawn), -1)[:, where.used]
+    coefficients = data.coefficients
+    grid = coefficients.grid
+    ring = coefficients.bins % coefficients.n_rings
+    values = project_in_use(mixture, batch.rotations, batch.origins_A, coefficients)
+    values = values * (batch.ctf * rings.scale.to(values)[ring])[..., None]
+    white = fourier_of_images(drawn.to(values.device), grid).reshape(len(drawn), -1)[
+        :, coefficients.used
+    ]
     # The transform of white noise has the number of pixels as its mean power.
     level = (rings.noise.to(values)[ring] / grid.box_px**2).sqrt()
     planes = torch.zeros(len(drawn), grid.shape[0] * grid.shape[1], dtype=white.dtype).to(white)
-    planes[:, where.used] = torch.view_as_complex(values.contiguous()) + level * white
+    planes[:, coefficients.used] = torch.view_as_complex(values.contiguous()) + level * white
     return images_of_fourier(planes.reshape(-1, *grid.shape), grid)

@@ -16,9 +16,9 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles, write_particles_star
 from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
 from gmmflex.engine.io.runs.run_lock import one_writer
+from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
 from gmmflex.engine.machine.compute import choose_device, set_threads
 from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
-from gmmflex.engine.machine.room import Room, room_for
 from gmmflex.engine.model.inference.principal_axes import principal_axes
 from gmmflex.engine.runs.finished_run import already_finished
 from gmmflex.engine.runs.particles import RunParticles, read_run_particles
@@ -55,7 +55,7 @@ class Subject:
     source: RunParticles
     told: dict[str, Any]
     data: ParticleData
-    room: Room
+    batch_limit: BatchLimit
 
     def analysed(self, name: str, star: Path, images: Path | None, log: Log) -> RunResults:
         """The run's analysis of other particles, from its start, in the folder `name`."""
@@ -93,7 +93,7 @@ def run_validate(
     told = settings_of_run(settings.run).model_dump(exclude_unset=True)
     device = choose_device(settings.device)
     about = read_json(settings.run / SUMMARY_FILE)
-    where = coefficients_of_run(about, source.particles, device)
+    coefficients = coefficients_of_run(about, source.particles, device)
     _refuse_too_few(source.particles)
     source.particles.read_images(np.arange(min(len(source.particles), 16)))
     inputs = [source.particles.source, settings.run / "weights.safetensors"]
@@ -102,10 +102,10 @@ def run_validate(
     begin_run(settings.output, "validate", config, inputs, overwrite, machine)
 
     storage = Storage(settings.output, settings.memory_limit_GB)
-    data = read_particle_data(source.particles, where, storage, log)
+    data = read_particle_data(source.particles, coefficients, storage, log)
     data = data.with_contrast(source.contrast_sign)
-    room = room_for(results.model.neutral.n_gaussians, where, _AT_ONCE, log)
-    subject = Subject(settings, results, source, told, data, room)
+    batch_limit = batch_limit_for(results.model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
+    subject = Subject(settings, results, source, told, data, batch_limit)
     sizes_A = motion_sizes_A(results.model, results.latents)
     leaks = _leakage(subject) if "leakage" in settings.checks else []
     halves = _halves(subject, log) if "halves" in settings.checks else None
@@ -148,7 +148,7 @@ def _halves(subject: Subject, log: Log) -> HalvesVerdict:
         (runs[0], runs[1]),
         (first, second),
         expanded,
-        subject.room,
+        subject.batch_limit,
         latent_noise,
         subject.settings.seed,
     )
@@ -169,7 +169,7 @@ def _noise(subject: Subject, log: Log) -> NDArray[np.float64]:
     if not star.exists():
         chosen, own = particles.subset(rows), torch.from_numpy(rows)
         write_null_particles(
-            folder, chosen, own, subject.data, still, subject.room, settings.seed, log
+            folder, chosen, own, subject.data, still, subject.batch_limit, settings.seed, log
         )
     found = subject.analysed("null", star, None, log)
     return motion_sizes_A(found.model, found.latents)

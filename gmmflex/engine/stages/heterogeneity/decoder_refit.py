@@ -30,7 +30,7 @@ _RATE = 0.1
 _LATENT_NOISE = 0.02
 
 
-def teach_decoder(
+def refit_decoder(
     prepared: Prepared, progress: Progress, readout: Readout, learning_rate: float, log: Log
 ) -> Progress:
     """Train the decoder on the latents of half of each image, scored on the other half, as long
@@ -65,8 +65,8 @@ def teach_decoder(
         all_epochs(progress),
         _not_saved,
         lambda line: log(within("decoder, from fitted latents", line)),
-        prepared.room,
-        prepared.world,
+        prepared.batch_limit,
+        prepared.processes,
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.machine import free_memory, room
-from gmmflex.engine.machine.room import Room, room_for
-from gmmflex.engine.machine.world import World
+from gmmflex.engine.machine import batch_limit, free_memory
+from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 
@@ -37,13 +37,13 @@ def test_half_as_many_until_they_fit(fault: BaseException) -> None:
             raise fault
         return "done"
 
-    room = Room(50, lines.append)
-    assert room.retried(work) == "done"
-    assert tried == [50, 25, 13, 7] and room.particles == 7
+    batch_limit = BatchLimit(50, lines.append)
+    assert batch_limit.retried(work) == "done"
+    assert tried == [50, 25, 13, 7] and batch_limit.particles == 7
     assert [line.split(":")[0] for line in lines] == ["memory ran out"] * 3
     assert "7 particles at a time" in lines[-1]
     # what was learnt holds from then on
-    assert room.retried(work) == "done" and tried[-1] == 7
+    assert batch_limit.retried(work) == "done" and tried[-1] == 7
 
 
 def test_one_particle_that_does_not_fit_is_the_users_matter() -> None:
@@ -51,7 +51,7 @@ def test_one_particle_that_does_not_fit_is_the_users_matter() -> None:
         raise RuntimeError(CPU_WORDS)
 
     with pytest.raises(UserError, match="not enough memory for a single particle: give fewer"):
-        Room(4, lambda _: None).retried(work)
+        BatchLimit(4, lambda _: None).retried(work)
 
 
 def test_other_faults_are_not_hidden() -> None:
@@ -59,7 +59,7 @@ def test_other_faults_are_not_hidden() -> None:
         raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        Room(4, lambda _: None).retried(work)
+        BatchLimit(4, lambda _: None).retried(work)
 
 
 def test_memory_of_tensors_is_there_again_for_the_next_try() -> None:
@@ -78,21 +78,21 @@ def test_memory_of_tensors_is_there_again_for_the_next_try() -> None:
         del large
         return before
 
-    assert Room(2, lambda _: None).retried(work) == ["freed"]
+    assert BatchLimit(2, lambda _: None).retried(work) == ["freed"]
 
 
 def test_fewer_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    where = coefficients_in_use(FourierGrid(256, 1.0, 127), 2, 127)
+    coefficients = coefficients_in_use(FourierGrid(256, 1.0, 127), 2, 127)
     lines: list[str] = []
-    monkeypatch.setattr(room, "free_memory_bytes", lambda *_: 2**36)
-    assert room_for(8000, where, 64, lines.append).particles == 64 and not lines
+    monkeypatch.setattr(batch_limit, "free_memory_bytes", lambda *_: 2**36)
+    assert batch_limit_for(8000, coefficients, 64, lines.append).particles == 64 and not lines
     # a tenth of a gigabyte: a few planes of 512 x 512
-    monkeypatch.setattr(room, "free_memory_bytes", lambda *_: 100_000_000)
-    few = room_for(8000, where, 64, lines.append, World(1, 2)).particles
+    monkeypatch.setattr(batch_limit, "free_memory_bytes", lambda *_: 100_000_000)
+    few = batch_limit_for(8000, coefficients, 64, lines.append, Processes(1, 2)).particles
     assert 1 < few < 20
     assert lines == [f"process 1: memory for {few} particles at a time"]
-    monkeypatch.setattr(room, "free_memory_bytes", lambda *_: 1000)
-    assert room_for(8000, where, 64, lines.append).particles == 1
+    monkeypatch.setattr(batch_limit, "free_memory_bytes", lambda *_: 1000)
+    assert batch_limit_for(8000, coefficients, 64, lines.append).particles == 1
 
 
 def _group(folder: Path, most: str, used: str, stat: str, names: tuple[str, str]) -> None:
@@ -118,7 +118,7 @@ def test_limits_of_control_groups_of_both_kinds(tmp_path: Path) -> None:
 
 def test_memory_of_this_machine_is_shared_by_its_processes() -> None:
     alone = free_memory.free_memory_bytes(torch.device("cpu"))
-    shared = free_memory.free_memory_bytes(torch.device("cpu"), World(1, 8, 1, 4))
+    shared = free_memory.free_memory_bytes(torch.device("cpu"), Processes(1, 8, 1, 4))
     assert 2**26 < alone < 2**44
     assert shared == pytest.approx(alone / 4, rel=0.2)
 
@@ -130,5 +130,5 @@ def test_memory_of_a_gpu_is_what_is_free_and_what_torch_keeps(
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 700)
     monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 300)
     # each process has a GPU of its own, so nothing is divided
-    world = World(1, 4, 1, 4)
-    assert free_memory.free_memory_bytes(torch.device("cuda:1"), world) == 1400
+    processes = Processes(1, 4, 1, 4)
+    assert free_memory.free_memory_bytes(torch.device("cuda:1"), processes) == 1400

@@ -10,8 +10,8 @@ import torch
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.faults import is_out_of_memory
 from gmmflex.engine.machine.free_memory import free_memory_bytes
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.machine.world import ALONE, World
 from gmmflex.engine.model.images.scoring import Coefficients
 
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ _PER_COEFFICIENT = 40
 _PER_GAUSSIAN = 200
 
 
-class Room:
+class BatchLimit:
     """particles: how many go through the model together; halved whenever memory runs out.
 
     Results do not depend on it, but for the order of sums.
@@ -62,21 +62,23 @@ class Room:
             )
 
 
-def room_for(
-    n_gaussians: int, where: Coefficients, most: int, log: Log, world: World = ALONE
-) -> Room:
-    """Room for as many particles as the free memory holds by estimate, `most` at most."""
-    device = torch.device(where.grid.device)
-    fine_px = 4 * where.grid.max_ring
+def batch_limit_for(
+    n_gaussians: int, coefficients: Coefficients, most: int, log: Log, processes: Processes = ALONE
+) -> BatchLimit:
+    """As many particles as the free memory holds by estimate, `most` at most."""
+    device = torch.device(coefficients.grid.device)
+    fine_px = 4 * coefficients.grid.max_ring
     each = (
-        _PER_PIXEL * fine_px**2 + _PER_COEFFICIENT * len(where.used) + _PER_GAUSSIAN * n_gaussians
+        _PER_PIXEL * fine_px**2
+        + _PER_COEFFICIENT * len(coefficients.used)
+        + _PER_GAUSSIAN * n_gaussians
     )
-    fit = int(_SHARE * free_memory_bytes(device, world) / each)
-    who = f"process {world.rank}: " if world.size > 1 else ""
+    fit = int(_SHARE * free_memory_bytes(device, processes) / each)
+    who = f"process {processes.rank}: " if processes.size > 1 else ""
 
     def say(line: str) -> None:
         log(who + line)
 
     if fit < most:
         say(f"memory for {max(1, fit)} particles at a time")
-    return Room(min(fit, most), say)
+    return BatchLimit(min(fit, most), say)

@@ -20,7 +20,7 @@ _PATIENCE = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
-class World:
+class Processes:
     """This process's place among all that work on the same run.
 
     rank: from 0, the leader, which alone writes results and prints; size: number of processes;
@@ -89,11 +89,11 @@ class World:
         raise SystemExit(2)
 
 
-ALONE = World()
+ALONE = Processes()
 
 
 @contextmanager
-def joined() -> Iterator[World]:
+def joined() -> Iterator[Processes]:
     """Join the processes that torchrun started with this one; leave them at the end.
 
     Alone if there are no others. Tensors on the CPU are exchanged by gloo, those on a GPU by nccl.
@@ -119,7 +119,7 @@ def joined() -> Iterator[World]:
     with_gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpus else "gloo", timeout=_PATIENCE)
     try:
-        yield World(rank, size, local_rank, local_size)
+        yield Processes(rank, size, local_rank, local_size)
     finally:
         dist.destroy_process_group()
 
