@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.particles import read_particles
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.images.scoring import coefficients_in_use, ring_sums
 from gmmflex.engine.model.images.splat import project_in_use

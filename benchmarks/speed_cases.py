@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.data.particles import Batch, ParticleData
-from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.images.ctf import CtfBatch, ctf, ctf_batch
 from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.images.scoring import Coefficients, coefficients_in_use

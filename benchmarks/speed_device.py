@@ -96,7 +96,6 @@ def peak_memory_GB(case: Case, device: torch.device) -> float:
     """Of training with all five parameters varied, everything on the device counted."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
-    prepared = preparation_of(case, ALL_FIVE, 4 * case.batch, device)()
-    optimiser = prepared.model.optimiser(1e-4, first_round=False)
-    one_epoch(prepared, optimiser)
+    task = preparation_of(case, ALL_FIVE, 4 * case.batch, device)().task
+    one_epoch(task, case.batch, task.model.optimiser(1e-4, first_round=False))
     return torch.cuda.max_memory_allocated(device) / 1e9

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.evaluate import silent
 from benchmarks.speed_cases import Case
-from benchmarks.speed_training import DEFAULT, one_epoch, preparation_of
+from benchmarks.speed_training import DEFAULT, LATENT_NOISE, one_epoch, preparation_of
 from benchmarks.timing import timed
 from gmmflex.engine.fitting.latent_fitting import Fitting
 from gmmflex.engine.machine.processes import ALONE
@@ -50,30 +49,21 @@ def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
     images = torch.randn(_IMAGES_AT_ONCE, case.box_px, case.box_px)
     transform, _ = timed(lambda: fourier_of_images(images, grid), device)
     inputs, prepared = timed(preparation_of(case, DEFAULT, particles, device), device)
-    optimiser = prepared.model.optimiser(1e-4, first_round=False)
-    one_epoch(prepared, optimiser)
-    epoch, _ = timed(lambda: one_epoch(prepared, optimiser), device)
-    start, _ = timed(
-        lambda: start_encoder(
-            prepared.model,
-            prepared.data,
-            prepared.inputs,
-            prepared.varies,
-            prepared.train_rows,
-            prepared.batch_limit,
-            silent,
-        ),
-        device,
-    )
-    rows, by_fold = torch.arange(particles), encode_by_fold(prepared.model, prepared.inputs)
-    fitting = Fitting(prepared.model, prepared.data, prepared.batch_limit)
-    way = fitting.way(rows, by_fold, prepared.training.latent_noise, None, ALONE)
+    task = prepared.task
+    model, learning, computation = task.model, task.particles, task.computation
+    optimiser = model.optimiser(1e-4, first_round=False)
+    one_epoch(task, case.batch, optimiser)
+    epoch, _ = timed(lambda: one_epoch(task, case.batch, optimiser), device)
+    start, _ = timed(lambda: start_encoder(model, learning, prepared.varies, computation), device)
+    rows, by_fold = torch.arange(particles), encode_by_fold(model, learning.inputs)
+    fitting = Fitting(model, learning.data, computation.batch_limit)
+    way = fitting.way(rows, by_fold, LATENT_NOISE, None, ALONE)
     latents, _ = timed(lambda: fitting.fit(rows, by_fold, way), device)
     minutes = PARTICLES / 60
     return EndToEnd(
         minutes * transform / _IMAGES_AT_ONCE,
         minutes * inputs / particles,
         _OF_FIRST_LAYOUT / 60 * start / particles,
-        minutes * EPOCHS * epoch / len(prepared.train_rows),
+        minutes * EPOCHS * epoch / len(learning.train_rows),
         minutes * latents / particles,
     )

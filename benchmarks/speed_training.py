@@ -15,11 +15,13 @@ from torch import Tensor
 from benchmarks.evaluate import silent
 from benchmarks.speed_cases import Case, particle_data, random_mixture
 from benchmarks.timing import Clock, Contestant, Times, fair_clock, in_turns
-from gmmflex.engine.data.particles import Batch, ParticleData
-from gmmflex.engine.data.row_store import Storage
+from gmmflex.engine.data import objective as objective_module
+from gmmflex.engine.data.objective import Objective
+from gmmflex.engine.data.particles import Batch
 from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.model.images.scoring import RingSums
+from gmmflex.engine.machine.computation import computation_alone
+from gmmflex.engine.machine.row_store import Storage
+from gmmflex.engine.model.images.scoring import Coefficients, RingSums
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.offsets import apply_offsets
 from gmmflex.engine.parts.neutral import Neutral
@@ -27,9 +29,11 @@ from gmmflex.engine.parts.regions import Region
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.settings.limits import Parameter
 from gmmflex.engine.training import step
-from gmmflex.engine.training.preparation import Prepared, prepare
+from gmmflex.engine.training.preparation import Parts, Prepared, prepare
+from gmmflex.engine.training.task import TrainingTask
 
 DEFAULT: tuple[Parameter, ...] = ("positions",)
+LATENT_NOISE = float(HeterogeneitySettings.model_fields["latent_noise"].default)
 USUAL_BATCH = int(HeterogeneitySettings.model_fields["batch_size"].default)
 ALL_FIVE: tuple[Parameter, ...] = ("positions", "amplitudes", "widths")
 
@@ -59,18 +63,18 @@ def step_times(
     device: torch.device,
 ) -> StepTimes:
     """Batches of case.batch particles, each from loading to the optimiser's step."""
-    prepared = preparation_of(case, parameters, particles, device)()
-    optimiser = prepared.model.optimiser(1e-4, first_round=False)
-    pairs = list(_mixtures_of(prepared))
+    task = preparation_of(case, parameters, particles, device)().task
+    optimiser = task.model.optimiser(1e-4, first_round=False)
+    pairs = list(_mixtures_of(task, case.batch))
 
     def operation() -> None:
         for mixtures, batch in pairs:
-            _gradient(mixtures, batch, prepared)
+            _gradient(mixtures, batch, task.objective)
 
-    n = len(prepared.train_rows)
+    n = len(task.particles.train_rows)
     times = in_turns(
         {
-            "step": Contestant(lambda: one_epoch(prepared, optimiser), n),
+            "step": Contestant(lambda: one_epoch(task, case.batch, optimiser), n),
             "operation": Contestant(operation, n),
         },
         rounds,
@@ -81,7 +85,7 @@ def step_times(
     share = None
     if device.type == "cpu":
         clock = fair_clock(device)
-        shares = [_share_by_clocks(prepared, optimiser, clock) for _ in range(rounds)]
+        shares = [_share_by_clocks(task, case.batch, optimiser, clock) for _ in range(rounds)]
         share = statistics.median(shares)
     return StepTimes(case, parameters, times["step"], times["operation"], share)
 
@@ -112,57 +116,45 @@ def preparation_of(
         prepared = prepare(
             settings,
             data,
-            Neutral(nowhere, mixture, np.zeros(3), None),
-            {"free": Region(torch.ones(case.n_gaussians))},
-            None,
+            Parts(
+                Neutral(nowhere, mixture, np.zeros(3), None),
+                {"free": Region(torch.ones(case.n_gaussians))},
+                None,
+            ),
             np.random.default_rng(1),
-            Storage(nowhere, memory_limit_GB=64.0),
-            BatchLimit(case.batch, silent),
-            silent,
+            replace(
+                computation_alone(case.batch, silent, device),
+                storage=Storage(nowhere, memory_limit_GB=64.0),
+            ),
         )
-        whole = len(prepared.train_rows) // case.batch * case.batch
-        return replace(prepared, train_rows=prepared.train_rows[:whole])
+        learning = prepared.task.particles
+        whole = len(learning.train_rows) // case.batch * case.batch
+        learning = replace(learning, train_rows=learning.train_rows[:whole])
+        return replace(prepared, task=replace(prepared.task, particles=learning))
 
     return work
 
 
-def one_epoch(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
-    """What the training loop does in an epoch, but for the held-out score."""
-    model, data, settings = prepared.model, prepared.data, prepared.training
-    total = torch.zeros((), dtype=torch.float64, device=model.device)
-    training_batches = step.batches_of_epoch(
-        model,
-        data,
-        prepared.inputs,
-        prepared.train_rows,
-        settings.batch_size,
-        prepared.processes,
-    )
-    for training_batch in training_batches:
-        total += step.gradient_of_batch(
-            model,
-            training_batch,
-            data,
-            prepared.weights,
-            settings.latent_noise,
-            None,
-            prepared.batch_limit,
-            prepared.processes,
-        )
+def one_epoch(task: TrainingTask, batch: int, optimiser: torch.optim.Optimizer) -> None:
+    """What the training loop does in an epoch of batches of `batch`, but for the held-out score."""
+    total = torch.zeros((), dtype=torch.float64, device=task.model.device)
+    for training_batch in step.batches_of_epoch(task, batch):
+        total += step.gradient_of_batch(task, training_batch, LATENT_NOISE, None)
         optimiser.step()
     assert bool(total.isfinite())
 
 
 @torch.no_grad()
-def _mixtures_of(prepared: Prepared) -> Iterator[tuple[GaussianMixture, Batch]]:
+def _mixtures_of(task: TrainingTask, size: int) -> Iterator[tuple[GaussianMixture, Batch]]:
     """Each batch of an epoch with the mixtures that the decoder gives for it."""
-    model, data = prepared.model, prepared.data
-    for rows in prepared.train_rows.split(prepared.training.batch_size):
-        latents = model.encoder(prepared.inputs.gather(rows)[:, 0].to(model.device, torch.float32))
-        yield apply_offsets(model.neutral, model.decoder(latents)), data.batch(rows)
+    model, particles = task.model, task.particles
+    for rows in particles.train_rows.split(size):
+        inputs = particles.inputs.gather(rows)[:, 0].to(model.device, torch.float32)
+        mixtures = apply_offsets(model.neutral, model.decoder(model.encoder(inputs)))
+        yield mixtures, particles.data.batch(rows)
 
 
-def _gradient(mixtures: GaussianMixture, batch: Batch, prepared: Prepared) -> None:
+def _gradient(mixtures: GaussianMixture, batch: Batch, objective: Objective) -> None:
     own = {"positions_A": 3, "amplitudes": 2, "sigmas_A": 2}
     leaves = replace(
         mixtures,
@@ -172,8 +164,7 @@ def _gradient(mixtures: GaussianMixture, batch: Batch, prepared: Prepared) -> No
             if getattr(mixtures, name).dim() == dimensions
         },
     )
-    scores = compare(leaves, batch, prepared.data).by_fold() @ prepared.weights
-    scores[:, 0].mean().backward()
+    objective.scores(leaves, batch)[:, 0].mean().backward()
 
 
 class _Stopwatch:
@@ -185,13 +176,15 @@ class _Stopwatch:
         self._backward_began: float | None = None
         self._backward_ended = 0.0
 
-    def compare(self, mixture: GaussianMixture, batch: Batch, data: ParticleData) -> RingSums:
+    def compare(
+        self, mixture: GaussianMixture, batch: Batch, coefficients: Coefficients
+    ) -> RingSums:
         self.close_backward()
         for leaf in (mixture.positions_A, mixture.amplitudes, mixture.sigmas_A):
             if leaf.requires_grad:
                 leaf.register_hook(self._end)
         begin = self._now()
-        sums = compare(mixture, batch, data)
+        sums = compare(mixture, batch, coefficients)
         self.seconds += self._now() - begin
         for values in (sums.cross, sums.power_projection):
             values.register_hook(self._begin)
@@ -212,10 +205,12 @@ class _Stopwatch:
         return gradient
 
 
-def _share_by_clocks(prepared: Prepared, optimiser: torch.optim.Optimizer, now: Clock) -> float:
+def _share_by_clocks(
+    task: TrainingTask, batch: int, optimiser: torch.optim.Optimizer, now: Clock
+) -> float:
     clock = _Stopwatch(now)
     begin = now()
-    with patch.object(step, "compare", clock.compare):
-        one_epoch(prepared, optimiser)
+    with patch.object(objective_module, "compare", clock.compare):
+        one_epoch(task, batch, optimiser)
     clock.close_backward()
     return 1.0 - clock.seconds / (now() - begin)

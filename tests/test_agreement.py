@@ -17,9 +17,9 @@ from gmmflex.engine.agreement.change import sample_of
 from gmmflex.engine.agreement.contrast import contrast_of_particles
 from gmmflex.engine.agreement.verdict import verdict
 from gmmflex.engine.data.particles import ParticleData, ctf_of
-from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles.particle_set import CtfParameters
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.images.ctf import ctf_at
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.projection import project_reference

@@ -6,10 +6,11 @@ import torch
 import two_arms
 from scipy.spatial.transform import Rotation
 from two_arms import BOX, PIXEL_A, RIGHT
+from two_states import task_of
 
-from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.io.models import write_models
-from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.geometry.screw import Screw
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
@@ -79,8 +80,9 @@ def _swing(model):
 
 def test_the_turn_of_each_particle_is_found_all_around(turning):
     model, data = _model(), two_arms.particle_data(turning)
-    weights = torch.full((data.coefficients.n_rings,), 1.0 / data.coefficients.n_rings)
-    scores = scores_of_turns(model, _swing(model), data, torch.arange(200), weights)
+    rows = torch.arange(200)
+    task = task_of(model, LearningSet(data, RowsInMemory(torch.zeros(200, 2, 6)), rows, rows))
+    scores = scores_of_turns(task, _swing(model))
     assert scores.shape == (200, 2, 24)
     found_deg = np.arange(-180.0, 180.0, 15.0)[scores.mean(1).argmax(1).numpy()]
     truth = np.load(turning / "set" / "truth.npz", allow_pickle=False)
@@ -112,7 +114,6 @@ def test_without_rigid_bodies_nothing_is_changed(turning):
     model, data = _model("slide"), two_arms.particle_data(turning)
     before = model.state()
     inputs = RowsInMemory(torch.randn(200, 2, 6))
-    weights = torch.ones(data.coefficients.n_rings)
     rows = torch.arange(200)
-    start_bodies(model, data, inputs, weights, rows, BatchLimit(64, print), print)
+    start_bodies(task_of(model, LearningSet(data, inputs, rows, rows)))
     assert all(torch.equal(value, before[name]) for name, value in model.state().items())

@@ -1,7 +1,5 @@
 """What the encoder reads, against finite differences of a score written in numpy."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,11 +7,13 @@ from scipy.spatial.transform import Rotation
 from sliding_domain import N_LARGE, N_STATES, PIXEL_A, mixture_of_state, simulated, truth
 from textbook import gaussian_transform
 
+from gmmflex.engine.data.encoder_inputs import InputPlan, encoder_gradients
+from gmmflex.engine.data.objective import WeightedFrc
 from gmmflex.engine.data.particles import ParticleData, read_particle_data
-from gmmflex.engine.data.row_store import RowsInMemory, Storage
-from gmmflex.engine.data.scores import encoder_gradients, mean_frc, ring_weights
+from gmmflex.engine.data.scores import mean_frc
 from gmmflex.engine.io.particles import read_particles
-from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.computation import computation_alone
+from gmmflex.engine.machine.row_store import RowsInMemory, Storage
 from gmmflex.engine.model.images.ctf import ctf_batch
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import coefficients_in_use
@@ -106,10 +106,9 @@ def _scores(mixture, rotation, origin_A, image, coefficients, weights):
 def _gradients(mixture, data, weights, n_sites, varies=None):
     neutral = GaussianMixture.from_arrays(*mixture)
     varies = torch.ones(neutral.n_gaussians) if varies is None else varies
-    batch_limit, storage = BatchLimit(4, _silent), Storage(Path("unused"), 1.0)
-    inputs = encoder_gradients(
-        neutral, data, weights, ALL, varies, n_sites, batch_limit, SEED, _silent, storage
-    )
+    objective = WeightedFrc(data.coefficients, weights)
+    plan = InputPlan(ALL, varies, n_sites, SEED)
+    inputs = encoder_gradients(objective, neutral, data, plan, computation_alone(4, _silent))
     return inputs.gather(torch.arange(len(data))).float()
 
 
@@ -226,9 +225,8 @@ def test_mean_gradient_points_along_the_true_displacement(tmp_path):
     positions_A, amplitudes, sigmas_A = mixture_of_state(folder, N_STATES // 2)
     mixture = (positions_A - particles.box_px // 2 * PIXEL_A, amplitudes, sigmas_A)
     neutral = GaussianMixture.from_arrays(*mixture)
-    weights = ring_weights(
-        mean_frc(neutral, data, torch.arange(450), BatchLimit(64, _silent)), data
-    )
+    frc = mean_frc(neutral, data, torch.arange(450), computation_alone(64, _silent))
+    weights = WeightedFrc.of_likelihood(frc, coefficients).ring_weights
     n = len(positions_A)
     gradients = _gradients(mixture, data, weights, n)[..., : 3 * n].mean(1).numpy()
 

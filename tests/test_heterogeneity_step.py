@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from two_states import N, even_weights, small_model, two_states
+from two_states import N, small_model, task_of, two_states
 
-from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.data import objective
+from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.processes import ALONE, Processes
-from gmmflex.engine.training import evaluation, step
+from gmmflex.engine.machine.row_store import RowsInMemory, Storage
 from gmmflex.engine.training.evaluation import held_out_loss
 from gmmflex.engine.training.step import batches_of_epoch, gradient_of_batch
 from gmmflex.engine.training.training import TrainingSettings, train
@@ -49,17 +53,21 @@ def _fresh(neutral):
     return model
 
 
+def _with(processes: Processes, batch_limit: BatchLimit) -> Computation:
+    storage = Storage(Path("unused"), 1.0, processes)
+    return Computation(torch.device("cpu"), storage, batch_limit, lambda _: None)
+
+
 def _epoch(particles, inputs, processes: Processes = ALONE, batch_limit: BatchLimit | None = None):
     """Losses of two batches, the second a small one, and the gradient of each."""
     neutral, data = particles
     model = _fresh(neutral)
     rows = torch.arange(N)[: BATCH + 3]
     batch_limit = BatchLimit(BATCH, print) if batch_limit is None else batch_limit
+    task = task_of(model, LearningSet(data, inputs, rows, rows), _with(processes, batch_limit))
     results = []
-    for training_batch in batches_of_epoch(model, data, inputs, rows, BATCH, processes):
-        total = gradient_of_batch(
-            model, training_batch, data, even_weights(data), 0.1, None, batch_limit, processes
-        )
+    for training_batch in batches_of_epoch(task, BATCH):
+        total = gradient_of_batch(task, training_batch, 0.1, None)
         gradients = [weights.grad.clone() for weights in model.parameters()]
         results.append((total, torch.cat([g.flatten() for g in gradients])))
     assert len(results) == 2
@@ -74,10 +82,10 @@ def _same(found, expected) -> None:
 
 
 def _out_of_memory_beyond(particles_at_once: int, real):
-    def compare(mixtures, batch, data):
+    def compare(mixtures, batch, coefficients):
         if len(batch.images) > particles_at_once:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-        return real(mixtures, batch, data)
+        return real(mixtures, batch, coefficients)
 
     return compare
 
@@ -90,7 +98,7 @@ def test_the_gradient_does_not_depend_on_how_many_go_together(at_once, particles
 
 def test_a_step_that_ran_out_of_memory_is_taken_again(particles, inputs, monkeypatch) -> None:
     whole = _epoch(particles, inputs)
-    monkeypatch.setattr(step, "compare", _out_of_memory_beyond(10, step.compare))
+    monkeypatch.setattr(objective, "compare", _out_of_memory_beyond(10, objective.compare))
     lines: list[str] = []
     batch_limit = BatchLimit(BATCH, lines.append)
     _same(_epoch(particles, inputs, batch_limit=batch_limit), whole)
@@ -113,16 +121,17 @@ def test_held_out_loss_of_shares_and_after_running_out_of_memory(
     particles, inputs, monkeypatch
 ) -> None:
     neutral, data = particles
-    model, weights, rows = _fresh(neutral), even_weights(data), torch.arange(3, 40)
+    model, rows = _fresh(neutral), torch.arange(3, 40)
 
     def loss(processes: Processes, batch_limit: BatchLimit) -> float:
-        return held_out_loss(model, data, inputs, weights, rows, batch_limit, processes)
+        learning = LearningSet(data, inputs, rows, rows)
+        return held_out_loss(task_of(model, learning, _with(processes, batch_limit)))
 
     whole = loss(ALONE, BatchLimit(64, print))
     assert loss(ALONE, BatchLimit(5, print)) == pytest.approx(whole, rel=1e-6)
     parts = [loss(Apart(rank, 50), BatchLimit(64, print)) for rank in range(50)]
     assert sum(parts) == pytest.approx(whole, rel=1e-6)
-    monkeypatch.setattr(evaluation, "compare", _out_of_memory_beyond(9, evaluation.compare))
+    monkeypatch.setattr(objective, "compare", _out_of_memory_beyond(9, objective.compare))
     assert loss(ALONE, BatchLimit(64, print)) == pytest.approx(whole, rel=1e-6)
 
 
@@ -134,26 +143,14 @@ def test_training_ends_with_the_same_weights_when_memory_runs_out(
 
     def weights_after_training(batch_limit: BatchLimit) -> dict[str, torch.Tensor]:
         model = _fresh(neutral)
-        train(
-            model,
-            data,
-            inputs,
-            even_weights(data),
-            torch.arange(40, N),
-            torch.arange(40),
-            TrainingSettings(epochs=2, batch_size=BATCH),
-            None,
-            model.optimiser(1e-3, first_round=True),
-            None,
-            (),
-            lambda *_: None,
-            lambda _: None,
-            batch_limit,
-        )
+        learning = LearningSet(data, inputs, torch.arange(40, N), torch.arange(40))
+        task = task_of(model, learning, _with(ALONE, batch_limit))
+        settings = TrainingSettings(epochs=2, batch_size=BATCH)
+        train(task, settings, model.optimiser(1e-3, first_round=True))
         return model.state()
 
     whole = weights_after_training(BatchLimit(BATCH, print))
-    monkeypatch.setattr(step, "compare", _out_of_memory_beyond(20, step.compare))
+    monkeypatch.setattr(objective, "compare", _out_of_memory_beyond(20, objective.compare))
     again = weights_after_training(BatchLimit(BATCH, print))
     for name, values in whole.items():
         assert (again[name] - values).abs().max() < 1e-6, name

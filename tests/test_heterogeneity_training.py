@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from two_states import N, even_weights, small_model, two_states
+from two_states import N, small_model, task_of, two_states
 
-from gmmflex.engine.data.row_store import RowsInMemory
-from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.data.learning_set import LearningSet
+from gmmflex.engine.machine.computation import computation_alone
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.training.training import TrainingSettings, train
 
 
@@ -16,22 +17,10 @@ def _gain(inputs, seen):
     model = small_model(neutral)
     model.encoder.start_from(torch.ones(1, 1), torch.zeros(1))
     rows = torch.arange(N)
-    progress = train(
-        model,
-        data,
-        RowsInMemory(inputs[..., None]),
-        even_weights(data),
-        rows[32:],
-        rows[:32],
-        TrainingSettings(epochs=8, batch_size=16, learning_rate=3e-3),
-        None,
-        model.optimiser(3e-3, first_round=True),
-        None,
-        (),
-        lambda *_: None,
-        lambda _: None,
-        BatchLimit(16, print),
-    )
+    particles = LearningSet(data, RowsInMemory(inputs[..., None]), rows[32:], rows[:32])
+    task = task_of(model, particles, computation_alone(16, lambda _: None))
+    settings = TrainingSettings(epochs=8, batch_size=16, learning_rate=3e-3)
+    progress = train(task, settings, model.optimiser(3e-3, first_round=True))
     return progress.history[0].test_loss - progress.best_test_loss
 
 

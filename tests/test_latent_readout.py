@@ -5,12 +5,14 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 from torch import nn
+from two_states import even_weights
 
+from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.fitting.latent_fit import ImageModel, fit_latents
 from gmmflex.engine.fitting.latent_readout import Readout, read_out
-from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.computation import computation_alone
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.images.ctf import ctf_batch
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.projection import project
@@ -160,6 +162,8 @@ def test_reliability_is_the_share_without_noise(signal, noise):
 
 
 def _read_out(model, data, by_fold):
-    weights = torch.full((data.coefficients.n_rings,), 1 / data.coefficients.n_rings)
-    tested = torch.arange(0, len(by_fold), 3)
-    return read_out(model, data, by_fold, tested, weights, 0.1, BatchLimit(64, print), print)
+    rows = torch.arange(len(by_fold))
+    particles = LearningSet(data, RowsInMemory(by_fold), rows, rows[::3])
+    return read_out(
+        model, particles, even_weights(data), by_fold, 0.1, computation_alone(log=print)
+    )

@@ -9,8 +9,9 @@ from scipy.stats import spearmanr
 from two_states import N, small_model, two_states
 
 from benchmarks.evaluate import circular_correlation
-from gmmflex.engine.data.row_store import RowsInMemory
-from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.data.learning_set import LearningSet
+from gmmflex.engine.machine.computation import computation_alone
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.inference.diffusion_map import diffusion_map
 from gmmflex.engine.training import network_start
 from gmmflex.engine.training.evaluation import encode
@@ -66,7 +67,7 @@ def test_the_encoder_learns_the_order_of_particles_laid_out(monkeypatch, most: i
     model = small_model(neutral, n_inputs=5)
     varies = torch.ones(neutral.n_gaussians)
     rows = torch.randperm(N)[: N - 20]
-    batch_limit = BatchLimit(64, print)
-    network_start.start_encoder(model, data, inputs, varies, rows, batch_limit, print)
+    learning = LearningSet(data, inputs, rows, rows[:0])
+    network_start.start_encoder(model, learning, varies, computation_alone(log=print))
     found = encode(model, inputs)[:, 0].numpy()
     assert abs(spearmanr(found, state).statistic) > 0.9

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sliding_domain import BOX, mixture_of_state, run, simulated
-from two_states import N, even_weights, small_model, two_states
+from two_states import N, small_model, task_of, two_states
 
-from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models.mixture_file import write_mixture
-from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.scoring import coefficients_in_use, ring_sums
 from gmmflex.engine.training.training import TrainingSettings, train
@@ -121,21 +121,13 @@ def test_training_that_goes_astray_stops_and_keeps_the_last_good_epoch():
             return super().gather(rows, pinned) * (float("nan") if len(saved) == 2 else 1.0)
 
     with pytest.raises(UserError) as caught:
+        rows = torch.arange(N)
+        particles = LearningSet(data, AstrayInTheThird(inputs.gather(rows)), rows[32:], rows[:32])
         train(
-            model,
-            data,
-            AstrayInTheThird(inputs.gather(torch.arange(N))),
-            even_weights(data),
-            torch.arange(32, N),
-            torch.arange(32),
+            task_of(model, particles),
             TrainingSettings(epochs=8, batch_size=64, n_drops=99),
-            None,
             model.optimiser(1e-3, first_round=True),
-            None,
-            (),
-            lambda progress, _: saved.append(progress),
-            lambda _: None,
-            BatchLimit(64, print),
+            save=lambda progress, _: saved.append(progress),
         )
     assert "in epoch 3 of round 1 its weights or loss" in str(caught.value)
     assert "--learning-rate below 0.001" in str(caught.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from gmmflex.engine.data.row_store import Storage
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.machine.processes import joined
 
 folder = Path(sys.argv[1])

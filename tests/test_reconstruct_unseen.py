@@ -6,9 +6,9 @@ import torch
 from sliding_domain import ATOM_SIGMA_A, BOX, N_LARGE, PIXEL_A, simulated, truth
 
 from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import read_particles
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 from gmmflex.engine.model.images.splat import project_in_use

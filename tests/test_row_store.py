@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from gmmflex.engine.data.row_store import RowsInFile, RowsInMemory, Storage
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.machine.row_store import RowsInFile, RowsInMemory, Storage
 
 SEED = 5
 
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 _MUCH = """
 import json, resource, sys, torch
 from pathlib import Path
-from gmmflex.engine.data.row_store import Storage
+from gmmflex.engine.machine.row_store import Storage
 
 def peak_MB():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

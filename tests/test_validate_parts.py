@@ -9,9 +9,9 @@ from sliding_domain import ATOM_SIGMA_A, BOX, PIXEL_A, simulated, truth
 from two_arms import LEFT, RIGHT, model_of_arms
 
 from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.machine.batch_limit import BatchLimit
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 from gmmflex.engine.model.mixture.mixture import GaussianMixture

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.particles import read_particles
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 from gmmflex.engine.model.mixture.mixture import GaussianMixture

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from gmmflex.engine.data.learning_set import LearningSet
+from gmmflex.engine.data.objective import Objective, WeightedFrc
 from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.row_store import RowsInMemory
+from gmmflex.engine.machine.computation import Computation, computation_alone
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.images.ctf import ctf_batch
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.projection import project
@@ -17,6 +20,7 @@ from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.free_decoder import FreeDecoder
 from gmmflex.engine.nets.model import Model
+from gmmflex.engine.training.task import TrainingTask
 
 N, N_GAUSSIANS, BOX, LAST = 320, 12, 24, 8
 
@@ -53,6 +57,23 @@ def small_model(neutral: GaussianMixture, n_inputs: int = 1, latent_dim: int = 1
     return Model(Encoder(n_inputs, latent_dim), CombinedDecoder({"free": decoder}), neutral)
 
 
-def even_weights(data: ParticleData) -> torch.Tensor:
+def even_weights(data: ParticleData) -> WeightedFrc:
     """Every ring weighs the same."""
-    return torch.full((data.coefficients.n_rings,), 1 / data.coefficients.n_rings)
+    n_rings = data.coefficients.n_rings
+    return WeightedFrc(data.coefficients, torch.full((n_rings,), 1 / n_rings))
+
+
+def task_of(
+    model: Model,
+    particles: LearningSet,
+    computation: Computation | None = None,
+    objective: Objective | None = None,
+) -> TrainingTask:
+    """Training without bonds, by default in one process and with rings that weigh the same."""
+    return TrainingTask(
+        model,
+        particles,
+        even_weights(particles.data) if objective is None else objective,
+        None,
+        computation_alone(log=lambda _: None) if computation is None else computation,
+    )

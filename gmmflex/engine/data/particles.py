@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.data.prefetch import prefetched
-from gmmflex.engine.data.row_store import RowsInFile, RowStore, Storage
 from gmmflex.engine.data.unusable_images import counted, refuse_constant
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.particles.particle_set import CtfParameters
 from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log, Stopwatch
+from gmmflex.engine.machine.row_store import RowsInFile, RowStore, Storage
 from gmmflex.engine.model.images.ctf import CtfBatch, ctf_at, ctf_batch
 from gmmflex.engine.model.images.grid import fourier_of_images
 from gmmflex.engine.model.images.scoring import Coefficients

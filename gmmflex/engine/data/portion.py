@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.data.particles import Batch, HostBatch, ParticleData
-from gmmflex.engine.data.row_store import RowStore
+from gmmflex.engine.machine.row_store import RowStore
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ def image_model(
         batch = data.batch(rows[some])
         for fold in WHOLE:
             latents = by_fold[some, fold].to(model.device)
-            sums = compare(apply_offsets(model.neutral, model.decoder(latents)), batch, data)
+            sums = compare(
+                apply_offsets(model.neutral, model.decoder(latents)), batch, data.coefficients
+            )
             cross += sums.cross[:, 1 - fold].sum(0)
             power += sums.power_projection[:, 1 - fold].sum(0)
             images += sums.power_image[:, 1 - fold].sum(0)

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gmmflex.engine.data.objective import Objective
 from gmmflex.engine.data.particles import HostBatch, ParticleData
-from gmmflex.engine.data.scores import compare
 from gmmflex.engine.fitting.latent_fit import (
     WHOLE,
     Fit,
@@ -114,20 +114,28 @@ class Fitting:
         return torch.stack(each, dim=1)
 
     @torch.no_grad()
-    def score(self, rows: Tensor, by_fold: Tensor | None, weights: Tensor) -> float:
+    def score(self, rows: Tensor, by_fold: Tensor | None, objective: Objective) -> float:
         """Mean score of each fold of the particles at `rows` with what the other fold's latent
-        decodes to; None: with the mixture at rest. weights: (n_rings,)."""
-        model, data, total = self.model, self.data, 0.0
-        places = torch.arange(len(rows)).split(self.batch_limit.particles)
-        for own in places:
-            batch, mixtures = data.batch(rows[own]), model.neutral
-            for fold in WHOLE:
-                if by_fold is not None:
-                    offsets = model.decoder(by_fold[own, fold].to(model.device))
-                    mixtures = apply_offsets(model.neutral, offsets)
-                scores = compare(mixtures, batch, data).by_fold()[:, 1 - fold]
-                total += float((scores @ weights).sum())
+        decodes to; None: with the mixture at rest."""
+        model, total = self.model, 0.0
+        for own in torch.arange(len(rows)).split(self.batch_limit.particles):
+            batch = self.data.batch(rows[own])
+            if by_fold is None:
+                scores = objective.scores(model.neutral, batch)
+            else:
+                scores = objective.scores_across(model, by_fold[own].to(model.device), batch)
+            total += float(scores.sum())
         return total / (N_FOLDS * len(rows))
+
+    @torch.no_grad()
+    def fold_scores(self, rows: Tensor, latents: Tensor, objective: Objective, fold: int) -> Tensor:
+        """(m,) scores of one fold of the particles at `rows` (m,) with what `latents` (m, d) decode
+        to."""
+        model, found = self.model, []
+        for own in torch.arange(len(rows)).split(self.batch_limit.particles):
+            mixtures = apply_offsets(model.neutral, model.decoder(latents[own].to(model.device)))
+            found.append(objective.scores(mixtures, self.data.batch(rows[own]))[:, fold].cpu())
+        return torch.cat(found)
 
     def _fitted(
         self, particles: HostBatch, start: Tensor, way: Way, folds: tuple[int, ...], at_once: int

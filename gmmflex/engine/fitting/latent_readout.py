@@ -15,11 +15,12 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.data.learning_set import LearningSet
+from gmmflex.engine.data.objective import Objective
 from gmmflex.engine.fitting.latent_fit import Fit
 from gmmflex.engine.fitting.latent_fitting import Fitting, Way
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import ALONE, Processes
+from gmmflex.engine.machine.computation import Computation
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.inference.latent_posterior import shared_covariance, with_spread_of_states
@@ -73,28 +74,26 @@ class Readout:
 
 def read_out(
     model: Model,
-    data: ParticleData,
+    particles: LearningSet,
+    objective: Objective,
     by_fold: Tensor,
-    test_rows: Tensor,
-    weights: Tensor,
     latent_noise: float,
-    batch_limit: BatchLimit,
-    log: Log,
-    processes: Processes = ALONE,
+    computation: Computation,
 ) -> Readout:
     """Latents of all n particles, going from the encoder's by_fold (n, 2, d).
 
-    test_rows: held-out particles; weights: (n_rings,) of the score; latent_noise: standard
-    deviation of what training added. Every process ends with all latents.
+    objective: held-out particles are scored by it; latent_noise: standard deviation of what
+    training added. Every process ends with all latents.
     """
-    fitting = Fitting(model, data, batch_limit)
-    tried = test_rows[:_MOST_TRIED]
+    processes, log = computation.processes, computation.log
+    fitting = Fitting(model, particles.data, computation.batch_limit)
+    tried = particles.test_rows[:_MOST_TRIED]
     start = by_fold[tried]
     sample = torch.linspace(0, len(by_fold) - 1, min(len(by_fold), _SAMPLE)).long()
     way = fitting.way(sample, by_fold[sample], latent_noise, None, processes)
     far = replace(way, candidates=_all_over(by_fold).to(model.device))
     still, encoded, fitted, found = (
-        fitting.score(tried, latents, weights)
+        fitting.score(tried, latents, objective)
         for latents in (
             None,
             start,

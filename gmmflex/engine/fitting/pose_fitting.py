@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from gmmflex.engine.data.objective import Objective
 from gmmflex.engine.data.particles import HostBatch, ParticleData
-from gmmflex.engine.data.scores import compare
 from gmmflex.engine.fitting.latent_fit import WHOLE, image_model
-from gmmflex.engine.fitting.latent_fitting import Way, on_device
+from gmmflex.engine.fitting.latent_fitting import Fitting, Way, on_device
 from gmmflex.engine.fitting.pose_fit import PoseFit, PoseModel, fit_poses, laid_mixtures
 from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.progress import Log, Stopwatch
@@ -28,7 +28,6 @@ from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.inference.latent_posterior import LatentPrior
 from gmmflex.engine.model.inference.pose_change import N_POSE, changed_poses
 from gmmflex.engine.model.inference.pose_frame import Frame
-from gmmflex.engine.model.mixture.offsets import apply_offsets
 from gmmflex.engine.nets.model import Model
 
 _PRIOR_ROUNDS = 3
@@ -132,14 +131,12 @@ class PoseFitting:
         return replace(self.data, rotations=all_rotations, origins_A=all_origins)
 
     @torch.no_grad()
-    def scores(self, rows: Tensor, fits: Sequence[PoseFit], weights: Tensor) -> Tensor:
+    def scores(self, rows: Tensor, fits: Sequence[PoseFit], objective: Objective) -> Tensor:
         """(m,) mean score of each fold with the latent and the pose that fit the other fold."""
         total = torch.zeros(len(rows))
         for fold, fit in enumerate(fits):
-            moved = self.at_poses(rows, fit)
-            total += fold_scores(
-                self.model, moved, rows, fit.latents, weights, 1 - fold, self.batch_limit
-            )
+            moved = Fitting(self.model, self.at_poses(rows, fit), self.batch_limit)
+            total += moved.fold_scores(rows, fit.latents, objective, 1 - fold)
         return total / N_FOLDS
 
     def _fitted(
@@ -202,25 +199,6 @@ def learnt_spread(ways: PoseModel) -> Spread:
     precision = ways.prior.precision.diagonal()[-N_POSE:]
     deviations = ways.units / precision.sqrt()
     return Spread(math.degrees(float(deviations[0])), float(deviations[-1]))
-
-
-@torch.no_grad()
-def fold_scores(
-    model: Model,
-    data: ParticleData,
-    rows: Tensor,
-    latents: Tensor,
-    weights: Tensor,
-    fold: int,
-    batch_limit: BatchLimit,
-) -> Tensor:
-    """(m,) scores of one fold of the particles at `rows` (m,) with what latents decode to."""
-    found = []
-    for own in torch.arange(len(rows)).split(batch_limit.particles):
-        batch = data.batch(rows[own])
-        mixtures = apply_offsets(model.neutral, model.decoder(latents[own].to(model.device)))
-        found.append((compare(mixtures, batch, data).by_fold()[:, fold] @ weights).cpu())
-    return torch.cat(found)
 
 
 def _joined(latents: LatentPrior, variances: Tensor) -> LatentPrior:

@@ -22,8 +22,7 @@ from gmmflex.engine.data.scores import mean_frc
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import AtomicModel
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import Processes
+from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.model.geometry.asymmetric_unit import compact_unit, unit_of_chains
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
@@ -110,9 +109,7 @@ def warn_of_misfit(
     data: ParticleData,
     weights: Tensor,
     particles: Tensor,
-    batch_limit: BatchLimit,
-    log: Log,
-    processes: Processes,
+    computation: Computation,
 ) -> None:
     """One line if the mixture fits some copy of the particles (m,) much worse than the first.
 
@@ -120,9 +117,7 @@ def warn_of_misfit(
     """
     some = particles[: max(_FEWEST_CHECKED, _CHECKED // data.n_copies)]
     scores = [
-        float(
-            mean_frc(mixture, data, some * data.n_copies + copy, batch_limit, processes) @ weights
-        )
+        float(mean_frc(mixture, data, some * data.n_copies + copy, computation) @ weights)
         for copy in range(data.n_copies)
     ]
     # The FRC of a ring of n coefficients of noise has variance 1/n.
@@ -130,7 +125,7 @@ def warn_of_misfit(
     worst = int(np.argmin(scores))
     difference = scores[0] - scores[worst]
     if scores[worst] < _MUCH_WORSE * scores[0] and difference > _SIGNIFICANT * error:
-        log(
+        computation.log(
             f"warning: turned by {symmetry} the mixture fits much worse (copy {worst + 1}: "
             f"{scores[worst]:.4f}, as given: {scores[0]:.4f}): check the group, and that its axes "
             "lie as RELION's do"

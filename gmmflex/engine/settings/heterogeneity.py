@@ -29,6 +29,9 @@ class HeterogeneitySettings(BaseModel):
     neutral: Path = Field(description="Run folder of `gmmflex neutral`, or a mixture (mmCIF).")
     output: Path
     decoder: DecoderKind = "free"
+    objective: str = Field(
+        "frc", description="Score that training raises: frc, or one of another package."
+    )
     anchors: Anchors = (32,)
     bodies: tuple[str, ...] = Field(
         (),

@@ -10,7 +10,7 @@ about that axis, and the latent space is laid out by the turn that fits.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,23 +18,18 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.row_store import RowStore
-from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import ALONE, Processes
-from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.model.geometry.rigid_motion import RigidMotions, rigid_offsets
 from gmmflex.engine.model.geometry.screw import Screw, fit_screw, mean_rotation
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.model.mixture.offsets import Offsets, apply_offsets
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
-from gmmflex.engine.nets.model import Model
 from gmmflex.engine.nets.parameters import MOTION_SCALE_A
 from gmmflex.engine.nets.rigid_decoder import RigidDecoder
 from gmmflex.engine.training.evaluation import encode, held_out_loss, neutral_loss
 from gmmflex.engine.training.network_start import learn_layout
+from gmmflex.engine.training.task import TrainingTask
 
 # Steps of the first, coarse training, its batch and rate.
 _STEPS, _BATCH, _RATE = 120, 48, 2e-3
@@ -61,64 +56,57 @@ class Swing:
 
 
 def start_bodies(
-    model: Model,
-    data: ParticleData,
-    inputs: RowStore,
-    weights: Tensor,
-    rows: Tensor,
-    batch_limit: BatchLimit,
-    log: Log,
-    processes: Processes = ALONE,
+    task: TrainingTask,
 ) -> None:
-    """Train the rigid decoders of `model` a little, and lay the latents out on a circle if a body
+    """Train the rigid decoders of the model a little, and lay the latents out on a circle if a body
     turns all around. Nothing is done without a rigid decoder or with one latent dimension.
 
-    weights: (n_rings,) of coarse rings; rows: (m,) particles to learn from. Every process ends with
-    the same weights.
+    task: judged by coarse rings. Every process ends with the same weights.
     """
+    model, processes = task.model, task.computation.processes
     assert isinstance(model.decoder, CombinedDecoder)
     rigid = [part for part in model.decoder.parts.values() if isinstance(part, RigidDecoder)]
     if not rigid or model.latent_dim < 2:
         return
-    rows = rows[torch.randperm(len(rows))[:_MOST_PARTICLES]]
-    latents = encode(model, inputs, processes)[rows]
+    task = replace(task, particles=task.particles.with_fewer(_MOST_PARTICLES))
+    rows = task.particles.train_rows
+    latents = encode(model, task.particles.inputs, processes)[rows]
     if processes.is_leader:
         # All processes draw the same numbers for training afterwards.
         with torch.random.fork_rng(devices=[]):
-            _swing_in(model, rigid, data, rows, latents, weights)
+            _swing_in(task, rigid, latents)
             swing = widest_swing(rigid, latents)
             if swing.range_deg >= _WIDE_DEG:
-                _turn_around(model, swing, data, inputs, weights, rows, batch_limit, log)
+                _turn_around(_in_the_leader(task), swing)
     for net in (model.encoder, *rigid):
         for values in net.state_dict().values():
             processes.copy_from_leader(values)
 
 
-def _turn_around(
-    model: Model,
-    swing: Swing,
-    data: ParticleData,
-    inputs: RowStore,
-    weights: Tensor,
-    rows: Tensor,
-    batch_limit: BatchLimit,
-    log: Log,
-) -> None:
+def _in_the_leader(task: TrainingTask) -> TrainingTask:
+    """The same, worked on by this process alone."""
+    computation = task.computation
+    storage = replace(computation.storage, processes=ALONE)
+    return replace(task, computation=replace(computation, storage=storage))
+
+
+def _turn_around(task: TrainingTask, swing: Swing) -> None:
     """Lay the latents out by the turn about the swing's axis that fits each particle, if the turns
     that one half of the images chooses explain the other half clearly better than the swing."""
-    by_fold = scores_of_turns(model, swing, data, rows, weights)
+    model, rows = task.model, task.particles.train_rows
+    by_fold = scores_of_turns(task, swing)
     turned = float(by_fold.gather(2, by_fold.argmax(2).flip(1)[..., None]).mean())
-    swung = -held_out_loss(model, data, inputs, weights, rows, batch_limit, ALONE)
-    log(
+    swung = -held_out_loss(task, rows)
+    task.computation.log(
         f"a body swings by {swing.range_deg:.0f} degrees: score {swung:.4f}, with turns all around "
         f"its axis {turned:.4f}"
     )
-    still = -neutral_loss(model.neutral, data, inputs, weights, rows, batch_limit, ALONE)
+    still = -neutral_loss(task, rows)
     if turned - swung <= _WORTH_A_CIRCLE * abs(swung - still):
         return
     turns_rad = torch.as_tensor(np.radians(_TURNS_DEG))[by_fold.mean(1).argmax(1)]
     layout = circular_layout(turns_rad, model.latent_dim)
-    learn_layout(model.encoder, inputs, rows, layout, torch.arange(len(rows)), model.device)
+    learn_layout(model.encoder, task.particles.inputs, rows, layout, torch.arange(len(rows)))
     learn_turns(swing, model.latent_dim)
 
 
@@ -146,20 +134,19 @@ def widest_swing(rigid: list[RigidDecoder], latents: Tensor) -> Swing:
 
 
 @torch.no_grad()
-def scores_of_turns(
-    model: Model, swing: Swing, data: ParticleData, rows: Tensor, weights: Tensor
-) -> Tensor:
-    """(m, 2, turns) score of each half of the particles with the body turned from its place at
-    rest about the axis of its swing."""
+def scores_of_turns(task: TrainingTask, swing: Swing) -> Tensor:
+    """(m, 2, turns) score of each half of the m particles to learn from, with the body turned from
+    its place at rest about the axis of its swing."""
+    particles, rows = task.particles.data, task.particles.train_rows
     motions = _turned(swing, _TURNS_DEG)
     membership = swing.part.membership[swing.body][None]
     offsets = rigid_offsets(motions, swing.part.positions_A, membership)
     scores = torch.zeros(len(rows), N_FOLDS, len(offsets))
     for places in torch.arange(len(rows)).split(_AT_ONCE):
-        batch = data.batch(rows[places])
+        batch = particles.batch(rows[places])
         for number, moved in enumerate(offsets):
-            turned = apply_offsets(model.neutral, Offsets(moved))
-            scores[places, :, number] = (compare(turned, batch, data).by_fold() @ weights).cpu()
+            turned = apply_offsets(task.model.neutral, Offsets(moved))
+            scores[places, :, number] = task.objective.scores(turned, batch).cpu()
     return scores
 
 
@@ -175,22 +162,17 @@ def _turned(swing: Swing, turns_deg: NDArray[np.float64]) -> RigidMotions:
     )
 
 
-def _swing_in(
-    model: Model,
-    rigid: list[RigidDecoder],
-    data: ParticleData,
-    rows: Tensor,
-    latents: Tensor,
-    weights: Tensor,
-) -> None:
-    """Train the rigid decoders alone for some steps."""
+def _swing_in(task: TrainingTask, rigid: list[RigidDecoder], latents: Tensor) -> None:
+    """Train the rigid decoders alone for some steps; latents: (m, d) of the particles to learn
+    from."""
+    model, rows = task.model, task.particles.train_rows
     parameters = [weight for part in rigid for weight in part.parameters()]
     optimiser = Adam(parameters, _RATE)
     for _ in range(_STEPS):
         some = torch.randint(0, len(rows), (_BATCH,))
         moved = torch.stack([part.offsets_A(latents[some].to(model.device)) for part in rigid])
         mixtures = apply_offsets(model.neutral, Offsets(moved.sum(0)))
-        scores = compare(mixtures, data.batch(rows[some]), data).by_fold() @ weights
+        scores = task.objective.scores(mixtures, task.particles.data.batch(rows[some]))
         optimiser.zero_grad()
         (-scores.mean()).backward()
         optimiser.step()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gmmflex.engine.data.row_store import RowStore
+from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.geometry.bond_terms import BondTerms
 from gmmflex.engine.model.mixture.offsets import Offsets
@@ -39,13 +39,14 @@ class Bonds:
 
 @torch.no_grad()
 def bond_deviation_A(
-    model: Model, inputs: RowStore, rows: Tensor, terms: BondTerms, processes: Processes
+    model: Model, particles: LearningSet, terms: BondTerms, processes: Processes
 ) -> float:
-    """RMS deviation of the carried model's Cα–Cα distances over particles `rows`, 500 at most.
+    """RMS deviation of the carried model's Cα–Cα distances over held-out particles, 500 at most.
 
     The same in every process, which all look at the same particles.
     """
-    own = inputs.gather(rows[:_SAMPLE]).to(model.device, torch.float32)
+    rows = particles.test_rows[:_SAMPLE]
+    own = particles.inputs.gather(rows).to(model.device, torch.float32)
     total = torch.zeros((), dtype=torch.float64, device=model.device)
     for latents in model.encoder(own).mean(1).split(64):
         positions_A = model.decoder(latents).positions_A

@@ -8,72 +8,48 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.portion import HostPortion, Portion, load_portion
+from gmmflex.engine.data.portion import HostPortion, Portion
 from gmmflex.engine.data.prefetch import prefetched
-from gmmflex.engine.data.row_store import RowStore
-from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.processes import ALONE, Processes
+from gmmflex.engine.machine.row_store import RowStore
 from gmmflex.engine.model.images.scoring import N_FOLDS
-from gmmflex.engine.model.mixture.mixture import GaussianMixture
-from gmmflex.engine.model.mixture.offsets import apply_offsets
 from gmmflex.engine.nets.model import Model
+from gmmflex.engine.training.task import TrainingTask
 
 # Particles encoded at a time: a few small matrix products.
 _ENCODED = 4096
 
 
-def held_out_loss(
-    model: Model,
-    data: ParticleData,
-    inputs: RowStore,
-    weights: Tensor,
-    rows: Tensor,
-    batch_limit: BatchLimit,
-    processes: Processes,
-) -> float:
-    """Minus the weighted FRC on the fold that was not encoded, over both folds and all rows."""
+def held_out_loss(task: TrainingTask, rows: Tensor | None = None) -> float:
+    """Minus the score of the fold that was not encoded, over both folds.
+
+    rows: the particles that are looked at; the held-out ones if not given.
+    """
 
     def scores(particles: Portion) -> Tensor:
-        by_fold = []
-        for fold in range(N_FOLDS):
-            latents = model.encoder(particles.inputs[:, fold])
-            mixtures = apply_offsets(model.neutral, model.decoder(latents))
-            by_fold.append(compare(mixtures, particles.batch, data).by_fold()[:, 1 - fold])
-        return torch.stack(by_fold, 1) @ weights
+        latents = [task.model.encoder(particles.inputs[:, fold]) for fold in range(N_FOLDS)]
+        return task.objective.scores_across(task.model, torch.stack(latents, 1), particles.batch)
 
-    return -_mean_score(scores, data, inputs, rows, batch_limit, processes)
+    return -_mean_score(scores, task, rows)
 
 
-def neutral_loss(
-    neutral: GaussianMixture,
-    data: ParticleData,
-    inputs: RowStore,
-    weights: Tensor,
-    rows: Tensor,
-    batch_limit: BatchLimit,
-    processes: Processes,
-) -> float:
+def neutral_loss(task: TrainingTask, rows: Tensor | None = None) -> float:
     """`held_out_loss` of the neutral mixture itself: what a model has to beat."""
 
     def scores(particles: Portion) -> Tensor:
-        return compare(neutral, particles.batch, data).by_fold() @ weights
+        return task.objective.scores(task.model.neutral, particles.batch)
 
-    return -_mean_score(scores, data, inputs, rows, batch_limit, processes)
+    return -_mean_score(scores, task, rows)
 
 
 @torch.no_grad()
 def _mean_score(
-    scores: Callable[[Portion], Tensor],
-    data: ParticleData,
-    inputs: RowStore,
-    rows: Tensor,
-    batch_limit: BatchLimit,
-    processes: Processes,
+    scores: Callable[[Portion], Tensor], task: TrainingTask, rows: Tensor | None
 ) -> float:
     """Mean of scores(particles), (B, 2), over folds and rows; the same to the bit everywhere."""
-    device = torch.device(data.coefficients.grid.device)
+    batch_limit, processes = task.computation.batch_limit, task.computation.processes
+    rows = task.particles.test_rows if rows is None else rows
+    device = task.model.device
     total = torch.zeros((), dtype=torch.float64, device=device)
     batches = processes.share(rows).split(batch_limit.particles)
 
@@ -83,7 +59,7 @@ def _mean_score(
             found += scores(piece.to(device)).sum()
         return found
 
-    for host in prefetched(batches, lambda own: load_portion(data, inputs, own)):
+    for host in prefetched(batches, task.particles.load):
         total += batch_limit.retried(partial(sum_of, host))
     # What training decides by must not differ in the last bit between processes.
     processes.copy_from_leader(processes.sum(total))

@@ -17,8 +17,8 @@ from torch import Tensor
 from gmmflex.engine.data.coarse_view import CoarseParticles, CoarseView, coarse_particles
 from gmmflex.engine.data.particles import HostBatch, ParticleData
 from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import ALONE, Processes
-from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.computation import Computation
+from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.neighbour_average import NeighbourAverage
@@ -46,38 +46,42 @@ class LinearLatents:
     variance: Tensor
 
 
+@dataclass(frozen=True)
+class LinearPlan:
+    """varies: (N,) above 0 for the Gaussians that may change; directions: how many, q; coarse_A:
+    resolution up to which the images are compared."""
+
+    varies: Tensor
+    directions: int
+    coarse_A: float
+
+
 def linear_latents(
     neutral: GaussianMixture,
     data: ParticleData,
     rows: Tensor,
-    varies: Tensor,
-    latent_dim: int,
-    coarse_A: float,
-    batch_limit: BatchLimit,
-    log: Log,
-    processes: Processes = ALONE,
+    plan: LinearPlan,
+    computation: Computation,
 ) -> LinearLatents:
-    """Fit the linear model to the data and place the particles `rows` (n,) in it.
-
-    neutral, varies (N,): the mixture and which of its Gaussians may change; latent_dim: number of
-    directions q; coarse_A: resolution up to which the images are compared. Every process gets the
-    same result.
-    """
+    """Fit the linear model to the data and place the particles `rows` (n,) in it; every process
+    gets the same result."""
+    coarse_A, log, processes = plan.coarse_A, computation.log, computation.processes
     fitted = rows[torch.randperm(len(rows))[:_MOST_PARTICLES]]
-    view, particles = batch_limit.retried(
+    view, particles = computation.batch_limit.retried(
         partial(coarse_particles, neutral, data, fitted, coarse_A, _PARTICLE_BYTES)
     )
-    grouped = group_gaussians(neutral.select(varies > 0), _CELL_SHARE * view.resolution_A, *_GROUPS)
+    grouped = group_gaussians(
+        neutral.select(plan.varies > 0), _CELL_SHARE * view.resolution_A, *_GROUPS
+    )
     each = 8 * 4 * grouped.n_gaussians * len(view.columns)
     pieces = BatchLimit(min(_BATCH, int(_PROJECTION_BYTES / each)), log)
     # Every process fits for itself: shared gradients would differ from those of one process in
     # their last digits, and the layout of the latent space hangs on this start.
-    changes = _fit(grouped, particles, view, latent_dim, pieces)
+    changes = _fit(grouped, particles, view, plan.directions, pieces)
     log(f"linear start up to {coarse_A:.0f} A explains {100 * changes.explained:.1f} %")
     amplitudes = processes.copy_from_leader(changes.amplitudes.contiguous())
-    latents, variance = _all_latents(
-        neutral, grouped, amplitudes, data, rows, view, pieces, processes
-    )
+    linear = _LinearModel(neutral, grouped, amplitudes, view)
+    latents, variance = _all_latents(linear, data, rows, pieces, processes)
     centred = (latents - latents.mean(0)).to(torch.float64)
     _, axes = torch.linalg.eigh(centred.T @ centred)
     rotated = (centred @ axes.flip(1)).to(torch.float32)
@@ -164,25 +168,34 @@ def _gradient(
     return total
 
 
+@dataclass(frozen=True)
+class _LinearModel:
+    """changes: (q, N') of the amplitudes of `grouped`, whose differences from `neutral` are seen
+    in `view`."""
+
+    neutral: GaussianMixture
+    grouped: GaussianMixture
+    changes: Tensor
+    view: CoarseView
+
+
 @torch.no_grad()
 def _all_latents(
-    neutral: GaussianMixture,
-    grouped: GaussianMixture,
-    changes: Tensor,
+    linear: _LinearModel,
     data: ParticleData,
     rows: Tensor,
-    view: CoarseView,
     batch_limit: BatchLimit,
     processes: Processes,
 ) -> tuple[Tensor, Tensor]:
     """(n, q) means and (n,) variances of the particles `rows`, each process placing its block."""
-    device = neutral.positions_A.device
+    view, changes = linear.view, linear.changes
+    device = linear.neutral.positions_A.device
 
     def place(particles: HostBatch, at_once: int) -> tuple[Tensor, Tensor]:
         found = []
         for _, piece in particles.pieces(at_once):
-            coarse = view.of(piece.to(device), neutral, data)
-            patterns = view.basis(grouped, coarse) @ changes.T
+            coarse = view.of(piece.to(device), linear.neutral, data)
+            patterns = view.basis(linear.grouped, coarse) @ changes.T
             found.append(_posterior(patterns, coarse.residual, view.precision))
         means, variances = zip(*found, strict=True)
         return torch.cat(means).cpu(), torch.cat(variances).cpu()

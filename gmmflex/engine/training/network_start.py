@@ -15,19 +15,17 @@ import torch
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
-from gmmflex.engine.data.particles import ParticleData
+from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.data.prefetch import prefetched
-from gmmflex.engine.data.row_store import RowStore
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import ALONE, Processes
-from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.computation import Computation
+from gmmflex.engine.machine.row_store import RowStore
 from gmmflex.engine.model.images.scoring import N_FOLDS, Coefficients
 from gmmflex.engine.model.inference.diffusion_map import diffusion_map
 from gmmflex.engine.model.inference.signal_directions import signal_directions
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.model import Model
-from gmmflex.engine.training.linear_start import LinearLatents, linear_latents
+from gmmflex.engine.training.linear_start import LinearLatents, LinearPlan, linear_latents
 
 # The linear model needs more directions than the motion has: a bent path spans several.
 _LEAST_DIRECTIONS = 10
@@ -52,22 +50,16 @@ _MOST_LAID_OUT = 50_000
 
 
 def start_encoder(
-    model: Model,
-    data: ParticleData,
-    inputs: RowStore,
-    varies: Tensor,
-    train_rows: Tensor,
-    batch_limit: BatchLimit,
-    log: Log,
-    processes: Processes = ALONE,
+    model: Model, particles: LearningSet, varies: Tensor, computation: Computation
 ) -> None:
     """Train the encoder, alone, towards the first layout; changes `model.encoder` in place.
 
-    inputs: (n, 2, D) encoder inputs; varies: (N,) which Gaussians may change; train_rows: the
-    particles to learn from, so that the held-out ones stay unseen. Every process ends with the
-    same weights.
+    varies: (N,) which Gaussians may change. Held-out particles stay unseen; every process ends with
+    the same weights.
     """
     encoder, latent_dim = model.encoder, model.latent_dim
+    data, inputs, train_rows = particles.data, particles.inputs, particles.train_rows
+    processes = computation.processes
     if len(data) < _FEWEST_PARTICLES:
         everything = inputs.gather(torch.arange(len(inputs)))
         encoder.start_from(*signal_directions(everything, min(latent_dim, inputs.shape[-1])))
@@ -77,15 +69,13 @@ def start_encoder(
             rows = train_rows[torch.randperm(len(train_rows))][:_MOST_LAID_OUT]
             learnt = torch.arange(len(rows))
         n_directions = max(_LEAST_DIRECTIONS, 3 * latent_dim)
-        coarse_A = coarse_resolution_A(data.coefficients)
-        linear = linear_latents(
-            model.neutral, data, rows, varies, n_directions, coarse_A, batch_limit, log, processes
-        )
+        plan = LinearPlan(varies, n_directions, coarse_resolution_A(data.coefficients))
+        linear = linear_latents(model.neutral, data, rows, plan, computation)
         layout = torch.empty(len(rows), latent_dim)
         if processes.is_leader:
             layout = first_layout(linear, latent_dim)
         layout = processes.copy_from_leader(layout)
-        learn_layout(encoder, inputs, rows, layout, learnt, model.device)
+        learn_layout(encoder, inputs, rows, layout, learnt)
     # Each has done the same, but on GPUs not to the last digit.
     for weights in encoder.state_dict().values():
         processes.copy_from_leader(weights)
@@ -121,9 +111,9 @@ def learn_layout(
     rows: Tensor,
     layout: Tensor,
     learnt: Tensor,
-    device: torch.device,
 ) -> None:
     """Learn `layout` (n', d) of the particles `rows` (n',) from those at `learnt` among them."""
+    device = encoder.linear.weight.device
     optimiser = Adam(encoder.parameters())
     for _ in range(_EPOCHS):
         order = learnt[torch.randperm(len(learnt))]

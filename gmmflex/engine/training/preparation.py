@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.agreement.contrast import contrast_of_particles
+from gmmflex.engine.data.encoder_inputs import InputPlan, encoder_gradients
+from gmmflex.engine.data.learning_set import LearningSet
+from gmmflex.engine.data.objectives import named_objective
 from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.row_store import RowStore, Storage
-from gmmflex.engine.data.scores import encoder_gradients, mean_frc, ring_weights
+from gmmflex.engine.data.scores import mean_frc
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import Processes
-from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.model.geometry.bond_terms import BondTerms
 from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.images.scoring import Coefficients, coefficients_in_use
+from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.nets.build import DecoderDescription
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.model import Model
@@ -32,33 +33,32 @@ from gmmflex.engine.parts.regions import (
 )
 from gmmflex.engine.parts.symmetry_expansion import warn_of_misfit, warn_of_shared_parts
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
-from gmmflex.engine.training.training import TrainingSettings
+from gmmflex.engine.training.task import TrainingTask
 
 # Particles that tell contrast and ring weights; more change neither.
 _SAMPLE = 5000
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """All that training needs. inputs: (n, 2, D); weights, frc: (n_rings,); varies: (N,).
+class Decoders:
+    """What is stored of each decoder, and the region that each may change."""
 
-    descriptions, regions: of each decoder, as they are stored with the weights.
-    """
-
-    model: Model
     descriptions: tuple[DecoderDescription, ...]
     regions: dict[str, Region]
-    data: ParticleData
-    inputs: RowStore
-    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run before training. frc: (n_rings,) mean FRC of the images with the mixture at rest."""
+
+    task: TrainingTask
+    decoders: Decoders
     frc: Tensor
-    varies: Tensor
-    train_rows: Tensor
-    test_rows: Tensor
-    training: TrainingSettings
-    bonds: BondTerms | None
-    batch_limit: BatchLimit
-    processes: Processes
+
+    @property
+    def varies(self) -> Tensor:
+        """(N,) 1 for Gaussians that any decoder may change."""
+        return varied_anywhere(self.decoders.regions).to(self.task.model.device)
 
 
 def coefficients_of(
@@ -87,78 +87,63 @@ def resolution_of(coefficients: Coefficients) -> float:
     return coefficients.grid.resolution_of_ring(coefficients.last_ring)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a run is put together from. regions: what each decoder may change; bonds: of a backbone
+    that is kept."""
+
+    neutral: Neutral
+    regions: dict[str, Region]
+    bonds: BondTerms | None
+
+
 def prepare(
     settings: HeterogeneitySettings,
     data: ParticleData,
-    neutral: Neutral,
-    regions: dict[str, Region],
-    bonds: BondTerms | None,
+    parts: Parts,
     random: np.random.Generator,
-    storage: Storage,
-    batch_limit: BatchLimit,
-    log: Log,
+    computation: Computation,
 ) -> Prepared:
-    """Contrast, ring weights and encoder inputs of the particles; networks before training.
+    """Contrast, objective and encoder inputs of the particles; networks before training.
 
-    regions: what each decoder may change; bonds: of a backbone that is kept. The processes of
-    `storage.processes` share the work and end with the same result. Raises UserError if particles
-    and mixture do not belong together.
+    The processes of the computation share the work and end with the same result. Raises UserError
+    if particles and mixture do not belong together.
     """
-    device, processes = torch.device(data.coefficients.grid.device), storage.processes
-    mixture, varies = neutral.mixture.to(device), varied_anywhere(regions).to(device)
+    mixture, varies = parts.neutral.mixture, varied_anywhere(parts.regions)
+    mixture, varies = mixture.to(computation.device), varies.to(computation.device)
     order = torch.from_numpy(random.permutation(data.n_particles))
     n_test = max(1, round(settings.test_fraction * data.n_particles))
-    # One copy of each: the others show the same noise.
-    sample = order[:_SAMPLE] * data.n_copies
-    frc = mean_frc(mixture, data, sample, batch_limit, processes)
-    with processes.together():
-        sign = contrast_of_particles(settings, frc, mixture, data, order[:_SAMPLE], log)
-    data, frc = data.with_contrast(sign), frc * sign
-    weights = ring_weights(frc, data)
+    data, frc = _seen_right(settings, mixture, data, order[:_SAMPLE], computation)
+    objective = named_objective(settings.objective)(frc, data.coefficients)
     if data.n_copies > 1:
-        warn_of_shared_parts(varies, mixture, data.operators, log)
-        warn_of_misfit(
-            settings.symmetry, mixture, data, weights, order, batch_limit, log, processes
-        )
-    inputs = encoder_gradients(
-        mixture,
-        data,
-        weights,
-        settings.varied,
-        varies,
-        settings.encoder_sites,
-        batch_limit,
-        settings.seed,
-        log,
-        storage,
-    )
-    descriptions = describe_decoders(settings, regions, resolution_of(data.coefficients))
-    encoder = Encoder(inputs.shape[-1], settings.latent_dim).to(device)
+        warn_of_shared_parts(varies, mixture, data.operators, computation.log)
+        warn_of_misfit(settings.symmetry, mixture, data, objective.ring_weights, order, computation)
+    plan = InputPlan(settings.varied, varies, settings.encoder_sites, settings.seed)
+    inputs = encoder_gradients(objective, mixture, data, plan, computation)
+    descriptions = describe_decoders(settings, parts.regions, resolution_of(data.coefficients))
+    encoder = Encoder(inputs.shape[-1], settings.latent_dim).to(computation.device)
     decoder = build_decoders(
-        descriptions, regions, settings.latent_dim, mixture, settings.refine_neutral
-    )
-    model = Model(encoder, decoder, mixture)
-    training = TrainingSettings(
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        latent_noise=settings.latent_noise,
+        descriptions, parts.regions, settings.latent_dim, mixture, settings.refine_neutral
     )
     # All copies of a particle are held out, or none.
     test_rows, train_rows = data.rows_of(order[:n_test]), data.rows_of(order[n_test:])
-    return Prepared(
-        model,
-        descriptions,
-        regions,
-        data,
-        inputs,
-        weights,
-        frc,
-        varies,
-        train_rows,
-        test_rows,
-        training,
-        bonds,
-        batch_limit,
-        processes,
-    )
+    particles = LearningSet(data, inputs, train_rows, test_rows)
+    model = Model(encoder, decoder, mixture)
+    task = TrainingTask(model, particles, objective, parts.bonds, computation)
+    return Prepared(task, Decoders(descriptions, parts.regions), frc)
+
+
+def _seen_right(
+    settings: HeterogeneitySettings,
+    mixture: GaussianMixture,
+    data: ParticleData,
+    sample: Tensor,
+    computation: Computation,
+) -> tuple[ParticleData, Tensor]:
+    """The particles as white or dark as they are, and their mean FRC (n_rings,) with the mixture,
+    from the particles `sample`."""
+    # One copy of each: the others show the same noise.
+    frc = mean_frc(mixture, data, sample * data.n_copies, computation)
+    with computation.processes.together():
+        sign = contrast_of_particles(settings, frc, mixture, data, sample, computation.log)
+    return data.with_contrast(sign), frc * sign

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
-from torch import Tensor
 
-from gmmflex.engine.machine.progress import Log
-from gmmflex.engine.model.images.scoring import Coefficients
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
@@ -24,51 +19,33 @@ from gmmflex.engine.training.network_start import (
     start_encoder,
 )
 from gmmflex.engine.training.preparation import Prepared
-from gmmflex.engine.training.training import Epoch, Progress, train, write_metrics
+from gmmflex.engine.training.task import TrainingTask
+from gmmflex.engine.training.training import (
+    Epoch,
+    Progress,
+    TrainingSettings,
+    first_progress,
+    train,
+    write_metrics,
+)
 
 
 def train_in_rounds(
-    settings: HeterogeneitySettings,
-    prepared: Prepared,
-    log: Log,
-    earlier: EarlierRun | None = None,
+    settings: HeterogeneitySettings, prepared: Prepared, earlier: EarlierRun | None = None
 ) -> Progress:
     """One round after the other; each goes on from the weights of the last.
 
     earlier: a finished run to start from; without one the latent space is laid out anew.
     """
-    model, folder, processes = prepared.model, settings.output / "checkpoint", prepared.processes
-    rounds = settings.round_list
+    task, folder, rounds = prepared.task, settings.output / "checkpoint", settings.round_list
+    model, processes, log = task.model, task.computation.processes, task.computation.log
     with processes.together():
         checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         if earlier is None:
-            start_encoder(
-                model,
-                prepared.data,
-                prepared.inputs,
-                prepared.varies,
-                prepared.train_rows,
-                prepared.batch_limit,
-                log,
-                processes,
-            )
-            start_bodies(
-                model,
-                prepared.data,
-                prepared.inputs,
-                _up_to(
-                    coarse_resolution_A(prepared.data.coefficients),
-                    prepared.weights,
-                    prepared.data.coefficients,
-                ),
-                prepared.train_rows,
-                prepared.batch_limit,
-                log,
-                processes,
-            )
+            _start_anew(prepared)
         else:
-            _start_from(earlier, prepared, log)
+            _start_from(earlier, task)
     progress: Progress | None = None
     for number, this in enumerate(rounds):
         if checkpoint is not None and number < checkpoint.round:
@@ -76,17 +53,16 @@ def train_in_rounds(
         if len(rounds) > 1:
             log(f"round {number + 1} of {len(rounds)}: {_described(this)}")
         set_up_round(model.decoder, rounds, number)
+        of_round = task.up_to(this.resolution_A)
+        how = training_settings(settings, number + 1, this.epochs)
         optimiser = model.optimiser(settings.learning_rate, first_round=number == 0)
-        start = None
-        lines = () if progress is None else all_epochs(progress)
         if checkpoint is not None and number == checkpoint.round:
             with processes.together():
                 restore(checkpoint, folder, model, optimiser)
-            start, lines = checkpoint.progress, checkpoint.progress.earlier
+            start = checkpoint.progress
             log(f"going on after epoch {len(start.history) - 1}")
-        weights = prepared.weights
-        if this.resolution_A is not None:
-            weights = _up_to(this.resolution_A, weights, prepared.data.coefficients)
+        else:
+            start = first_progress(of_round, how, () if progress is None else all_epochs(progress))
 
         def save(state: Progress, of: Adam, number: int = number) -> None:
             with processes.together():
@@ -95,44 +71,39 @@ def train_in_rounds(
                     lines = (*state.earlier, *state.history)
                     write_metrics(settings.output / "metrics.csv", lines)
 
-        progress = train(
-            model,
-            prepared.data,
-            prepared.inputs,
-            weights,
-            prepared.train_rows,
-            prepared.test_rows,
-            replace(
-                prepared.training,
-                round=number + 1,
-                epochs=this.epochs or prepared.training.epochs,
-            ),
-            prepared.bonds,
-            optimiser,
-            start,
-            lines,
-            save,
-            log,
-            prepared.batch_limit,
-            processes,
-        )
+        progress = train(of_round, how, optimiser, start, save)
     assert progress is not None
     return progress
 
 
-def _start_from(earlier: EarlierRun, prepared: Prepared, log: Log) -> None:
+def training_settings(
+    settings: HeterogeneitySettings, number: int, epochs: int | None
+) -> TrainingSettings:
+    """Of round `number`, from 1; epochs: at most so many, None for those of the run."""
+    return TrainingSettings(
+        epochs=epochs or settings.epochs,
+        batch_size=settings.batch_size,
+        round=number,
+        learning_rate=settings.learning_rate,
+        latent_noise=settings.latent_noise,
+    )
+
+
+def _start_anew(prepared: Prepared) -> None:
+    """Lay the latent space out, and give decoders that need one a start of their own."""
+    task = prepared.task
+    start_encoder(task.model, task.particles, prepared.varies, task.computation)
+    start_bodies(task.up_to(coarse_resolution_A(task.particles.data.coefficients)))
+
+
+def _start_from(earlier: EarlierRun, task: TrainingTask) -> None:
     """Encode the particles as the earlier run did, as far as they were in it."""
-    model = prepared.model
-    take_over_decoders(model.decoder, model.neutral, earlier, log)
+    model, particles = task.model, task.particles
+    take_over_decoders(model.decoder, model.neutral, earlier, task.computation.log)
     rows, layout = earlier.layout(model.latent_dim)
-    learnt = np.flatnonzero(np.isin(rows, prepared.train_rows.numpy()))
+    learnt = np.flatnonzero(np.isin(rows, particles.train_rows.numpy()))
     learn_layout(
-        model.encoder,
-        prepared.inputs,
-        torch.as_tensor(rows),
-        layout,
-        torch.as_tensor(learnt),
-        model.device,
+        model.encoder, particles.inputs, torch.as_tensor(rows), layout, torch.as_tensor(learnt)
     )
 
 
@@ -157,13 +128,3 @@ def set_up_round(decoder: CombinedDecoder, rounds: tuple[RoundSettings, ...], nu
 def _described(this: RoundSettings) -> str:
     resolution = "all rings" if this.resolution_A is None else f"up to {this.resolution_A:g} A"
     return resolution + (f", {', '.join(this.decoders)} learning" if this.decoders else "")
-
-
-def _up_to(resolution_A: float, weights: Tensor, coefficients: Coefficients) -> Tensor:
-    last = coefficients.grid.ring_of_resolution(resolution_A)
-    rings = torch.arange(coefficients.first_ring, coefficients.last_ring + 1, device=weights.device)
-    chosen = (rings <= max(last, coefficients.first_ring + 1)).to(weights)
-    kept = weights * chosen
-    # Coarse rings without any signal all weigh the same, as they would on their own.
-    kept = kept if float(kept.sum()) > 0.0 else chosen
-    return kept / kept.sum()

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.portion import HostPortion, load_portion
+from gmmflex.engine.data.portion import HostPortion
 from gmmflex.engine.data.prefetch import prefetched
-from gmmflex.engine.data.row_store import RowStore
-from gmmflex.engine.data.scores import compare
-from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.mixture.offsets import apply_offsets
-from gmmflex.engine.nets.model import Model
 from gmmflex.engine.training.bonds import Bonds
+from gmmflex.engine.training.task import TrainingTask
 
 # Latents further out than this are pulled back, so that the latent space keeps a scale.
 _LATENT_RADIUS = 3.0
@@ -39,19 +35,14 @@ class TrainingBatch:
     n_batch: int
 
 
-def batches_of_epoch(
-    model: Model,
-    data: ParticleData,
-    inputs: RowStore,
-    rows: Tensor,
-    batch_size: int,
-    processes: Processes,
-) -> Iterator[TrainingBatch]:
-    """All `rows` once, in random batches, each loaded while the ones before are worked on.
+def batches_of_epoch(task: TrainingTask, batch_size: int) -> Iterator[TrainingBatch]:
+    """All particles once, in random batches, each loaded while the ones before are worked on.
 
     Order, folds and noise come from torch's generator on the CPU, which the checkpoint holds:
     they are the same in every process. They go to the device once for the whole epoch.
     """
+    model, particles, processes = task.model, task.particles, task.computation.processes
+    rows = particles.train_rows
     order = rows[torch.randperm(len(rows))]
     fold = torch.randint(0, N_FOLDS, (len(rows),)).to(model.device)
     noise = torch.randn(len(rows), model.latent_dim).to(model.device)
@@ -59,28 +50,21 @@ def batches_of_epoch(
 
     def load(batch: tuple[Tensor, ...]) -> TrainingBatch:
         own_rows, own_fold, own_noise = (processes.share(drawn) for drawn in batch)
-        return TrainingBatch(
-            load_portion(data, inputs, own_rows), own_fold, own_noise, len(batch[0])
-        )
+        return TrainingBatch(particles.load(own_rows), own_fold, own_noise, len(batch[0]))
 
     return prefetched(batches, load)
 
 
 def gradient_of_batch(
-    model: Model,
-    training_batch: TrainingBatch,
-    data: ParticleData,
-    weights: Tensor,
-    latent_noise: float,
-    bonds: Bonds | None,
-    batch_limit: BatchLimit,
-    processes: Processes,
+    task: TrainingTask, training_batch: TrainingBatch, latent_noise: float, bonds: Bonds | None
 ) -> Tensor:
     """Leave the gradient of the batch's mean loss in the weights, the same in every process.
 
-    weights: (n_rings,); bonds: what a deformed backbone costs on top. Returns the sum of the
-    losses of this process's particles, without that, on the device.
+    latent_noise: standard deviation of what is added to the latents; bonds: what a deformed
+    backbone costs on top. Returns the sum of the losses of this process's particles, without that,
+    on the device.
     """
+    model, objective = task.model, task.objective
 
     def own_part(at_once: int) -> Tensor:
         total = torch.zeros((), dtype=torch.float64, device=model.device)
@@ -92,8 +76,7 @@ def gradient_of_batch(
             noisy = latents + latent_noise * training_batch.noise[part]
             offsets = model.decoder(noisy)
             mixtures = apply_offsets(model.neutral, offsets)
-            scores = compare(mixtures, particles.batch, data).by_fold() @ weights
-            losses = -_of_fold(scores, 1 - fold)
+            losses = objective.losses(mixtures, particles.batch, 1 - fold)
             extra = _latent_penalty(latents)
             if bonds is not None:
                 extra = extra + bonds.loss(offsets)
@@ -101,8 +84,8 @@ def gradient_of_batch(
             total += losses.detach().sum()
         return total
 
-    total = batch_limit.retried(own_part)
-    _add_those_of_others(model.parameters(), processes)
+    total = task.computation.batch_limit.retried(own_part)
+    _add_those_of_others(model.parameters(), task.computation.processes)
     return total
 
 

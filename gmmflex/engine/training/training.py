@@ -11,19 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.data.row_store import RowStore
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.writing import replacing
-from gmmflex.engine.machine.batch_limit import BatchLimit
-from gmmflex.engine.machine.processes import ALONE, Processes
-from gmmflex.engine.machine.progress import Event, Log, Stopwatch
-from gmmflex.engine.model.geometry.bond_terms import BondTerms
+from gmmflex.engine.machine.progress import Event, Stopwatch
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.training.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
 from gmmflex.engine.training.evaluation import held_out_loss
 from gmmflex.engine.training.step import batches_of_epoch, gradient_of_batch
+from gmmflex.engine.training.task import TrainingTask
 
 
 @dataclass(frozen=True)
@@ -85,58 +81,39 @@ class Progress:
 Save = Callable[[Progress, Adam], None]
 
 
+def _not_saved(_: Progress, __: Adam) -> None:
+    """Nothing is kept between epochs."""
+
+
 def train(
-    model: Model,
-    data: ParticleData,
-    inputs: RowStore,
-    weights: Tensor,
-    train_rows: Tensor,
-    test_rows: Tensor,
+    task: TrainingTask,
     settings: TrainingSettings,
-    bonds: BondTerms | None,
     optimiser: Adam,
-    start: Progress | None,
-    earlier: tuple[Epoch, ...],
-    save: Save,
-    log: Log,
-    batch_limit: BatchLimit,
-    processes: Processes = ALONE,
+    start: Progress | None = None,
+    save: Save = _not_saved,
 ) -> Progress:
     """Train encoder and decoder until held-out particles no longer gain; the best weights stay.
 
-    inputs: (n, 2, D) encoder gradients of each fold; weights: (n_rings,). In every step each
-    particle is encoded from one fold, chosen at random, and scored on the other, so that there
-    is nothing to win by reproducing noise, and the held-out score says when to stop.
-    bonds: of a fitted model whose backbone is kept; their weight follows from what they deviate.
-    earlier: lines of the rounds before this one, kept with the progress.
+    In every step each particle is encoded from one fold, chosen at random, and scored on the other,
+    so that there is nothing to win by reproducing noise, and the held-out score says when to stop.
+    The weight of the backbone's bonds, where one is kept, follows from what they deviate.
+    optimiser: of `task.model`; start: where the round stands, its beginning if not given; save:
+    called after every epoch.
     All processes take the same steps, each with its share of every batch: how many there are, and
-    how many particles there is room for at a time, changes no more than the order of sums.
+    how many particles memory holds at a time, changes no more than the order of sums.
     """
-    if start is None:
-        first = held_out_loss(model, data, inputs, weights, test_rows, batch_limit, processes)
-        first_line = Epoch(settings.round, 0, first, first, settings.learning_rate, 0.0)
-        bond_weight = earlier[-1].bond_weight if earlier else None
-        start = Progress(
-            (first_line,),
-            model.state(),
-            settings.learning_rate,
-            0,
-            earlier,
-            FIRST_WEIGHT if bond_weight is None else bond_weight,
-        )
-    progress = start
-    step = (len(start.history) - 1) * math.ceil(len(train_rows) / settings.batch_size)
-    watch = Stopwatch(start.history[-1].seconds)
+    model, bonds, processes = task.model, task.bonds, task.computation.processes
+    progress = first_progress(task, settings) if start is None else start
+    steps_of_epoch = math.ceil(len(task.particles.train_rows) / settings.batch_size)
+    step = (len(progress.history) - 1) * steps_of_epoch
+    watch = Stopwatch(progress.history[-1].seconds)
 
     while len(progress.history) <= settings.epochs and progress.drops <= settings.n_drops:
         epoch = len(progress.history)
         # Stays on the device until the epoch ends: to read it is to wait for the device.
         total = torch.zeros((), dtype=torch.float64, device=model.device)
         weighted = None if bonds is None else Bonds(bonds, progress.bond_weight)
-        training_batches = batches_of_epoch(
-            model, data, inputs, train_rows, settings.batch_size, processes
-        )
-        for training_batch in training_batches:
+        for training_batch in batches_of_epoch(task, settings.batch_size):
             step += 1
             for group in optimiser.param_groups:
                 group["lr"] = (
@@ -144,34 +121,42 @@ def train(
                     * (group["share"] if epoch >= group["from_epoch"] else 0.0)
                     * min(1.0, step / settings.warm_up_steps)
                 )
-            total += gradient_of_batch(
-                model,
-                training_batch,
-                data,
-                weights,
-                settings.latent_noise,
-                weighted,
-                batch_limit,
-                processes,
-            )
+            total += gradient_of_batch(task, training_batch, settings.latent_noise, weighted)
             optimiser.step()
 
-        train_loss = float(processes.sum(total)) / len(train_rows)
-        test_loss = held_out_loss(model, data, inputs, weights, test_rows, batch_limit, processes)
+        train_loss = float(processes.sum(total)) / len(task.particles.train_rows)
+        test_loss = held_out_loss(task)
         with processes.together():
             _refuse_no_number(model, train_loss + test_loss, epoch, settings)
         line = Epoch(
             settings.round, epoch, train_loss, test_loss, progress.learning_rate, watch.elapsed_s
         )
         if bonds is not None:
-            deviation_A = bond_deviation_A(model, inputs, test_rows, bonds, processes)
+            deviation_A = bond_deviation_A(model, task.particles, bonds, processes)
             line = replace(line, bond_deviation_A=deviation_A, bond_weight=progress.bond_weight)
             progress = replace(progress, bond_weight=next_weight(progress.bond_weight, deviation_A))
         progress = _judge(progress, line, model, settings)
         save(progress, optimiser)
-        log(_event(line, settings, watch))
+        task.computation.log(_event(line, settings, watch))
     model.load(progress.best)
     return progress
+
+
+def first_progress(
+    task: TrainingTask, settings: TrainingSettings, earlier: tuple[Epoch, ...] = ()
+) -> Progress:
+    """Before the first epoch of a round; earlier: lines of the rounds before it."""
+    loss = held_out_loss(task)
+    first_line = Epoch(settings.round, 0, loss, loss, settings.learning_rate, 0.0)
+    bond_weight = earlier[-1].bond_weight if earlier else None
+    return Progress(
+        (first_line,),
+        task.model.state(),
+        settings.learning_rate,
+        0,
+        earlier,
+        FIRST_WEIGHT if bond_weight is None else bond_weight,
+    )
 
 
 def _refuse_no_number(model: Model, losses: float, epoch: int, settings: TrainingSettings) -> None:

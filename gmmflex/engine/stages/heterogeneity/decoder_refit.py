@@ -1,4 +1,4 @@
-"""The decoder taught once more, from latents that were fitted to the images.
+"""The decoder refitted, from latents that were fitted to the images.
 
 In training a decoder sees latents that the encoder read off half an image, which say less about the
 state than the images do. What it learns is the mean over all states that such a latent may stand
@@ -8,17 +8,15 @@ Fitted latents are closer to the state. docs/decisions/014 has the figures.
 
 from __future__ import annotations
 
-import torch
-
-from gmmflex.engine.data.row_store import RowsInMemory
 from gmmflex.engine.fitting.latent_readout import Readout
-from gmmflex.engine.machine.progress import Log, within
-from gmmflex.engine.model.mixture.adam import Adam
+from gmmflex.engine.machine.progress import within
+from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.nets.encoder import passing_encoder
 from gmmflex.engine.nets.model import Model
-from gmmflex.engine.training.preparation import Prepared
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.rounds import all_epochs
-from gmmflex.engine.training.training import Progress, TrainingSettings, train
+from gmmflex.engine.training.task import TrainingTask
+from gmmflex.engine.training.training import Progress, TrainingSettings, first_progress, train
 
 # Later ones gained less than .0001 of held-out score.
 _MOST_EPOCHS = 3
@@ -31,44 +29,35 @@ _LATENT_NOISE = 0.02
 
 
 def refit_decoder(
-    prepared: Prepared, progress: Progress, readout: Readout, learning_rate: float, log: Log
+    task: TrainingTask, settings: HeterogeneitySettings, progress: Progress, readout: Readout
 ) -> Progress:
     """Train the decoder on the latents of half of each image, scored on the other half, as long
-    as held-out particles gain; `prepared.model` is changed.
+    as held-out particles gain; `task.model` is changed.
 
-    progress: of the training before; learning_rate: the one it began with. Latents of whole images
-    are those of halves with less noise, so they need not be fitted anew. Returns the progress of
-    these epochs. Every process has to call it.
+    progress: of the training before. Latents of whole images are those of halves with less noise,
+    so they need not be fitted anew. Returns the progress of these epochs. Every process has to call
+    it.
     """
-    trained = prepared.model
+    trained, computation = task.model, task.computation
     passing = passing_encoder(trained.latent_dim).to(trained.device)
-    model = Model(passing, trained.decoder, trained.neutral)
-    rows = prepared.train_rows[torch.randperm(len(prepared.train_rows))[:_MOST_PARTICLES]]
-    return train(
-        model,
-        prepared.data,
-        RowsInMemory(readout.by_fold),
-        prepared.weights,
-        rows,
-        prepared.test_rows,
-        TrainingSettings(
-            epochs=_MOST_EPOCHS,
-            batch_size=prepared.training.batch_size,
-            round=progress.history[-1].round + 1,
-            learning_rate=_RATE * learning_rate,
-            latent_noise=_LATENT_NOISE,
-            n_drops=0,
+    rate = _RATE * settings.learning_rate
+    again = TrainingTask(
+        Model(passing, trained.decoder, trained.neutral),
+        task.particles.with_fewer(_MOST_PARTICLES).reading(RowsInMemory(readout.by_fold)),
+        task.objective,
+        task.bonds,
+        computation.logging_to(
+            lambda line: computation.log(within("decoder, from fitted latents", line))
         ),
-        prepared.bonds,
-        model.optimiser(_RATE * learning_rate, first_round=False),
-        None,
-        all_epochs(progress),
-        _not_saved,
-        lambda line: log(within("decoder, from fitted latents", line)),
-        prepared.batch_limit,
-        prepared.processes,
     )
-
-
-def _not_saved(_: Progress, __: Adam) -> None:
-    """So few epochs are not worth a checkpoint: an interrupted run fits and teaches again."""
+    how = TrainingSettings(
+        epochs=_MOST_EPOCHS,
+        batch_size=settings.batch_size,
+        round=progress.history[-1].round + 1,
+        learning_rate=rate,
+        latent_noise=_LATENT_NOISE,
+        n_drops=0,
+    )
+    # So few epochs are not worth a checkpoint: an interrupted run fits and refits again.
+    start = first_progress(again, how, all_epochs(progress))
+    return train(again, how, again.model.optimiser(rate, first_round=False), start)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gmmflex.engine.data.objectives import named_objective
 from gmmflex.engine.data.unusable_images import counted
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import read_model
@@ -15,11 +16,11 @@ from gmmflex.engine.io.particles import Particles, read_particles
 from gmmflex.engine.model.geometry.bond_terms import BondTerms, bond_terms
 from gmmflex.engine.model.images.scoring import Coefficients
 from gmmflex.engine.parts.neutral import Neutral, read_neutral
-from gmmflex.engine.parts.regions import Region, fitted_model, regions_of
+from gmmflex.engine.parts.regions import fitted_model, regions_of
 from gmmflex.engine.parts.symmetry_expansion import Expansion, expansion_of
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.earlier_run import EarlierRun, read_earlier_run
-from gmmflex.engine.training.preparation import coefficients_of
+from gmmflex.engine.training.preparation import Parts, coefficients_of
 
 # With fewer there is no held-out set to speak of.
 _FEWEST = 20
@@ -29,20 +30,18 @@ _MODEL_WORD = "model"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Particles, mixture and what is to be done with them. earlier: a run to start from;
-    bonds: of the fitted model whose backbone is kept."""
+    """Particles, what the run is put together from, and what is to be done with them. earlier: a
+    run to start from."""
 
     particles: Particles
-    neutral: Neutral
+    parts: Parts
     expansion: Expansion
-    regions: dict[str, Region]
     coefficients: Coefficients
     earlier: EarlierRun | None
-    bonds: BondTerms | None
 
     def files(self, settings: HeterogeneitySettings) -> list[Path]:
         """The files that run.json keeps size and checksum of."""
-        files = (settings.particles, settings.passthrough, self.neutral.path, settings.mask)
+        files = (settings.particles, settings.passthrough, self.parts.neutral.path, settings.mask)
         models = (settings.model, bonds_file(settings))
         return [path for path in (*files, *models) if path is not None]
 
@@ -70,8 +69,9 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
         earlier = read_earlier_run(settings.start_from, names, poses, expansion.operators)
     with counted(particles, range(len(particles))):
         particles.read_images(np.arange(min(len(particles), 16)))
-    bonds = _bonds(settings, neutral, device)
-    return Inputs(particles, neutral, expansion, regions, coefficients, earlier, bonds)
+    named_objective(settings.objective)
+    parts = Parts(neutral, regions, _bonds(settings, neutral, device))
+    return Inputs(particles, parts, expansion, coefficients, earlier)
 
 
 def bonds_file(settings: HeterogeneitySettings) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,28 +10,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmmflex.engine.fitting.latent_readout import Readout
-from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.motion.body_motion_files import report_body_motions
 from gmmflex.engine.motion.body_motions import moved_A
 from gmmflex.engine.motion.coordination import coordination, report_coordination
 from gmmflex.engine.motion.motion_file import write_motion
 from gmmflex.engine.parts.regions import Region
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.preparation import Prepared
 
 
 def report_motions(
-    output: Path,
+    settings: HeterogeneitySettings,
     prepared: Prepared,
     centre_A: NDArray[np.float64],
     readout: Readout,
-    seed: int,
-    log: Log,
 ) -> dict[str, Any]:
     """Write the tables and pictures that the run's decoders call for; entries for summary.json.
 
     centre_A: (3,) box centre in the frame of the files.
     """
-    model = prepared.model
+    task, regions, output = prepared.task, prepared.decoders.regions, settings.output
+    model, computation = task.model, task.computation
 
     def decode(latents: NDArray[np.float32]) -> NDArray[np.float32]:
         return moved_A(model, torch.as_tensor(latents)).cpu().numpy()
@@ -42,14 +40,19 @@ def report_motions(
     write_motion(output / "motion.npz", decode, latents, positions_A)
 
     entries: dict[str, Any] = {}
-    names, membership = bodies_of(prepared.regions)
+    names, membership = bodies_of(regions)
     if names:
         entries["bodies"] = report_body_motions(
             output, model, centre_A, readout.latents, readout.by_fold, names, membership
         )
-    if len(prepared.regions) > 1:
+    if len(regions) > 1:
         pairs = coordination(
-            prepared.model, prepared.data, readout.latents, prepared.batch_limit, seed, log
+            model,
+            task.particles.data,
+            readout.latents,
+            computation.batch_limit,
+            settings.seed,
+            computation.log,
         )
         entries["coordination"] = report_coordination(output, pairs)
     return entries

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 
 import numpy as np
+import torch
 
 from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.data.row_store import Storage, storage_in
 from gmmflex.engine.fitting.latent_readout import read_out
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.runs.run_folder import (
@@ -19,14 +19,16 @@ from gmmflex.engine.io.runs.run_folder import (
 )
 from gmmflex.engine.io.runs.run_lock import only_writer
 from gmmflex.engine.machine.batch_limit import batch_limit_for
+from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.compute import choose_device, set_seed, set_threads
 from gmmflex.engine.machine.processes import Processes, joined
 from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.row_store import Storage, storage_in
 from gmmflex.engine.parts.regions import varied_anywhere
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.stages.heterogeneity.decoder_refit import refit_decoder
 from gmmflex.engine.stages.heterogeneity.inputs import Inputs, read_inputs
-from gmmflex.engine.stages.heterogeneity.results import write_results
+from gmmflex.engine.stages.heterogeneity.results import Outcome, write_results
 from gmmflex.engine.training.evaluation import encode_by_fold
 from gmmflex.engine.training.preparation import Prepared, prepare, resolution_of
 from gmmflex.engine.training.rounds import train_in_rounds
@@ -85,14 +87,14 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: 
     checkpoints = settings.output / "checkpoint"
     with storage_in(checkpoints, settings.memory_limit_GB, processes) as storage:
         try:
-            prepared = _prepared(settings, given, random, storage, say, log)
+            prepared = _prepared(settings, given, random, storage, (say, log))
         except UserError:
             if state is RunState.NEW and processes.is_leader:
                 # Where the disk itself has gone there is nothing to clear.
                 with suppress(OSError):
                     clear_folder(settings.output)
             raise
-        _train(settings, given, prepared, watch, log)
+        _train(settings, given, prepared, watch)
 
 
 def _prepared(
@@ -100,47 +102,39 @@ def _prepared(
     given: Inputs,
     random: np.random.Generator,
     storage: Storage,
-    say: Log,
-    log: Log,
+    logs: tuple[Log, Log],
 ) -> Prepared:
+    """logs: that of every process, and that of the leader alone."""
+    say, log = logs
     data = read_particle_data(given.particles, given.coefficients, storage, log)
     data = data.in_symmetric_poses(given.expansion.operators)
-    n_gaussians = given.neutral.mixture.n_gaussians
+    mixture, coefficients = given.parts.neutral.mixture, given.coefficients
     batch_limit = batch_limit_for(
-        n_gaussians, given.coefficients, settings.batch_size, say, storage.processes
+        mixture.n_gaussians, coefficients, settings.batch_size, say, storage.processes
     )
-    return prepare(
-        settings,
-        data,
-        given.neutral,
-        given.regions,
-        given.bonds,
-        random,
-        storage,
-        batch_limit,
-        log,
-    )
+    device = torch.device(coefficients.grid.device)
+    computation = Computation(device, storage, batch_limit, log)
+    return prepare(settings, data, given.parts, random, computation)
 
 
 def _train(
-    settings: HeterogeneitySettings, given: Inputs, prepared: Prepared, watch: Stopwatch, log: Log
+    settings: HeterogeneitySettings, given: Inputs, prepared: Prepared, watch: Stopwatch
 ) -> None:
-    progress = train_in_rounds(settings, prepared, log, given.earlier)
+    task = prepared.task
+    progress = train_in_rounds(settings, prepared, given.earlier)
+    by_fold = encode_by_fold(task.model, task.particles.inputs, task.computation.processes)
     readout = read_out(
-        prepared.model,
-        prepared.data,
-        encode_by_fold(prepared.model, prepared.inputs, prepared.processes),
-        prepared.test_rows,
-        prepared.weights,
+        task.model,
+        task.particles,
+        task.objective,
+        by_fold,
         settings.latent_noise,
-        prepared.batch_limit,
-        log,
-        prepared.processes,
+        task.computation,
     )
-    refitted = refit_decoder(prepared, progress, readout, settings.learning_rate, log)
-    write_results(
-        settings, given.particles, prepared, progress, refitted, readout, given.neutral, watch, log
-    )
+    refitted = refit_decoder(task, settings, progress, readout)
+    outcome = Outcome(progress, readout, refitted)
+    centre_A = given.parts.neutral.centre_A
+    write_results(settings, given.particles, prepared, outcome, centre_A, watch)
 
 
 def _say_what_is_there(
@@ -148,10 +142,10 @@ def _say_what_is_there(
 ) -> None:
     particles, expansion = given.particles, given.expansion
     several = f", {processes.size} processes" if processes.size > 1 else ""
-    varying = int(varied_anywhere(given.regions).sum())
+    varying = int(varied_anywhere(given.parts.regions).sum())
     log(
         f"{len(particles)} particles of {particles.box_px} px, {particles.pixel_size_A:.3f} A; "
-        f"{given.neutral.mixture.n_gaussians} Gaussians, {varying} may vary; "
+        f"{given.parts.neutral.mixture.n_gaussians} Gaussians, {varying} may vary; "
         f"resolution {resolution_of(given.coefficients):.1f} A; {machine}{several}"
     )
     if expansion.n_copies > 1:

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from gmmflex.engine.data.objective import WeightedFrc
 from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.fitting.latent_fit import WHOLE
 from gmmflex.engine.fitting.latent_fitting import Fitting, for_both_folds
 from gmmflex.engine.fitting.pose_fit import PoseFit, learnt_frame
-from gmmflex.engine.fitting.pose_fitting import PoseFitting, Spread, fold_scores, learnt_spread
+from gmmflex.engine.fitting.pose_fitting import PoseFitting, Spread, learnt_spread
 from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
 from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.inference.pose_average import as_given_on_average, main_shapes
 from gmmflex.engine.model.inference.pose_frame import Frame
 from gmmflex.engine.model.mixture.offsets import apply_offsets
@@ -105,6 +106,7 @@ def refine_poses(
     )
     coefficients = coefficients_of_run(about, source.particles, device)
     weights = torch.tensor(ring_weights(scored_as), device=device)
+    objective = WeightedFrc(coefficients, weights)
     storage = Storage(folder, memory_limit_GB)
     data = read_particle_data(source.particles, coefficients, storage, log)
     data = data.with_contrast(source.contrast_sign)
@@ -134,14 +136,11 @@ def refine_poses(
         replace(way, candidates=places.to(device)),
     )
     before = sum(
-        (
-            fold_scores(model, data, tried, apart[:, fold], weights, 1 - fold, batch_limit)
-            for fold in WHOLE
-        ),
+        (of_latents.fold_scores(tried, apart[:, fold], objective, 1 - fold) for fold in WHOLE),
         start=torch.zeros(len(tried)),
     ) / len(WHOLE)
     fits = [fitting.fit(tried, apart[:, fold], ways, (fold,)) for fold in WHOLE]
-    after = fitting.scores(tried, fits, weights)
+    after = fitting.scores(tried, fits, objective)
     difference = (after - before).double()
     check = PoseCheck(
         len(tried),

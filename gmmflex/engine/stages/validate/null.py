@@ -42,7 +42,7 @@ def ring_model(
     coefficients = data.coefficients
     cross, power, images = torch.zeros(3, coefficients.n_rings, dtype=torch.float64)
     for some in rows.split(batch_limit.particles):
-        sums = compare(mixture, data.batch(some), data)
+        sums = compare(mixture, data.batch(some), data.coefficients)
         cross += sums.cross.sum((0, 1)).double().cpu()
         power += sums.power_projection.sum((0, 1)).double().cpu()
         images += sums.power_image.sum((0, 1)).double().cpu()

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from gmmflex.engine.data.particles import ParticleData, read_particle_data
-from gmmflex.engine.data.row_store import Storage
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles, write_particles_star
 from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
@@ -19,6 +18,7 @@ from gmmflex.engine.io.runs.run_lock import one_writer
 from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
 from gmmflex.engine.machine.compute import choose_device, set_threads
 from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.inference.principal_axes import principal_axes
 from gmmflex.engine.runs.finished_run import already_finished
 from gmmflex.engine.runs.particles import RunParticles, read_run_particles
