@@ -78,6 +78,7 @@ PARTICLES = {
     },
 }
 
+WARP = "real_tilts/warp/warptools_test_4-tomos_10-ptcls_box-32_angpix-12"
 REFUSED = {
     "metadata/cryocat_relion_3.0.star": ["tomography", "_rlnCtfImage"],
     "metadata/cryocat_relion_3.1_optics.star": ["tomography", "_rlnCtfImage"],
@@ -93,6 +94,10 @@ REFUSED = {
     "metadata/4k_dataset.cs": ["no particles", "no rows"],
     "metadata/cryosparc_J2_particles_exported.cs": ["without poses", "2D classification"],
     "images/relion31.mrcs": ["not a particle file"],
+    "real_tilts/particles.star": ["multiplied by their CTF", "_rlnCtfDataAreCtfPremultiplied"],
+    f"{WARP}.star": ["tomography", "_rlnTomo"],
+    f"{WARP}_optimisation_set.star": ["no particles", "_rlnImageName"],
+    f"{WARP}_tomograms.star": ["no particles", "_rlnImageName"],
 }
 
 # side, pixel size (cell / grid), origin (header, else nstart x pixel size), minimum, maximum, mean
@@ -101,6 +106,11 @@ MAPS = {
     "maps/groel-11.5A.mrc": (100, 2.7, (-135, -135, -135), -1.3411559, 2.365029, 0.08132881),
     "maps/EMD-3197.map": (20, 11.4, (-22.8, 0, 0), -4.1337457, 5.576737, 0.783612),
     "maps/EMD-3197.map.bz2": (20, 11.4, (-22.8, 0, 0), -4.1337457, 5.576737, 0.783612),
+    "real_tilts/map.mrc": (32, 12.0, (0, 0, 0), -0.05508365, 0.113495, 3.0857481e-04),
+    "real_tilts/map_other_hand.mrc": (
+        *(32, 12.0024, (0, 0, 0)),
+        *(-6.295965e-04, 2.4543519e-03, 1.7578228e-05),
+    ),
     "maps/1ake.mrc": (64, 2.0, (-64, -64, -64), -0.024968466, 2.418659, 0.012866542),
 }
 
@@ -168,11 +178,13 @@ MODELS = {
     ),
 }
 
-NO_DATA = {"README.md", "models/domainmotion/LICENSE"}
+NO_DATA = {"README.md", "models/domainmotion/LICENSE", "real_tilts/README.md"}
 
 
 def test_every_file_stands_in_a_table():
-    there = {str(path.relative_to(DATA)) for path in DATA.rglob("*") if path.is_file()}
+    files = (path.relative_to(DATA) for path in DATA.rglob("*") if path.is_file())
+    # stacks of the tilt images are read through the star files that name them
+    there = {str(path) for path in files if path.parts[0] != "real_tilts" or path.suffix != ".mrcs"}
     assert there, f"GMMFLEX_TEST_DATA={DATA} holds no files"
     assert there == {*PARTICLES, *REFUSED, *MAPS, *MODELS, *NO_DATA}
 
