@@ -29,8 +29,8 @@ from gmmflex.engine.io.particles.relion_export import write_relion_star
 from gmmflex.engine.io.runs.run_folder import RUN_FILE, SUMMARY_FILE, read_json, write_json
 from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.reconstruction.half_maps import fsc_resolution_A
-from gmmflex.engine.runs.particles import read_run_particles
 from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.runs.run import Run
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
 from gmmflex.engine.stages.reconstruct.groups import groups_of
 from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
@@ -74,7 +74,7 @@ def run_of_some(run: Path, simulated: Path, rows: np.ndarray, shuffled: bool, fo
     if shuffled:
         latents = latents[np.random.default_rng(_SEED).permutation(len(latents))]
     np.save(folder / "latents.npy", latents)
-    particles = read_run_particles(run, len(np.load(run / "latents.npy"))).particles
+    particles = Run(run).particles.particles
     write_relion_star(folder / "particles.star", particles.subset(rows))
     about = read_json(run / RUN_FILE)
     about["inputs"] = [{"path": str((folder / "particles.star").resolve())}]
@@ -105,7 +105,7 @@ def scores_of(
 def _scores(settings: ReconstructSettings, truth: TrueMaps, rows: np.ndarray) -> Scores:
     output = settings.output
     results = read_run(settings.run)
-    particles = read_run_particles(settings.run, len(results.latents)).expanded()
+    particles = Run(settings.run).particles.expanded()
     assert particles.half_set is not None
     groups = groups_of(results, particles.half_set, settings.groups)
     brought_to = rows[groups.labels == groups.reference]

@@ -133,8 +133,9 @@ def _run(content: bytes, folder: Path) -> None:
     from gmmflex.engine.io.errors import UserError
     from gmmflex.engine.io.runs.run_folder import read_json, run_state
     from gmmflex.engine.runs.particles import read_run_particles
-    from gmmflex.engine.runs.rings import coefficients_of_run, ring_weights
+    from gmmflex.engine.runs.rings import coefficients_of_run, mean_frc_of_run
     from gmmflex.engine.runs.settings import settings_of_run
+    from gmmflex.engine.runs.source import run_source
     from gmmflex.engine.stages.info.stage import describe
 
     told, _, summary = content.partition(b"\n===\n")
@@ -146,9 +147,10 @@ def _run(content: bytes, folder: Path) -> None:
         run_state(folder, "heterogeneity", {}, overwrite=False)
     settings_of_run(folder)
     _put(folder, "p.mrcs", samples.mrc((3, 8, 8)))
-    source = read_run_particles(folder, 9, folder / "p.star", folder)
-    coefficients_of_run(read_json(folder / "summary.json"), source.particles, "cpu")
-    assert all(isinstance(weight, float) for weight in ring_weights(folder))
+    about = read_json(folder / "summary.json")
+    source = read_run_particles(run_source(folder, folder / "p.star", folder), about, 9)
+    coefficients_of_run(about, source.particles, "cpu")
+    assert all(isinstance(frc, float) for frc in mean_frc_of_run(folder, about))
 
 
 def _arrays(content: bytes, folder: Path) -> None:

@@ -19,6 +19,7 @@ from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 from gmmflex.engine.reconstruction.half_maps import reconstruct
+from gmmflex.engine.runs import run as run_module
 from gmmflex.engine.runs.particles import RunParticles
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
 from gmmflex.engine.stages.reconstruct import stage
@@ -52,9 +53,11 @@ def inputs(tmp_path_factory):
     results.latents[:, 0] = np.linspace(-1, 1, N_STATES)[found["state"]]
     # Both halves of each image tell its state.
     np.save(trained / "latents_by_fold.npy", np.repeat(results.latents[:, None], 2, axis=1))
-    read = stage.read_run
+    read = run_module.read_run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "read_run", lambda path: results if path == trained else read(path))
+        patch.setattr(
+            run_module, "read_run", lambda path: results if path == trained else read(path)
+        )
         labels = np.digitize(found["state"], [3, 6]) + 1
         labels[labels == 2] = 0
         np.save(folder / "labels.npy", np.where(labels == 3, 2, labels).astype(np.int32))

@@ -16,8 +16,8 @@ from gmmflex.engine.io.runs.run_folder import write_json
 from gmmflex.engine.machine.progress import print_line
 from gmmflex.engine.model.volumes.warp import values_at
 from gmmflex.engine.reconstruction.half_maps import maps_of_halves, sums_of_halves
+from gmmflex.engine.runs import run as run_module
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
-from gmmflex.engine.stages.reconstruct import stage
 from gmmflex.engine.stages.reconstruct.deformed import deformed, regions_of
 from gmmflex.engine.stages.reconstruct.field import shift_field
 from gmmflex.engine.stages.reconstruct.groups import groups_of
@@ -152,7 +152,7 @@ def written(inputs, tmp_path_factory):
         run=trained, output=output, deformed=True, groups=GROUPS, threads=1, device="cpu"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "read_run", lambda path: inputs["results"])
+        patch.setattr(run_module, "read_run", lambda path: inputs["results"])
         run_reconstruct(settings, log=print_line)
     return output
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles, read_particles
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
-from gmmflex.engine.runs.source import other_version, run_source
+from gmmflex.engine.runs.source import RunSource, other_version
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,22 @@ class RunParticles:
 
 
 def read_run_particles(
-    run: Path,
-    n_latents: int,
-    particles: Path | None = None,
-    image_root: Path | None = None,
+    source: RunSource, summary: Mapping[str, Any], n_latents: int
 ) -> RunParticles:
-    """Read the particles of a run from its run.json.
+    """Read the particles of a run. summary: its summary.json; n_latents: rows of its latents.
 
-    n_latents: rows of the run's latents. particles, image_root: in place of the run's, where the
-    files have moved since.
-
-    Raises:
-        UserError: the file is gone or holds another number of particles.
+    Raises UserError if the file holds another number of particles.
     """
-    about = run_source(run, particles, image_root)
-    summary = read_json(run / SUMMARY_FILE)
     try:
         contrast, resolution_A = summary["contrast"], float(summary["resolution_A"])
     except (KeyError, TypeError, ValueError) as fault:
-        raise other_version(run) from fault
-    source = about.path
-    read = read_particles(source, passthrough=about.passthrough, image_root=about.image_root)
-    operators = symmetry_operators(about.symmetry)
+        raise other_version(source.run) from fault
+    read = read_particles(source.path, passthrough=source.passthrough, image_root=source.image_root)
+    operators = symmetry_operators(source.symmetry)
     if len(read) * len(operators) != n_latents:
         copies = "" if len(operators) == 1 else f" in {len(operators)} copies"
         raise UserError(
-            f"{source} holds {len(read)} particles{copies} but {run} has {n_latents} latents: give "
-            "the --particles that the run was made of"
+            f"{source.path} holds {len(read)} particles{copies} but {source.run} has {n_latents} "
+            "latents: give the --particles that the run was made of"
         )
     return RunParticles(read, operators, 1.0 if contrast == "white" else -1.0, resolution_A)

@@ -9,16 +9,18 @@ import torch
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.model.images.grid import FourierGrid, max_usable_ring
 from gmmflex.engine.model.images.scoring import Coefficients, coefficients_in_use
 from gmmflex.engine.runs.source import other_version
 
 
-def ring_weights(run: Path) -> list[float]:
-    """What each ring of Fourier space counted in a finished run, coarse to fine."""
+def mean_frc_of_run(run: Path, about: dict[str, Any]) -> list[float]:
+    """The mean FRC of the images with the mixture at rest, ring by ring, coarse to fine.
+
+    about: summary.json of the run.
+    """
     try:
-        return [float(ring["weight"]) for ring in read_json(run / SUMMARY_FILE)["rings"]]
+        return [float(ring["frc_neutral"]) for ring in about["rings"]]
     except (KeyError, TypeError, ValueError) as fault:
         raise other_version(run) from fault
 

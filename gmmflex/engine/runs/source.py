@@ -13,9 +13,10 @@ from gmmflex.engine.io.runs.run_folder import RUN_FILE, read_json
 
 @dataclass(frozen=True)
 class RunSource:
-    """path: of the particles; passthrough, image_root: as the run was given them; symmetry: its
-    point group."""
+    """run: the folder; path: of the particles; passthrough, image_root: as the run was given them;
+    symmetry: its point group."""
 
+    run: Path
     path: Path
     passthrough: Path | None
     image_root: Path | None
@@ -48,7 +49,7 @@ def run_source(
         raise UserError(
             f"{path}, the particles of {run}, is not there any more: give --particles FILE"
         )
-    return RunSource(path, passthrough, image_root or root, symmetry)
+    return RunSource(run, path, passthrough, image_root or root, symmetry)
 
 
 def config_of_run(run: Path) -> dict[str, Any]:
@@ -59,10 +60,10 @@ def config_of_run(run: Path) -> dict[str, Any]:
     return config
 
 
-def number_told(told: dict[str, Any], name: str, run: Path) -> float:
+def number_of(values: dict[str, Any], name: str, run: Path) -> float:
     """A number of run.json's settings or summary.json; UserError if another version wrote them."""
     try:
-        return float(told[name])
+        return float(values[name])
     except (KeyError, TypeError, ValueError) as fault:
         raise other_version(run) from fault
 

@@ -8,15 +8,10 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.runs.run_folder import (
     SUMMARY_FILE,
-    begin_run,
-    finish_run,
 )
-from gmmflex.engine.io.runs.run_lock import one_writer
 from gmmflex.engine.io.tables import write_array
 from gmmflex.engine.latents.trajectories import write_trajectory
-from gmmflex.engine.machine.compute import set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
-from gmmflex.engine.runs.finished_run import already_finished
+from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.runs.particle_tables import (
     ROWS_FILE,
     CryosparcSource,
@@ -25,6 +20,7 @@ from gmmflex.engine.runs.particle_tables import (
     cryosparc_source,
 )
 from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.stages.landscape.combination_files import draw_combination, write_combination
 from gmmflex.engine.stages.landscape.findings import STEPS, Findings, findings_of
@@ -43,16 +39,10 @@ from gmmflex.engine.stages.landscape.umap import draw_umap
 _FEWEST = 10
 
 
-@one_writer
-def run_landscape(
-    settings: LandscapeSettings, overwrite: bool = False, log: Log = print_line
-) -> None:
+@stage("landscape")
+def run_landscape(run: StageRun[LandscapeSettings]) -> None:
     """Read the landscape and write the run folder; raises UserError and then writes nothing."""
-    config = settings.model_dump(mode="json")
-    if already_finished(settings.output, "landscape", config, overwrite, log):
-        return
-    threads = set_threads(settings.threads)
-    watch = Stopwatch()
+    settings, log, watch = run.settings, run.log, run.watch
     results = read_run(settings.run)
     if len(results.latents) < _FEWEST:
         raise UserError(
@@ -64,8 +54,7 @@ def run_landscape(
     found = findings_of(settings, results, log, watch)
 
     inputs = [settings.run / name for name in (ROWS_FILE, "latents.npy", SUMMARY_FILE)]
-    inputs += [] if settings.model is None else [settings.model]
-    begin_run(settings.output, "landscape", config, inputs, overwrite, {"threads": threads})
+    run.begin([*inputs, settings.model])
     _write_tables(settings, found)
     reached_A = _write_trajectories(settings, found)
     _draw(settings, found, tables)
@@ -74,7 +63,7 @@ def run_landscape(
     log(watch.event("landscape", 5, STEPS, "star files"))
     summary = summary_of(found, reached_A)
     report_of(settings, found, summary)
-    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
+    run.finish(summary)
     log(
         f"finished: {len(found.clusters.centres)} clusters, "
         f"{len(found.trajectories)} trajectories, see {settings.output / 'report.html'}"

@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import AtomicModel, read_states
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, begin_run, finish_run
-from gmmflex.engine.io.runs.run_lock import one_writer
+from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE
 from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.latents.along_component import latents_along_component, latents_of_file
-from gmmflex.engine.machine.compute import set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.motion.carried_model import Morph, morph_of
 from gmmflex.engine.motion.reference_state import neutral_reference
-from gmmflex.engine.runs.finished_run import already_finished
 from gmmflex.engine.runs.results import RunResults, read_run
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.morph import MorphSettings
 from gmmflex.engine.stages.morph.bond_changes import BondChanges
 from gmmflex.engine.stages.morph.displacements import Displacements
@@ -50,16 +48,12 @@ class States:
         )
 
 
-@one_writer
-def run_morph(settings: MorphSettings, overwrite: bool = False, log: Log = print_line) -> None:
+@stage("morph")
+def run_morph(run: StageRun[MorphSettings]) -> None:
     """Morph the model and write the run folder; raises UserError and then writes nothing."""
+    settings, log = run.settings, run.log
     if settings.latents is not None and (settings.component or settings.frames):
         raise UserError("--latents says where to go already: leave out --component and --frames")
-    config = settings.model_dump(mode="json")
-    if already_finished(settings.output, "morph", config, overwrite, log):
-        return
-    threads = set_threads(settings.threads)
-    watch = Stopwatch()
     model = _model(settings, log)
     results = read_run(settings.run)
     states = _states(settings, results)
@@ -69,15 +63,14 @@ def run_morph(settings: MorphSettings, overwrite: bool = False, log: Log = print
     _say(settings, morph, states, log)
 
     inputs = [settings.model, settings.run / "weights.safetensors", settings.run / SUMMARY_FILE]
-    inputs += [] if settings.latents is None else [settings.latents]
-    begin_run(settings.output, "morph", config, inputs, overwrite, {"threads": threads})
+    run.begin([*inputs, settings.latents])
     moved, bonds = write_morph(settings.output / "morph.cif", morph, states.latents)
     write_displacements(settings.output, moved)
     with replacing(settings.output / "latents.npy") as temporary:
         np.save(temporary, states.latents)
     draw_displacements(settings.output / "displacements.png", moved, states.what)
     summary = _summary(settings, morph, states, moved, bonds)
-    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
+    run.finish(summary)
     log(
         f"finished: {len(states.latents)} states, residues move by "
         f"{summary['displacement']['rms_A']:.2f} A RMS and at most "

@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import write_map
 from gmmflex.engine.io.models import AtomicModel, read_model, write_models
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
-from gmmflex.engine.io.runs.run_lock import one_writer
+from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.latents.along_component import latents_along_component, latents_of_file
-from gmmflex.engine.machine.compute import set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
 from gmmflex.engine.motion.carried_model import Morph, morph_of
-from gmmflex.engine.runs.finished_run import already_finished
 from gmmflex.engine.runs.results import RunResults, read_run
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.movie import MovieSettings
 from gmmflex.engine.stages.movie.files import in_order, mp4_possible, write_gif, write_mp4
 from gmmflex.engine.stages.movie.frames import pictures, sheet
@@ -42,31 +39,26 @@ class Way:
     about: str
 
 
-@one_writer
-def run_movie(settings: MovieSettings, overwrite: bool = False, log: Log = print_line) -> None:
+@stage("movie")
+def run_movie(run: StageRun[MovieSettings]) -> None:
     """Make the movie and write the run folder; raises UserError and then writes nothing."""
-    config = settings.model_dump(mode="json")
-    if already_finished(settings.output, "movie", config, overwrite, log):
-        return
-    threads = set_threads(settings.threads)
-    watch = Stopwatch()
+    settings, log, watch = run.settings, run.log, run.watch
     results = read_run(settings.run)
     way = _way(settings, results)
     resolution_A = float(read_json(settings.run / SUMMARY_FILE)["resolution_A"])
     morph = None if settings.model is None else morph_of(results, read_model(settings.model))
 
     inputs = [settings.run / "weights.safetensors", settings.run / SUMMARY_FILE]
-    inputs += [path for path in (settings.latents, settings.model) if path is not None]
     output, count = settings.output, len(way.latents)
-    begin_run(output, "movie", config, inputs, overwrite, {"threads": threads})
-    stage = stage_of(results, way.latents, resolution_A, _BOX)
+    run.begin([*inputs, settings.latents, settings.model])
+    scene = stage_of(results, way.latents, resolution_A, _BOX)
     maps, models = ([f"state_{k + 1:03d}.{kind}" for k in range(count)] for kind in ("mrc", "cif"))
 
     def keep(k: int, density: NDArray[np.float32]) -> None:
-        write_map(output / maps[k], as_map(density, stage, results.centre_A))
+        write_map(output / maps[k], as_map(density, scene, results.centre_A))
         log(watch.event("states", k + 1, count, f"state {k + 1} of {count}"))
 
-    frames = list(pictures(stage, way.about, keep))
+    frames = list(pictures(scene, way.about, keep))
     if morph is not None:
         for name, moved in zip(models, _moved(morph, way.latents), strict=True):
             write_models(output / name, [moved])
@@ -80,11 +72,11 @@ def run_movie(settings: MovieSettings, overwrite: bool = False, log: Log = print
         sheet(frames).save(temporary, format="PNG", optimize=True)
     with replacing(output / "latents.npy") as temporary, temporary.open("wb") as stream:
         np.save(stream, way.latents)
-    script = slider_script(maps, models if morph is not None else [], stage.level)
+    script = slider_script(maps, models if morph is not None else [], scene.level)
     with replacing(output / "movie.cxc") as temporary:
         temporary.write_text(script, encoding="utf-8")
-    summary = {"states": count, "about": way.about, "most_displacement_A": stage.most_A}
-    finish_run(output, {**summary, "level": stage.level, "seconds": watch.elapsed_s})
+    summary = {"states": count, "about": way.about, "most_displacement_A": scene.most_A}
+    run.finish({**summary, "level": scene.level})
     log(f"finished: {count} states {way.about}, see {output / 'movie.gif'}")
 
 

@@ -10,12 +10,10 @@ from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.models import AtomicModel, read_model
 from gmmflex.engine.io.models.mixture_file import write_mixture
-from gmmflex.engine.io.runs.run_folder import RunState, begin_run, finish_run, run_state
-from gmmflex.engine.io.runs.run_lock import one_writer
 from gmmflex.engine.io.writing import replacing
-from gmmflex.engine.machine.compute import choose_device, set_seed, set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.compute import choose_device, set_seed
 from gmmflex.engine.model.geometry.backbone import backbone_of
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.neutral import NeutralSettings
 from gmmflex.engine.stages.neutral.build import MODEL_RESOLUTION_A, Built, build
 from gmmflex.engine.stages.neutral.comparison import compare
@@ -26,17 +24,13 @@ from gmmflex.engine.stages.neutral.target import Target, target_of_map, target_o
 _LEAST_ATOMS = 4
 
 
-@one_writer
-def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = print_line) -> None:
+@stage("neutral")
+def run_neutral(run: StageRun[NeutralSettings]) -> None:
     """Build the mixture and write the run folder; raises UserError and then writes nothing."""
+    settings, log = run.settings, run.log
     if settings.map is None and settings.model is None:
         raise UserError("gmmflex neutral needs --map, --model or both: give at least one")
-    config = settings.model_dump(mode="json")
-    if run_state(settings.output, "neutral", config, overwrite) is RunState.FINISHED:
-        log(f"{settings.output} is finished already; --overwrite would run it again")
-        return
     device = choose_device(settings.device)
-    threads = set_threads(settings.threads)
     set_seed(settings.seed)
     model = None if settings.model is None else _chosen_atoms(settings.model, settings.atoms)
     if settings.hold_model and (model is None or settings.bonds):
@@ -46,24 +40,16 @@ def run_neutral(settings: NeutralSettings, overwrite: bool = False, log: Log = p
     if settings.bonds:
         _check_bonds(model, settings)
     target = _target(settings, model)
-    watch = Stopwatch()
-    inputs = [p for p in (settings.map, settings.model) if p is not None]
+    inputs = [settings.map, settings.model]
     if settings.mask not in ("auto", "none"):
         inputs.append(Path(settings.mask))
-    begin_run(
-        settings.output,
-        "neutral",
-        config,
-        inputs,
-        overwrite,
-        {"seed": settings.seed, "device": str(device), "threads": threads},
-    )
+    run.begin(inputs, seed=settings.seed, device=str(device))
     log(
         f"target: {target.density.box_px} px of {target.density.pixel_size_A:.3f} A, mask "
         f"{target.mask_source} ({100 * float(target.mask.mean()):.1f} % of the box)"
     )
     built = build(settings, target, model, device, log)
-    _write(settings, built, model, watch.elapsed_s, log)
+    _write(run, built, model)
 
 
 def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
@@ -123,13 +109,8 @@ def _check_model_in_map(model: AtomicModel, target: Target, settings: NeutralSet
         )
 
 
-def _write(
-    settings: NeutralSettings,
-    built: Built,
-    model: AtomicModel | None,
-    seconds: float,
-    log: Log,
-) -> None:
+def _write(run: StageRun[NeutralSettings], built: Built, model: AtomicModel | None) -> None:
+    settings = run.settings
     target, ladder, resolution_A = built.target, built.ladder, built.resolution_A
     density, output = target.density, settings.output
     mixture = ladder.mixture
@@ -181,11 +162,10 @@ def _write(
             for rung in ladder.rungs
         ],
         "bonds": None if built.bonds is None else built.bonds.summary(mixture),
-        "seconds": seconds,
     }
     draw_neutral(output / "neutral.png", target, rendered, mixture, whole, plain, resolution_A)
-    finish_run(output, summary)
-    log(
+    run.finish(summary)
+    run.log(
         f"finished: {mixture.n_gaussians} Gaussians, FSC to {resolution_A:.3g} A mean "
         f"{summary['fsc_mean']:.3f} minimum {summary['fsc_minimum']:.3f}, written to {output}"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,14 +11,13 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gmmflex.engine.data.objective import WeightedFrc
 from gmmflex.engine.data.particles import read_particle_data
 from gmmflex.engine.fitting.latent_fit import WHOLE
 from gmmflex.engine.fitting.latent_fitting import Fitting, for_both_folds
 from gmmflex.engine.fitting.pose_fit import PoseFit, learnt_frame
 from gmmflex.engine.fitting.pose_fitting import PoseFitting, Spread, learnt_spread
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
+from gmmflex.engine.machine.compute import choose_device
 from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.machine.row_store import Storage
@@ -28,10 +26,9 @@ from gmmflex.engine.model.inference.pose_frame import Frame
 from gmmflex.engine.model.mixture.offsets import apply_offsets
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.parts.regions import varied_anywhere
-from gmmflex.engine.runs.particles import RunParticles
-from gmmflex.engine.runs.results import RunResults
-from gmmflex.engine.runs.rings import coefficients_of_run, ring_weights
-from gmmflex.engine.runs.source import config_of_run, number_told
+from gmmflex.engine.runs.rings import coefficients_of_run
+from gmmflex.engine.runs.run import Run
+from gmmflex.engine.settings.poses import PosesSettings
 
 # Particles that noise and priors are learnt from; held-out ones that decide.
 _SAMPLE, _MOST_TRIED = 400, 300
@@ -82,32 +79,21 @@ class Refinement:
         return bool(difference.mean() > _SIGNIFICANT * error)
 
 
-def refine_poses(
-    run: Path,
-    scored_as: Path,
-    results: RunResults,
-    source: RunParticles,
-    start: Spread,
-    device: torch.device,
-    folder: Path,
-    memory_limit_GB: float,
-    seed: int,
-    log: Log,
-) -> Refinement:
-    """Refine the poses that `source` gives the run's particles. scored_as: the run whose weights of
-    rings count; folder: where images beyond the limit are kept.
+def refine_poses(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> Refinement:
+    """Refine the poses of the particles of `analysis` with the mixtures of `run`, a later analysis
+    of the same or that one itself; the objective of `analysis` scores both.
 
     Raises UserError for images that cannot be read.
     """
-    about = read_json(run / SUMMARY_FILE)
-    config = config_of_run(run)
+    source, results, seed = analysis.particles, run.results, settings.seed
+    start = Spread(settings.angle_deg, settings.shift_A)
+    device = choose_device(settings.device)
     latent_noise, seed_of_run, test_fraction = (
-        number_told(config, name, run) for name in ("latent_noise", "seed", "test_fraction")
+        run.setting(name) for name in ("latent_noise", "seed", "test_fraction")
     )
-    coefficients = coefficients_of_run(about, source.particles, device)
-    weights = torch.tensor(ring_weights(scored_as), device=device)
-    objective = WeightedFrc(coefficients, weights)
-    storage = Storage(folder, memory_limit_GB)
+    coefficients = coefficients_of_run(run.summary, source.particles, device)
+    objective = analysis.objective(device)
+    storage = Storage(settings.output, settings.memory_limit_GB)
     data = read_particle_data(source.particles, coefficients, storage, log)
     data = data.with_contrast(source.contrast_sign)
     model = results.model.on(device)

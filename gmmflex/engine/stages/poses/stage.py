@@ -10,22 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmmflex.engine.fitting.pose_fitting import Spread
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.io.runs.run_folder import (
-    SUMMARY_FILE,
-    begin_run,
-    finish_run,
-)
-from gmmflex.engine.io.runs.run_lock import one_writer
-from gmmflex.engine.machine.compute import choose_device, set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
-from gmmflex.engine.runs.finished_run import already_finished
-from gmmflex.engine.runs.particles import RunParticles, read_run_particles
-from gmmflex.engine.runs.results import read_run
-from gmmflex.engine.runs.settings import settings_of_run
+from gmmflex.engine.machine.compute import choose_device
+from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.runs.run import Run
 from gmmflex.engine.runs.source import folder_of_images
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.poses import PosesSettings
 from gmmflex.engine.stages.poses.output import (
     angles_between_deg,
@@ -59,20 +50,14 @@ class Step:
         }
 
 
-@one_writer
-def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print_line) -> None:
+@stage("poses")
+def run_poses(run: StageRun[PosesSettings]) -> None:
     """Refine poses and write the run folder; raises UserError and then writes nothing."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("gmmflex poses works in one process: start it without torchrun")
-    config = settings.model_dump(mode="json")
-    if already_finished(settings.output, "poses", config, overwrite, log):
-        return
-    threads = set_threads(settings.threads)
-    watch = Stopwatch()
-    results = read_run(settings.run)
-    source = read_run_particles(
-        settings.run, len(results.latents), settings.particles, settings.image_root
-    )
+    settings, log = run.settings, run.log
+    analysis = Run(settings.run, settings.particles, settings.image_root)
+    source = analysis.particles
     if len(source.operators) > 1:
         raise UserError(
             f"{settings.run} is a run with --symmetry, of which every image shows several units: "
@@ -81,58 +66,43 @@ def run_poses(settings: PosesSettings, overwrite: bool = False, log: Log = print
     device = choose_device(settings.device)
     source.particles.read_images(np.arange(min(len(source.particles), 16)))
     if settings.rounds:
-        settings_of_run(settings.run)
-    inputs = [source.particles.source, settings.run / "weights.safetensors"]
-    inputs += [settings.run / SUMMARY_FILE]
-    machine = {"device": str(device), "threads": threads}
-    begin_run(settings.output, "poses", config, inputs, overwrite, machine)
+        # the files of its settings have to be there still
+        _ = analysis.settings
+    run.begin(analysis.files, device=str(device))
 
-    step = _refined(settings, settings.run, source, log)
+    step = _refined(settings, analysis, analysis, log)
     steps = [step.summary()]
     # With the same poses the analysis would find the same again.
     for number in range(1, settings.rounds + 1 if step.refined.check.gained else 1):
-        later = _round(settings, number, source, step, log)
+        later = _round(settings, number, analysis, step, log)
         better = later.refined.better_than(step.refined)
         steps.append({**later.summary(), "kept": better})
         if not better:
             log(f"held-out particles do not gain by round {number}: the poses before it stay")
             break
         step = later
-    _write(settings.output, source.particles, step, steps, watch, log)
+    _write(run, source.particles, step, steps)
 
 
-def _round(
-    settings: PosesSettings, number: int, source: RunParticles, before: Step, log: Log
-) -> Step:
+def _round(settings: PosesSettings, number: int, analysis: Run, before: Step, log: Log) -> Step:
     """The analysis repeated with the poses of the step before, and then poses refined with it.
 
     They are refined from those that were given: what a half of a held-out image scores must not
     have been fitted to that half before, and what is known of the errors is about these.
     """
-    output, given = settings.output / f"round_{number}", source.particles
+    output, given = settings.output / f"round_{number}", analysis.particles.particles
     star = settings.output / f"round_{number}.star"
     log(f"round {number} of {settings.rounds}: the analysis with refined poses")
     # The same bytes again when an unfinished command goes on, so that its analysis does too.
     write_poses(star, given, before.particles.rotations, before.particles.origins_A)
     repeat_analysis(settings, star, folder_of_images(given), before.run, output, log)
-    return _refined(settings, output, source, log)
+    return _refined(settings, Run(output), analysis, log)
 
 
-def _refined(settings: PosesSettings, run: Path, source: RunParticles, log: Log) -> Step:
-    """The poses of a run's particles, refined with its mixtures."""
-    particles = source.particles
-    refined = refine_poses(
-        run,
-        settings.run,
-        read_run(run),
-        source,
-        Spread(settings.angle_deg, settings.shift_A),
-        choose_device(settings.device),
-        settings.output,
-        settings.memory_limit_GB,
-        settings.seed,
-        log,
-    )
+def _refined(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> Step:
+    """The poses of the particles of an analysis, refined with the mixtures of `run`."""
+    particles = analysis.particles.particles
+    refined = refine_poses(settings, run, analysis, log)
     check = refined.check
     log(
         f"held-out score {check.before:.4f} -> {check.after:.4f} (standard error "
@@ -140,21 +110,16 @@ def _refined(settings: PosesSettings, run: Path, source: RunParticles, log: Log)
         + ("refined" if check.gained else "left as they were, refined ones explain no more")
     )
     if not check.gained:
-        return Step(run, refined, particles)
+        return Step(run.folder, refined, particles)
     rotations, origins_A = changed(particles.rotations, particles.origins_A, refined.changes)
-    return Step(run, refined, replace(particles, rotations=rotations, origins_A=origins_A))
+    return Step(run.folder, refined, replace(particles, rotations=rotations, origins_A=origins_A))
 
 
 def _write(
-    output: Path,
-    before: Particles,
-    step: Step,
-    steps: list[dict[str, Any]],
-    watch: Stopwatch,
-    log: Log,
+    run: StageRun[PosesSettings], before: Particles, step: Step, steps: list[dict[str, Any]]
 ) -> None:
     """The files of a finished run; before: the particles with the poses that were given."""
-    after = step.particles
+    output, after = run.settings.output, step.particles
     angles_deg = angles_between_deg(before.rotations, after.rotations)
     shifts_A = np.linalg.norm(after.origins_A - before.origins_A, axis=1)
     write_poses(output / "particles.star", before, after.rotations, after.origins_A)
@@ -167,8 +132,8 @@ def _write(
         "median_shift_change_A": float(np.median(shifts_A)),
         "refinements": steps,
     }
-    finish_run(output, {**summary, "seconds": watch.elapsed_s})
-    log(
+    run.finish(summary)
+    run.log(
         f"finished: poses changed by {summary['median_angle_change_deg']:.2f} degrees and "
         f"{summary['median_shift_change_A']:.2f} A (medians), written to {output}"
     )

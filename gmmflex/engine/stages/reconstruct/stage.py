@@ -10,21 +10,16 @@ from numpy.typing import NDArray
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.io.particles import Particles
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
-from gmmflex.engine.io.runs.run_lock import one_writer
 from gmmflex.engine.latents.along_component import latents_along_component, latents_of_file
-from gmmflex.engine.machine.compute import choose_device, set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.compute import choose_device
+from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.reconstruction.half_maps import HalfSums, Reconstruction, sums_of_halves
 from gmmflex.engine.reconstruction.local import LocalResolution, write_local
 from gmmflex.engine.reconstruction.maps import MaskChoice
 from gmmflex.engine.reconstruction.unseen import LeftOut
-from gmmflex.engine.runs.arrays import read_by_fold
-from gmmflex.engine.runs.finished_run import already_finished
-from gmmflex.engine.runs.particles import read_run_particles
-from gmmflex.engine.runs.results import RunResults, read_run
-from gmmflex.engine.runs.rings import coefficients_of_run
-from gmmflex.engine.runs.source import number_told
+from gmmflex.engine.runs.results import RunResults
+from gmmflex.engine.runs.run import Run
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
 from gmmflex.engine.stages.reconstruct.deformed_maps import deformed_maps
 from gmmflex.engine.stages.reconstruct.groups import groups_of
@@ -49,31 +44,21 @@ from gmmflex.engine.stages.reconstruct.states import (
 _POINTS = 5
 
 
-@one_writer
-def run_reconstruct(
-    settings: ReconstructSettings, overwrite: bool = False, log: Log = print_line
-) -> None:
+@stage("reconstruct")
+def run_reconstruct(run: StageRun[ReconstructSettings]) -> None:
     """Reconstruct and write the run folder; raises UserError and then writes nothing."""
-    config = settings.model_dump(mode="json")
-    if already_finished(settings.output, "reconstruct", config, overwrite, log):
-        return
-    threads = set_threads(settings.threads)
+    settings, log = run.settings, run.log
     device = choose_device(settings.device)
-    watch = Stopwatch()
-    results = read_run(settings.run)
-    source = read_run_particles(
-        settings.run, len(results.latents), settings.particles, settings.image_root
-    )
+    analysis = Run(settings.run, settings.particles, settings.image_root)
+    results, source = analysis.results, analysis.particles
     particles = source.expanded()
     mask = mask_of(settings.mask, particles)
     groups = None
     states, in_use = [], None
     if not settings.deformed:
-        by_fold = read_by_fold(settings.run, results.latents)
-        states = [all_of(results.latents), *states_of(settings, results, by_fold)]
-        run_summary = read_json(settings.run / SUMMARY_FILE)
-        in_use = coefficients_of_run(run_summary, particles, "cpu")
-        warnings = warnings_of(states, number_told(run_summary, "latent_reliability", settings.run))
+        states = [all_of(results.latents), *states_of(settings, results, analysis.by_fold)]
+        in_use = analysis.coefficients("cpu")
+        warnings = warnings_of(states, analysis.result("latent_reliability"))
         warnings += [] if settings.clusters is not None else alike(states)
         for line in warnings:
             log(line)
@@ -84,11 +69,7 @@ def run_reconstruct(
         _refuse_one_half(state, particles)
     particles.read_images(np.arange(min(len(particles), 16)))
 
-    inputs = [source.particles.source, settings.run / "weights.safetensors"]
-    inputs += [settings.run / SUMMARY_FILE]
-    inputs += [path for path in (settings.clusters, settings.points) if path is not None]
-    machine = {"device": str(device), "threads": threads}
-    begin_run(settings.output, "reconstruct", config, inputs, overwrite, machine)
+    run.begin([*analysis.files, settings.clusters, settings.points], device=str(device))
 
     def sums_of(state: ParticleState, told: Log) -> HalfSums:
         left_out = None
@@ -133,7 +114,7 @@ def run_reconstruct(
     draw_maps(settings.output / "maps.png", of_maps, particles.pixel_size_A)
     summary = {"states": [summary_of(row) for row in rows], **about}
     forget_rows(settings.output)
-    finish_run(settings.output, {**summary, "seconds": watch.elapsed_s})
+    run.finish(summary)
     log(f"finished: maps and tables written to {settings.output}")
 
 

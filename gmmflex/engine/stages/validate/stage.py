@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +12,15 @@ from numpy.typing import NDArray
 from gmmflex.engine.data.particles import ParticleData, read_particle_data
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.particles import Particles, write_particles_star
-from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, begin_run, finish_run, read_json
-from gmmflex.engine.io.runs.run_lock import one_writer
 from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
-from gmmflex.engine.machine.compute import choose_device, set_threads
-from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
+from gmmflex.engine.machine.compute import choose_device
+from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.inference.principal_axes import principal_axes
-from gmmflex.engine.runs.finished_run import already_finished
-from gmmflex.engine.runs.particles import RunParticles, read_run_particles
 from gmmflex.engine.runs.results import RunResults, read_run
-from gmmflex.engine.runs.rings import coefficients_of_run
-from gmmflex.engine.runs.settings import settings_of_run
+from gmmflex.engine.runs.run import Run
 from gmmflex.engine.runs.source import folder_of_images
+from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.settings.validate import ValidateSettings
 from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
@@ -48,12 +43,10 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Subject:
-    """What is validated. told: the settings that its run was given."""
+    """What is validated."""
 
     settings: ValidateSettings
-    results: RunResults
-    source: RunParticles
-    told: dict[str, Any]
+    run: Run
     data: ParticleData
     batch_limit: BatchLimit
 
@@ -61,8 +54,8 @@ class Subject:
         """The run's analysis of other particles, from its start, in the folder `name`."""
         settings = self.settings
         output = settings.output / name
-        told = {
-            **self.told,
+        given = {
+            **self.run.settings.model_dump(exclude_unset=True),
             "particles": star,
             "passthrough": None,
             "image_root": images,
@@ -72,40 +65,29 @@ class Subject:
             "threads": settings.threads,
         }
         log(f"{name}: the analysis of {star.name}")
-        run_heterogeneity(HeterogeneitySettings(**told), log=log)
+        run_heterogeneity(HeterogeneitySettings(**given), log=log)
         return read_run(output)
 
 
-@one_writer
-def run_validate(
-    settings: ValidateSettings, overwrite: bool = False, log: Log = print_line
-) -> None:
+@stage("validate")
+def run_validate(run: StageRun[ValidateSettings]) -> None:
     """Make the checks and write the run folder; raises UserError and then writes nothing."""
-    config = settings.model_dump(mode="json")
-    if already_finished(settings.output, "validate", config, overwrite, log):
-        return
-    threads = set_threads(settings.threads)
-    watch = Stopwatch()
-    results = read_run(settings.run)
-    source = read_run_particles(
-        settings.run, len(results.latents), settings.particles, settings.image_root
-    )
-    told = settings_of_run(settings.run).model_dump(exclude_unset=True)
+    settings, log = run.settings, run.log
+    analysis = Run(settings.run, settings.particles, settings.image_root)
+    results, source = analysis.results, analysis.particles
+    # the files of its settings have to be there still
+    _ = analysis.settings
     device = choose_device(settings.device)
-    about = read_json(settings.run / SUMMARY_FILE)
-    coefficients = coefficients_of_run(about, source.particles, device)
+    coefficients = analysis.coefficients(device)
     _refuse_too_few(source.particles)
     source.particles.read_images(np.arange(min(len(source.particles), 16)))
-    inputs = [source.particles.source, settings.run / "weights.safetensors"]
-    inputs += [settings.run / SUMMARY_FILE]
-    machine = {"device": str(device), "threads": threads}
-    begin_run(settings.output, "validate", config, inputs, overwrite, machine)
+    run.begin(analysis.files, device=str(device))
 
     storage = Storage(settings.output, settings.memory_limit_GB)
     data = read_particle_data(source.particles, coefficients, storage, log)
     data = data.with_contrast(source.contrast_sign)
     batch_limit = batch_limit_for(results.model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
-    subject = Subject(settings, results, source, told, data, batch_limit)
+    subject = Subject(settings, analysis, data, batch_limit)
     sizes_A = motion_sizes_A(results.model, results.latents)
     leaks = _leakage(subject) if "leakage" in settings.checks else []
     halves = _halves(subject, log) if "halves" in settings.checks else None
@@ -121,18 +103,18 @@ def run_validate(
         draw_leakage(output / "leakage.png", leaks)
     summary = summary_of(verdict, halves, leaks)
     write_page(settings, verdict, halves, leaks, summary)
-    finish_run(output, {**summary, "seconds": watch.elapsed_s})
+    run.finish(summary)
     log(f"finished: {summary['in_words']}; see {output / 'report.html'}")
 
 
 def _leakage(subject: Subject) -> list[Leak]:
-    latents, particles = subject.results.latents, subject.source.expanded()
+    latents, particles = subject.run.results.latents, subject.run.particles.expanded()
     axes = principal_axes(latents)
     return leaks_of(axes.project(latents).astype(np.float64), particles, subject.settings.seed)
 
 
 def _halves(subject: Subject, log: Log) -> HalvesVerdict:
-    particles, output = subject.source.particles, subject.settings.output
+    particles, output = subject.run.particles.particles, subject.settings.output
     rows = half_rows(particles.half_set, len(particles))
     images = folder_of_images(particles)
     runs = []
@@ -140,10 +122,10 @@ def _halves(subject: Subject, log: Log) -> HalvesVerdict:
         star = output / f"half{number}.star"
         write_particles_star(star, particles.subset(own), {}, replacing="gmmflex")
         runs.append(subject.analysed(f"half{number}", star, images, log))
-    expanded = subject.data.in_symmetric_poses(subject.source.operators)
+    expanded = subject.data.in_symmetric_poses(subject.run.particles.operators)
     first, second = (expanded.rows_of(torch.from_numpy(own)) for own in rows)
     log("comparing what both say of each particle")
-    latent_noise = float(settings_of_run(subject.settings.run).latent_noise)
+    latent_noise = float(subject.run.settings.latent_noise)
     return compare_halves(
         (runs[0], runs[1]),
         (first, second),
@@ -156,8 +138,8 @@ def _halves(subject: Subject, log: Log) -> HalvesVerdict:
 
 def _noise(subject: Subject, log: Log) -> NDArray[np.float64]:
     """(N,) RMS displacement that the analysis finds in particles that do not move."""
-    settings, results = subject.settings, subject.results
-    particles = subject.source.particles
+    settings, results = subject.settings, subject.run.results
+    particles = subject.run.particles.particles
     folder = settings.output / "null_particles"
     folder.mkdir(exist_ok=True)
     n = min(len(particles), settings.null_particles)
