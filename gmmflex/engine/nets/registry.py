@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gmmflex.engine.nets.decoders.base import DecoderKind
-from gmmflex.engine.settings.decoder_registry import UnknownDecoder, decoder_spec
+from gmmflex.engine.settings.decoder_registry import BrokenDecoder, decoder_spec
 
 
 def decoder_kind(name: str) -> DecoderKind:
@@ -14,8 +14,9 @@ def decoder_kind(name: str) -> DecoderKind:
     """
     kind = decoder_spec(name)
     if not isinstance(kind, DecoderKind):
-        raise UnknownDecoder(
+        raise BrokenDecoder(
+            name,
             f"the decoder {name} has no network: derive it from DecoderKind of "
-            "gmmflex.engine.nets.decoders.base"
+            "gmmflex.engine.nets.decoders.base",
         )
     return kind

@@ -23,7 +23,7 @@ from gmmflex.engine.nets.build import DecoderDescription
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.parts.regions import Region, build_decoders
-from gmmflex.engine.settings.decoder_registry import UnknownDecoder
+from gmmflex.engine.settings.decoder_registry import BrokenDecoder, UnknownDecoder
 
 _CENTRE = "neutral.centre_A"
 
@@ -97,8 +97,13 @@ def read_run(folder: Path) -> RunResults:
         latents = read_array(latents_path)
         if latents.dtype != np.float32 or latents.shape[1:] != (about.latent_dim,):
             raise ValueError(f"latents {latents.dtype} of shape {latents.shape}")
+    except BrokenDecoder as fault:
+        raise UserError(f"{folder} cannot be read: {fault}") from fault
     except UnknownDecoder as fault:
-        raise UserError(f"{folder} needs a decoder that is not here: {fault}") from fault
+        raise UserError(
+            f"{folder} was made with the decoder {fault.name}, which is not here: install the "
+            "package that brings it"
+        ) from fault
     except WrongTensors as fault:
         raise UserError(
             f"{weights_path}: {fault}, so it was not written by this version of gmmflex: run the "

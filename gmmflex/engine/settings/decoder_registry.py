@@ -32,7 +32,15 @@ _registered: dict[str, type[DecoderSpec]] = {}
 
 
 class UnknownDecoder(ValueError):
-    """No decoder has this name here, or it cannot be loaded; the text is one sentence."""
+    """No decoder has this name here; the text is one sentence."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(why)
+        self.name = name
+
+
+class BrokenDecoder(UnknownDecoder):
+    """A package brings a decoder of this name, but it cannot be used."""
 
 
 def decoder_names() -> tuple[str, ...]:
@@ -69,7 +77,8 @@ def decoder_spec(name: str) -> DecoderSpec:
     """The kind of that name, as far as settings need it; its file is loaded.
 
     Raises:
-        UnknownDecoder: there is none, two packages bring one, or it cannot be loaded.
+        UnknownDecoder: there is none, or (BrokenDecoder) two packages bring one, or it cannot be
+            loaded.
     """
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
@@ -79,19 +88,23 @@ def decoder_spec(name: str) -> DecoderSpec:
     found = _entry_points().get(name, [])
     if not found:
         raise UnknownDecoder(
+            name,
             f"there is no such decoder: give one of {', '.join(decoder_names())}, or install the "
-            "package that brings it"
+            "package that brings it",
         )
     if len({point.value for point in found}) > 1:
         packages = " and ".join(_package(point) for point in found)
-        raise UnknownDecoder(f"the packages {packages} both bring a decoder {name}: remove one")
+        raise BrokenDecoder(
+            name, f"the packages {packages} both bring a decoder {name}: remove one of them"
+        )
     try:
         kind = found[0].load()
     # Whatever the code of another package may raise when it is imported.
     except Exception as fault:
-        raise UnknownDecoder(
+        raise BrokenDecoder(
+            name,
             f"the decoder {name} of the package {_package(found[0])} cannot be loaded "
-            f"({type(fault).__name__}: {fault}): repair or remove that package"
+            f"({type(fault).__name__}: {fault}): repair or remove that package",
         ) from fault
     return _made(name, kind)
 
@@ -100,9 +113,10 @@ def _made(name: str, kind: Any) -> DecoderSpec:
     from gmmflex.engine.settings.decoder_kind import DecoderSpec
 
     if not (isinstance(kind, type) and issubclass(kind, DecoderSpec) and kind.name == name):
-        raise UnknownDecoder(
+        raise BrokenDecoder(
+            name,
             f"what is registered as decoder {name} is no subclass of DecoderKind with that name: "
-            "repair or remove the package that brings it"
+            "repair or remove the package that brings it",
         )
     return kind()
 
