@@ -121,6 +121,7 @@ def test_names_that_are_taken_are_refused(registered):
             r"options\.scale: a shift decoder has no such option: it has ",
         ),
         ({"kind": "free", "options": {"scale": 1}}, "a free decoder has no such option: it has n"),
+        ({"kind": "free", "options": {"smoothing_A": 1}}, r"smoothing_A: give smoothing_A beside"),
         ({"vary": ("widths",)}, "a shift decoder changes positions only: leave widths out of vary"),
         ({"body_edge_A": 2.0}, "a soft edge is for rigid bodies: leave it out for shift"),
         ({"kind": "rigid"}, "a rigid decoder needs bodies: give at least one NAME=SELECTION"),
@@ -216,6 +217,12 @@ def test_a_package_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
         DecoderSettings(name="a", kind="elastic")
     (site / "elastic_modes.py").write_text("Elastic = 3\n")
     with pytest.raises(ValidationError, match="is no subclass of DecoderKind with that name"):
+        DecoderSettings(name="a", kind="elastic")
+    sys.modules.pop("elastic_modes")
+    unfinished = "class Elastic(DecoderKind):\n    name = 'elastic'\n"
+    base = "from gmmflex.engine.nets.decoders.base import DecoderKind\n"
+    (site / "elastic_modes.py").write_text(f"{base}# longer than before\n{unfinished}")
+    with pytest.raises(ValidationError, match="the decoder elastic is incomplete"):
         DecoderSettings(name="a", kind="elastic")
     assert DecoderSettings(name="a").kind == "free"
     sys.modules.pop("elastic_modes", None)

@@ -16,7 +16,8 @@ class DecoderOptions(BaseModel):
     """The settings of its own that a kind of decoder has: none, or the fields of a subclass.
 
     A field that is called smoothing_A, anchors or body_edge_A takes the value of the setting (and
-    option) of that name; all others are given under `options` in `--config FILE.json`.
+    option) of that name; all others are given under `options` in `--config FILE.json`. Each needs a
+    default: smoothing that nobody gave is known only when the resolution is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,8 +76,12 @@ class DecoderSpec:
         fields = self.options.model_fields
         shared = {name: getattr(source, name, None) for name in SHARED if name in fields}
         given = {name: value for name, value in shared.items() if value is not None}
+        own = source.options or {}
+        for name in SHARED:
+            if name in own:
+                raise ValueError(f"options.{name}: give {name} beside options, not among them")
         try:
-            return self.options(**{**given, **(source.options or {})})
+            return self.options(**{**given, **own})
         except ValidationError as fault:
             raise ValueError(self._sentence(fault)) from fault
 

@@ -118,7 +118,12 @@ def _made(name: str, kind: Any) -> DecoderSpec:
             f"what is registered as decoder {name} is no subclass of DecoderKind with that name: "
             "repair or remove the package that brings it",
         )
-    return kind()
+    try:
+        return kind()
+    except TypeError as fault:
+        raise BrokenDecoder(
+            name, f"the decoder {name} is incomplete ({fault}): repair or remove its package"
+        ) from fault
 
 
 def _entry_points() -> dict[str, list[EntryPoint]]:
