@@ -8,9 +8,10 @@ with the kind of decoder: `lid=rigid A:120-160`.
 import re
 from dataclasses import dataclass
 
-KINDS = ("free", "hierarchical", "rigid")
+from gmmflex.engine.settings.decoder_registry import decoder_names
+
 MAP_SUFFIXES = tuple(
-    kind + packed for kind in (".mrc", ".map", ".ccp4") for packed in ("", ".gz", ".bz2")
+    suffix + packed for suffix in (".mrc", ".map", ".ccp4") for packed in ("", ".gz", ".bz2")
 )
 _NAME = re.compile(r"^[A-Za-z0-9_-]+$")
 _MASK = re.compile(r"^mask\s*(\d+)$", re.IGNORECASE)
@@ -77,8 +78,9 @@ def _part(line: str, with_kind: bool) -> Part:
     if not with_kind:
         return Part(name, where)
     first, _, rest = where.partition(" ")
-    if first.lower() in KINDS and rest.strip():
-        return Part(name, rest.strip(), first.lower())
-    if first.lower() in KINDS:
+    kinds = {kind.lower(): kind for kind in decoder_names()}
+    if first.lower() in kinds and rest.strip():
+        return Part(name, rest.strip(), kinds[first.lower()])
+    if first.lower() in kinds:
         raise BadLine(f"The line '{line}' does not say where: write it as in {example}.")
-    return Part(name, where, KINDS[0])
+    return Part(name, where, "free")
