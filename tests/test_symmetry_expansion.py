@@ -22,7 +22,7 @@ from gmmflex.engine.io.star import read_star
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 from gmmflex.engine.parts.symmetry_copies import columns_of_copies, join_copies
 from gmmflex.engine.settings.decoder import DecoderSettings
-from gmmflex.engine.stages.heterogeneity import stage as heterogeneity
+from gmmflex.engine.stages.heterogeneity import analysis as heterogeneity
 from gmmflex.engine.training.earlier_run import read_earlier_run
 
 PARTICLES = 400
@@ -220,10 +220,16 @@ def test_copies_of_a_particle_are_held_out_together(
     lines: list[str] = []
     with pytest.raises(Enough):
         run(trimer, trimer / "stopped", lines)
-    test, train = (set((rows // 3).tolist()) for rows in (held[0].test_rows, held[0].train_rows))
+    particles = held[0].task.particles
+    data = particles.data
+    test, train = (
+        set((rows // 3).tolist()) for rows in (particles.test_rows, particles.train_rows)
+    )
     assert len(test) == 20 and not test & train and len(test | train) == PARTICLES
-    assert sorted(held[0].test_rows.tolist()) == [3 * i + c for i in sorted(test) for c in range(3)]
-    assert len(held[0].data.images) == PARTICLES and held[0].data.rotations.shape[0] == PARTICLES
+    assert sorted(particles.test_rows.tolist()) == [
+        3 * i + c for i in sorted(test) for c in range(3)
+    ]
+    assert len(data.images) == PARTICLES and data.rotations.shape[0] == PARTICLES
     assert int(held[0].varies.sum()) == N_ONE
     assert "the most compact one" in " ".join(lines) and "warning" not in " ".join(lines)
 

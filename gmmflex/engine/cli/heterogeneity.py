@@ -88,6 +88,9 @@ def heterogeneity(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="[default: 0.001]")] = None,
     latent_noise: Annotated[float | None, typer.Option(help="[default: 0.1]")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="Score that training raises, by name.  [default: frc]")
+    ] = None,
     passthrough: Passthrough = None,
     image_root: ImageRoot = None,
     memory_limit: Annotated[
@@ -134,6 +137,7 @@ def heterogeneity(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "latent_noise": latent_noise,
+        "objective": objective,
         "passthrough": passthrough,
         "image_root": image_root,
         "memory_limit_GB": memory_limit,

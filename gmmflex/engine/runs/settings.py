@@ -61,3 +61,21 @@ def settings_of_run(run: Path) -> HeterogeneitySettings:
                 "in which that analysis was started"
             )
     return settings
+
+
+def settings_from(kind: type[_Settings], /, **values: Any) -> _Settings:
+    """The settings that a program gives by their names; what is not given has its usual value.
+
+    Raises UserError for a name that is not known or a value that is not allowed.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(kind.model_fields))
+            raise UserError(f"there is no setting {name}: give one of {known}") from fault
+        where = f"{name} = {first.get('input')!r} is not allowed: " if name else ""
+        raise UserError(where + message) from fault
