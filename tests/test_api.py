@@ -11,11 +11,14 @@ from importlib import import_module
 import numpy as np
 import pytest
 import sliding_domain
+import torch
 
 import gmmflex
 from gmmflex.engine import api
 from gmmflex.engine.machine.progress import Event
 from gmmflex.engine.machine.progress_bars import CellOutput, ProgressBars, bars_or
+from gmmflex.engine.runs.run import Run
+from gmmflex.engine.stages.heterogeneity.inputs import read_inputs
 
 SMALL = {"latent_dim": 2, "epochs": 1, "encoder_sites": 16, "test_fraction": 0.2, "threads": 1}
 
@@ -108,6 +111,10 @@ def test_training_in_memory_is_the_command(tmp_path):
     assert sorted(p.name for p in saved.iterdir() if p.name not in ("given", "run.lock")) == sorted(
         p.name for p in run.iterdir() if p.name not in ("checkpoint", "run.lock")
     )
+    # What later stages ask of a run is there, files that came from memory among it.
+    given = read_inputs(Run(saved).settings, torch.device("cpu"))
+    np.testing.assert_allclose(given.parts.neutral.centre_A, analysis.neutral.centre_A)
+    assert len(Run(saved).particles.particles) == 60
     with pytest.raises(gmmflex.UserError, match="new or empty folder"):
         analysis.save(tmp_path / "saved", log=silent)
 
@@ -127,6 +134,35 @@ def test_density_and_models_lie_in_the_frame_of_the_files(names):
     np.testing.assert_allclose(
         moved.coordinates_A.mean(axis=0), made.model.coordinates_A.mean(axis=0), atol=2.0
     )
+
+
+def even_frc(frc, coefficients):
+    """The mean FRC, all rings alike."""
+    return gmmflex.WeightedFrc(coefficients, torch.full_like(frc, 1 / len(frc)))
+
+
+@pytest.mark.slow
+def test_an_objective_of_a_notebook_is_saved_by_its_name(names, tmp_path):
+    particles, neutral, made = names["particles"], names["neutral"], names["made"]
+    free = gmmflex.train(particles, neutral, objective=even_frc, log=silent, **SMALL)
+    with pytest.raises(gmmflex.UserError, match="register_objective"):
+        free.save(tmp_path / "unnamed", log=silent)
+    assert not (tmp_path / "unnamed").exists()
+    gmmflex.register_objective("even", even_frc)
+    named = gmmflex.train(
+        particles, neutral, objective="even", bonds=made.model, log=silent, **SMALL
+    )
+    saved = named.save(tmp_path / "named", log=silent)
+    weights = Run(saved).objective("cpu").ring_weights
+    np.testing.assert_allclose(weights.numpy(), 1 / len(weights), rtol=1e-6)
+    assert gmmflex.read_run(saved).results.keeps_bonds and Run(saved).settings.bonds.exists()
+
+
+@pytest.mark.slow
+def test_table_without_pandas(names, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    table = names["analysis"].table()
+    assert isinstance(table, dict) and {len(column) for column in table.values()} == {40}
 
 
 @pytest.mark.slow
