@@ -14,6 +14,7 @@ from gmmflex.engine.stages.neutral.bonds import BondTerm
 from gmmflex.engine.stages.neutral.choice import Held, resolution_when_held_A, sentence_of
 from gmmflex.engine.stages.neutral.completeness import completeness
 from gmmflex.engine.stages.neutral.ladder import (
+    Climb,
     Ladder,
     climb_from_map,
     climb_from_model,
@@ -52,12 +53,13 @@ def build(
     device: torch.device,
     log: Log,
 ) -> Built:
-    resolution, wanted, seed = settings.resolution_A, settings.gaussians, settings.seed
+    resolution = settings.resolution_A
     if resolution is None and settings.map is None:
         resolution = MODEL_RESOLUTION_A
     usual = resolution or default_resolution_A(target.density.pixel_size_A)
     if model is None:
-        ladder = climb_from_map(target, usual, wanted, seed, device, log)
+        climb = Climb(target, usual, settings.gaussians, settings.seed, device, log)
+        ladder = climb_from_map(climb)
         return Built(target, usual, ladder, Held(False))
     sharp = _sharp(settings, target, model, log)
     held = _held(settings, target, blurred_like_map(sharp, target, usual)[0], log)
@@ -71,7 +73,8 @@ def build(
     if held.held:
         return Built(target, usual, hold_model(target, start, usual, device), held)
     bonds = BondTerm(model, start, target.centre_A, device) if settings.bonds else None
-    ladder = climb_from_model(target, start, usual, wanted, seed, device, log, bonds)
+    climb = Climb(target, usual, settings.gaussians, settings.seed, device, log)
+    ladder = climb_from_model(climb, start, bonds)
     return Built(target, usual, ladder, held, bonds)
 
 
