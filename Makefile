@@ -47,9 +47,9 @@ test-gui: environment system
 
 # What can differ where numpy is 2 and no Scipion is: reading and writing, the model's numbers, the
 # package and its commands, and one run from particles to maps. The rest has run in the other one.
-ENGINE_TESTS := $(wildcard $(addprefix tests/test_,io_*.py model_*.py splat*.py run_*.py symmetry*.py) \
+ENGINE_TESTS := $(wildcard $(addprefix tests/test_,io_*.py model_*.py splat*.py run_*.py symmetry*.py)) \
 	$(addsuffix .py,$(addprefix tests/test_,backprojection carry cli convert data_conformance \
-	end_to_end fuzz_readers numerics repository row_store simulate_files)))
+	end_to_end fuzz_readers numerics repository row_store simulate_files))
 
 test-engine: environment-engine
 	$(ENGINE)/bin/python -m pytest $(ENGINE_TESTS) -n $(JOBS) --dist loadfile \

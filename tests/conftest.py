@@ -109,10 +109,13 @@ _TOGETHER = {f"test_scipion_{name}.py": "helix" for name in _HELIX}
 # What takes longest begins first: at the end no process waits long for the other.
 _LONGEST = (
     "helix",
-    "test_scipion_chain.py",
+    "test_symmetry_expansion.py",
     "test_heterogeneity_processes.py",
     "test_heterogeneity.py",
     "test_neutral.py",
+    "test_scipion_chain.py",
+    "test_heterogeneity_resume.py",
+    "test_preparation_processes.py",
 )
 
 
