@@ -6,6 +6,7 @@
 Simulates each set, runs `gmmflex neutral` and `gmmflex heterogeneity` as a user would, each in a
 process of its own, and prints the table: median of the seeds and, in brackets, the worst. Figures
 of finished runs are kept in FOLDER and not made again, so that the table can be made in pieces.
+`--decoders` also takes the name of a decoder that another package brings (docs/extending.md).
 Structures that no package ships come from the folder that GMMFLEX_TEST_DATA names; a set without
 its source is named as not run, and with --kept, which makes no new runs, whatever has no figures
 yet. --write puts the table into docs/benchmarks.md.
@@ -16,7 +17,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.accuracy_runs import DECODERS, Figures, figures_of, kept_figures, possible
+from benchmarks.accuracy_runs import (
+    USUAL,
+    Figures,
+    analyses,
+    figures_of,
+    kept_figures,
+    possible,
+)
 from benchmarks.accuracy_sets import SETS, data_folder, simulated
 from benchmarks.accuracy_table import accuracy_table, write_section
 from gmmflex.engine.io.errors import UserError
@@ -28,7 +36,7 @@ def main() -> None:
     """Run what is asked for and not there yet; print the table; write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--decoders", nargs="+", choices=list(DECODERS), default=list(DECODERS))
+    parser.add_argument("--decoders", nargs="+", choices=analyses(), default=USUAL)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks/accuracy"))
     parser.add_argument("--again", action="store_true", help="although figures are there")

@@ -15,17 +15,17 @@ from benchmarks.accuracy_model import motion_against_truth
 from benchmarks.accuracy_scores import state_correlation, state_r2
 from benchmarks.accuracy_sets import AccuracySet, parameters_of_states
 from gmmflex.engine.io.writing import replacing
+from gmmflex.engine.settings.decoder_registry import BUILT_IN, decoder_names, decoder_spec
 
-# Options of `gmmflex heterogeneity` for each kind of analysis; bodies and symmetry are the set's.
-DECODERS: dict[str, tuple[str, ...]] = {
-    "free": ("--decoder", "free"),
-    "hierarchical": ("--decoder", "hierarchical"),
-    "rigid": ("--decoder", "rigid"),
+# Options of `gmmflex heterogeneity` for analyses that are more than a decoder by its name; bodies
+# and symmetry are the set's.
+_OTHERS: dict[str, tuple[str, ...]] = {
     "bonds": ("--decoder", "free", "--bonds", "model"),
     # A rigid decoder for each body, by a configuration file: is their motion coordinated?
     "two rigid": (),
 }
-_WITH_BODIES = ("rigid", "two rigid")
+# What the table holds; any other registered decoder is asked for by its name.
+USUAL = (*BUILT_IN, *_OTHERS)
 _MEASURED = """
 import atexit, json, resource, sys, time
 from pathlib import Path
@@ -72,11 +72,25 @@ class Figures:
     peak_MB: float
 
 
+def analyses() -> tuple[str, ...]:
+    """All that `--decoders` takes: the usual ones, and what other packages register."""
+    return tuple(dict.fromkeys((*USUAL, *decoder_names())))
+
+
+def options_of(decoder: str) -> tuple[str, ...]:
+    """Options of `gmmflex heterogeneity` for one of `analyses`."""
+    return _OTHERS.get(decoder, ("--decoder", decoder))
+
+
 def possible(chosen: AccuracySet, decoder: str) -> bool:
     """Whether a set can be analysed in this way: rigid bodies have to be named."""
     if decoder == "two rigid":
         return chosen.course == "plane"
-    return decoder not in _WITH_BODIES or bool(chosen.bodies)
+    return not _moves_bodies(decoder) or bool(chosen.bodies)
+
+
+def _moves_bodies(decoder: str) -> bool:
+    return decoder not in _OTHERS and decoder_spec(decoder).moves_bodies
 
 
 def kept_figures(decoder: str, folder: Path) -> Figures | None:
@@ -107,9 +121,9 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
         run_measured([*arguments, "--output", neutral], neutral_cost, folder / "neutral.log", seed)
     if again or not (_finished(run) and run_cost.exists()):
         arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
-        arguments += ["--output", run, *DECODERS[decoder]]
+        arguments += ["--output", run, *options_of(decoder)]
         bodies = {name: f"{name}={residues}" for name, residues in chosen.bodies.items()}
-        if decoder == "rigid":
+        if _moves_bodies(decoder):
             arguments += [f"--body={body}" for body in bodies.values()]
             arguments += [f"--body={name}={body}" for name, body in chosen.moving_frame.items()]
         if decoder == "two rigid":

@@ -33,6 +33,7 @@ from benchmarks.igg_1d_images import BOX_PX, PIXEL_A, STATES, make_images
 from benchmarks.igg_1d_map import reconstructed_map
 from gmmflex.engine.io.maps import read_map
 from gmmflex.engine.runs.results import RunResults, read_run
+from gmmflex.engine.settings.decoder_registry import decoder_names, decoder_spec
 from gmmflex.engine.stages.simulate.projector import density, to_volume
 from gmmflex.engine.stages.simulate.states import Scatterers
 
@@ -100,7 +101,7 @@ def main() -> None:
     """Make the set, run both stages, print the figures and keep them in the work folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--particles", type=int, default=100_000)
-    parser.add_argument("--decoder", choices=("free", "hierarchical", "rigid"), default="free")
+    parser.add_argument("--decoder", choices=decoder_names(), default="free")
     parser.add_argument("--start", choices=("map", "model"), default="map")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--resolution", type=float, default=7.0)
@@ -130,7 +131,7 @@ def main() -> None:
         arguments = ["heterogeneity", folder / "particles.star", "--neutral", neutral]
         arguments += ["--resolution", resolution, "--epochs", str(options.epochs)]
         arguments += ["--decoder", options.decoder, "--output", run]
-        if options.decoder == "rigid":
+        if decoder_spec(options.decoder).moves_bodies:
             arguments += [f"--body=Fab={FAB}", "--model", folder / "model.cif"]
         elif options.start == "map":
             arguments += ["--vary", "positions,amplitudes"]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from benchmarks.accuracy_model import motion_against_truth
-from benchmarks.accuracy_runs import DECODERS, run_measured
+from benchmarks.accuracy_runs import options_of, run_measured
 from benchmarks.accuracy_sets import SETS
 from benchmarks.poses_limit import least_errors
 from gmmflex.engine.io.particles import read_particles, write_particles_star
@@ -112,7 +112,7 @@ def main() -> None:
         source, model = given / "consensus.mrc", given / "model.cif"
         _run(["neutral", "--map", source, "--model", model, "--output", neutral], work, seed)
         arguments = ["heterogeneity", given / "particles.star", "--neutral", neutral]
-        _run([*arguments, *DECODERS["bonds"], "--output", work / name], work, seed)
+        _run([*arguments, *options_of("bonds"), "--output", work / name], work, seed)
     poses = work / "poses"
     rounds = ["--rounds", str(options.rounds)]
     _run(["poses", work / "wrong", "--output", poses, *rounds], work, seed)

@@ -31,6 +31,7 @@ from benchmarks.evaluate import silent
 from gmmflex.engine.io.models import AtomicModel, read_model, write_models
 from gmmflex.engine.motion.carried_model import morph_alpha_carbons
 from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.settings.decoder_registry import decoder_spec
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.settings.neutral import NeutralSettings
 from gmmflex.engine.settings.simulate import SimulateSettings
@@ -160,7 +161,8 @@ def build_neutral(folder: Path, simulated: Path, seed: int) -> Path:
 
 def run(folder: Path, simulated: Path, seed: int, decoder: str) -> dict[str, float]:
     """Analysis of one set; its figures."""
-    bodies = (f"domain=A:{_DOMAIN[0]}-{_DOMAIN[1]}",) if decoder == "rigid" else ()
+    moves = decoder_spec(decoder).moves_bodies
+    bodies = (f"domain=A:{_DOMAIN[0]}-{_DOMAIN[1]}",) if moves else ()
     start, cpu = time.monotonic(), time.process_time()
     output = folder / f"run_{decoder}_{seed}"
     run_heterogeneity(

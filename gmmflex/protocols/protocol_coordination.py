@@ -9,6 +9,7 @@ from pyworkflow.protocol.params import EnumParam, StringParam
 from gmmflex.engine.io.runs.run_folder import write_json
 from gmmflex.notation.anchor_levels import parse_levels
 from gmmflex.protocols.analysis_base import AnalysisProtocol
+from gmmflex.protocols.forms.decoder_form import other_decoders
 from gmmflex.protocols.forms.shared_form import (
     define_anchors,
     define_fitted_model,
@@ -56,7 +57,7 @@ class ProtGmmflexCoordination(ReadsParts, UsesFittedModel, AnalysisProtocol):
             "core=hierarchical A:1-110\ntail=free mask 1\n\n"
             "DECODER is *free* (each Gaussian by itself; taken if none is written), "
             "*hierarchical* (carried by anchors) or *rigid* (the region turns and shifts as one "
-            f"body).\n\nWHERE is one of\n{HOW_TO_WRITE}",
+            f"body){other_decoders()}.\n\nWHERE is one of\n{HOW_TO_WRITE}",
         )
         define_anchors(form, label="Anchors of hierarchical regions")
         form.addParam(

@@ -1,5 +1,6 @@
 """Protocol "heterogeneity analysis": a latent space of the particles' conformations."""
 
+from gmmflex.protocols.forms.decoder_form import USUAL, decoder_faults, define_decoder
 from gmmflex.protocols.forms.shared_form import (
     define_original_file,
     define_particles,
@@ -29,5 +30,21 @@ class ProtGmmflexHeterogeneity(VaryingAnalysis):
         define_original_file(form)
         define_start(form)
         self._defineWhatMayChange(form)
+        define_decoder(form)
         self._defineWatched(form)
         define_training(form)
+
+    def _kindSettings(self):
+        return {**super()._kindSettings(), **self._ofAnotherPackage()}
+
+    def _kindArguments(self):
+        other = self._ofAnotherPackage()
+        return super()._kindArguments() + (["--decoder", other["decoder"]] if other else [])
+
+    def _kindFaults(self):
+        return decoder_faults(self.decoder.get()) + super()._kindFaults()
+
+    def _ofAnotherPackage(self):
+        """The decoder, where it is not the usual one."""
+        chosen = (self.decoder.get() or USUAL).strip()
+        return {} if chosen == USUAL else {"decoder": chosen}

@@ -5,7 +5,8 @@ from tkinter import ttk
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import AtomicModel, select_atoms
-from gmmflex.notation.body_lines import KINDS, BadLine, Part, parse_parts
+from gmmflex.engine.settings.decoder_registry import decoder_names
+from gmmflex.notation.body_lines import BadLine, Part, parse_parts
 from gmmflex.notation.chain_outline import outlines, residues_of
 from gmmflex.wizards.chain_bars import ChainBars
 
@@ -112,7 +113,7 @@ class PartsDialog(tk.Toplevel):
         row = ttk.Frame(frame)
         row.pack(fill="x", pady=(10, 0))
         self.name = tk.StringVar(self)
-        self.kind = tk.StringVar(self, KINDS[0])
+        self.kind = tk.StringVar(self, "free")
         self.where = tk.StringVar(self)
         ttk.Label(row, text="Name").pack(side="left")
         self._name_entry = ttk.Entry(row, textvariable=self.name, width=14)
@@ -121,7 +122,7 @@ class PartsDialog(tk.Toplevel):
         if self._with_kind:
             ttk.Label(row, text="Decoder").pack(side="left")
             ttk.Combobox(
-                row, textvariable=self.kind, values=KINDS, state="readonly", width=12
+                row, textvariable=self.kind, values=decoder_names(), state="readonly", width=12
             ).pack(side="left", padx=(6, 14))
         ttk.Label(row, text="Residues").pack(side="left")
         entry = ttk.Entry(row, textvariable=self.where)

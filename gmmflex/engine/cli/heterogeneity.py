@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gmmflex.engine.cli.list_decoders import DECODER_HELP, ListDecoders
 from gmmflex.engine.cli.options import ImageRoot, Overwrite, Passthrough, validated
 from gmmflex.engine.io.errors import UserError
 
@@ -24,9 +25,8 @@ def heterogeneity(
     output: Annotated[
         Path | None, typer.Option(help="Run folder to make; an unfinished run in it goes on.")
     ] = None,
-    decoder: Annotated[
-        str | None, typer.Option(help="free, hierarchical or rigid.  [default: free]")
-    ] = None,
+    decoder: Annotated[str | None, typer.Option(help=DECODER_HELP)] = None,
+    list_decoders: ListDecoders = False,
     anchors: Annotated[
         str | None,
         typer.Option(help="Anchors of the hierarchical decoder, for each level.  [default: 32]"),

@@ -5,16 +5,11 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gmmflex.engine.nets.build import DecoderDescription
+from gmmflex.engine.nets.build import DecoderDescription, expected_tensors, first_difference
+from gmmflex.engine.nets.decoders.base import Shapes, shapes_of
 from gmmflex.engine.nets.encoder import Encoder
-from gmmflex.engine.nets.hierarchical_decoder import hierarchical_columns
-from gmmflex.engine.nets.parameters import n_columns
-from gmmflex.engine.nets.perceptron import perceptron
-from gmmflex.engine.nets.rigid_decoder import BODY_COLUMNS
 
-_HIDDEN = 128
 _MOST = 1_000_000
-Shapes = dict[str, tuple[int, ...]]
 
 
 class Architecture(BaseModel):
@@ -37,12 +32,34 @@ class Architecture(BaseModel):
         return self
 
 
-def tensor_shapes(about: Architecture, stored: Shapes) -> Shapes:
-    """Name -> shape of every tensor that belongs into weights.safetensors; allocates nothing.
+class WrongTensors(ValueError):
+    """The tensors of a file are not those of the networks; the text says which, in few words."""
 
-    stored: those that the file has. A region of few Gaussians has fewer anchors than were asked
-    for; how many tells only this.
+
+def check_tensors(about: Architecture, stored: Shapes) -> None:
+    """Whether a file of these tensors has what the architecture asks for; allocates nothing.
+
+    stored: name → shape of all tensors in weights.safetensors.
+
+    Raises:
+        WrongTensors: one is missing, has another shape or does not belong there.
+        ValueError: a decoder is of a kind that is not known here.
     """
+    parts = {"": _of_mixture(about), "encoder.": _of_encoder(about)}
+    whose = {"": "the run", "encoder.": "the encoder"}
+    for item in about.decoders:
+        prefix = f"decoder.parts.{item.name}."
+        own = _under(prefix, stored)
+        parts[prefix] = expected_tensors(item, about.latent_dim, about.gaussians, own)
+        whose[prefix] = f"decoder {item.name} ({item.kind})"
+    for prefix, expected in parts.items():
+        found = _under(prefix, stored) if prefix else _others(tuple(parts), stored)
+        fault = first_difference(found, expected)
+        if fault is not None:
+            raise WrongTensors(f"{whose[prefix]} {fault}")
+
+
+def _of_mixture(about: Architecture) -> Shapes:
     n = about.gaussians
     found: Shapes = {
         "neutral.positions_A": (n, 3),
@@ -50,31 +67,27 @@ def tensor_shapes(about: Architecture, stored: Shapes) -> Shapes:
         "neutral.sigmas_A": (n,),
         "neutral.centre_A": (3,),
     }
-    with torch.device("meta"):
-        found |= _named("encoder.", Encoder(about.encoder_inputs, about.latent_dim))
-        for item in about.decoders:
-            prefix = f"decoder.parts.{item.name}."
-            found[f"region.{item.name}"] = (len(item.bodies), n) if item.bodies else (n,)
-            most = sum(min(count, n) for count in item.anchors)
-            anchors = min(most, *stored.get(f"{prefix}anchors_A", (0,))[:1])
-            columns = _columns(item, n, anchors)
-            network = perceptron(about.latent_dim, _HIDDEN, columns)
-            found |= _named(f"{prefix}layers.", network)
-            if item.kind == "hierarchical":
-                found |= {f"{prefix}transition": (n, anchors), f"{prefix}anchors_A": (anchors, 3)}
+    for item in about.decoders:
+        found[f"region.{item.name}"] = (len(item.bodies), n) if item.bodies else (n,)
     if about.refine_neutral:
         found |= {"decoder.at_rest.amplitudes": (n,), "decoder.at_rest.widths": (n,)}
     return found
 
 
-def _columns(item: DecoderDescription, gaussians: int, anchors: int) -> int:
-    """Numbers that the network of a decoder gives."""
-    if item.kind == "rigid":
-        return BODY_COLUMNS * len(item.bodies)
-    if item.kind == "hierarchical":
-        return hierarchical_columns(item.vary) * anchors
-    return n_columns(item.vary) * gaussians
+def _of_encoder(about: Architecture) -> Shapes:
+    with torch.device("meta"):
+        return shapes_of(Encoder(about.encoder_inputs, about.latent_dim))
 
 
-def _named(prefix: str, network: torch.nn.Module) -> Shapes:
-    return {f"{prefix}{name}": tuple(value.shape) for name, value in network.state_dict().items()}
+def _under(prefix: str, stored: Shapes) -> Shapes:
+    return {
+        name.removeprefix(prefix): shape
+        for name, shape in stored.items()
+        if name.startswith(prefix)
+    }
+
+
+def _others(prefixes: tuple[str, ...], stored: Shapes) -> Shapes:
+    """Those of no network."""
+    networks = tuple(prefix for prefix in prefixes if prefix)
+    return {name: shape for name, shape in stored.items() if not name.startswith(networks)}

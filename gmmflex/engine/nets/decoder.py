@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -14,4 +14,14 @@ class Decoder(Protocol):
 
     def __call__(self, latents: Tensor) -> Offsets:
         """(B, d) latents → offsets for B particles."""
+        ...
+
+
+@runtime_checkable
+class LearnsWeights(Protocol):
+    """A decoder with weights that are kept in its first round, so that only large motions are
+    found, and learnt afterwards (Chen et al. 2023)."""
+
+    def learn_weights(self, learn: bool) -> None:
+        """Before each round: whether those weights are learnt in it."""
         ...

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gmmflex.engine.model.mixture.neighbour_average import NeighbourAverage
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.parameters import n_columns, offsets_from
-from gmmflex.engine.nets.perceptron import perceptron
+from gmmflex.engine.nets.perceptron import HIDDEN, perceptron
 from gmmflex.engine.settings.limits import Parameter
 
 
@@ -29,7 +29,7 @@ class FreeDecoder(nn.Module):
         smoothing: Tensor,
         varies: Tensor,
         parameters: tuple[Parameter, ...],
-        hidden: int = 128,
+        hidden: int = HIDDEN,
     ) -> None:
         super().__init__()
         self.parameters_varied = parameters

@@ -12,7 +12,7 @@ from gmmflex.engine.model.geometry.rigid_motion import (
 )
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.parameters import MOTION_SCALE_A, n_columns, offsets_from
-from gmmflex.engine.nets.perceptron import perceptron
+from gmmflex.engine.nets.perceptron import HIDDEN, perceptron
 from gmmflex.engine.settings.limits import Parameter
 
 _ROTATION = 6
@@ -54,7 +54,7 @@ class HierarchicalDecoder(nn.Module):
         reach_A: list[float],
         transitions: list[Tensor],
         parameters: tuple[Parameter, ...],
-        hidden: int = 128,
+        hidden: int = HIDDEN,
     ) -> None:
         super().__init__()
         self.parameters_varied = parameters

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+# Width of the hidden layers of the built-in decoders.
+HIDDEN = 128
+
 
 def perceptron(latent_dim: int, hidden: int, n_output: int) -> nn.Sequential:
     """Two hidden layers, ReLU; the last layer starts so small that nothing moves."""
@@ -17,3 +20,15 @@ def perceptron(latent_dim: int, hidden: int, n_output: int) -> nn.Sequential:
         nn.ReLU(),
         last,
     )
+
+
+def perceptron_shapes(
+    latent_dim: int, n_output: int, hidden: int = HIDDEN, prefix: str = "layers."
+) -> dict[str, tuple[int, ...]]:
+    """Name → shape of its tensors, where it stands as `layers` in another network."""
+    rows = {"0": (hidden, latent_dim), "2": (hidden, hidden), "4": (n_output, hidden)}
+    return {
+        f"{prefix}{layer}.{name}": shape
+        for layer, weight in rows.items()
+        for name, shape in (("weight", weight), ("bias", weight[:1]))
+    }

@@ -13,7 +13,7 @@ from gmmflex.engine.model.geometry.rigid_motion import (
 )
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.parameters import MOTION_SCALE_A
-from gmmflex.engine.nets.perceptron import perceptron
+from gmmflex.engine.nets.perceptron import HIDDEN, perceptron
 
 # Smaller bodies turn no more than 1 rad for each unit.
 _LEAST_RADIUS_A = 5.0
@@ -35,7 +35,7 @@ class RigidDecoder(nn.Module):
     scale_rad: Tensor
 
     def __init__(
-        self, latent_dim: int, positions_A: Tensor, membership: Tensor, hidden: int = 128
+        self, latent_dim: int, positions_A: Tensor, membership: Tensor, hidden: int = HIDDEN
     ) -> None:
         super().__init__()
         membership = membership.to(positions_A)

@@ -18,6 +18,8 @@ from gmmflex.engine.nets.rest_correction import RestCorrection
 from gmmflex.engine.parts.bodies import gaussians_at, memberships
 from gmmflex.engine.parts.neutral import Neutral, varying_gaussians
 from gmmflex.engine.settings.decoder import DecoderSettings
+from gmmflex.engine.settings.decoder_kind import SHARED
+from gmmflex.engine.settings.decoder_registry import decoder_spec
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
 Bodies = tuple[tuple[str, ...], Tensor]
@@ -76,7 +78,7 @@ def _region(
     named: Bodies | None = None
     if decoder.bodies:
         named = memberships(decoder.bodies, neutral, model, decoder.body_edge_A)
-    if decoder.kind == "rigid":
+    if decoder_spec(decoder.kind).moves_bodies:
         assert named is not None
         return Region(named[1], named[0])
     if decoder.region is not None:
@@ -122,16 +124,25 @@ def describe_decoders(
 ) -> tuple[DecoderDescription, ...]:
     """What is stored of each decoder; smoothing not set is 0.75 × resolution."""
     return tuple(
-        DecoderDescription(
-            name=decoder.name,
-            kind=decoder.kind,
-            vary=decoder.vary,
-            smoothing_A=0.75 * resolution_A if decoder.smoothing_A is None else decoder.smoothing_A,
-            anchors=decoder.anchors if decoder.kind == "hierarchical" else (),
-            bodies=regions[decoder.name].bodies,
-            seed=settings.seed,
-        )
+        _description(decoder, regions[decoder.name], settings.seed, resolution_A)
         for decoder in settings.decoder_list
+    )
+
+
+def _description(
+    decoder: DecoderSettings, region: Region, seed: int, resolution_A: float
+) -> DecoderDescription:
+    kind = decoder_spec(decoder.kind)
+    own = kind.options_of(decoder).model_dump(mode="json", exclude=set(SHARED))
+    return DecoderDescription(
+        name=decoder.name,
+        kind=decoder.kind,
+        vary=decoder.vary,
+        smoothing_A=0.75 * resolution_A if decoder.smoothing_A is None else decoder.smoothing_A,
+        anchors=decoder.anchors if "anchors" in kind.options.model_fields else (),
+        bodies=region.bodies,
+        seed=seed,
+        options=own or None,
     )
 
 

@@ -18,11 +18,12 @@ from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE
 from gmmflex.engine.io.tensor_header import read_tensor_header
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.offsets import Offsets, apply_offsets
-from gmmflex.engine.nets.architecture import Architecture, tensor_shapes
+from gmmflex.engine.nets.architecture import Architecture, WrongTensors, check_tensors
 from gmmflex.engine.nets.build import DecoderDescription
 from gmmflex.engine.nets.encoder import Encoder
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.parts.regions import Region, build_decoders
+from gmmflex.engine.settings.decoder_registry import BrokenDecoder, UnknownDecoder
 
 _CENTRE = "neutral.centre_A"
 
@@ -96,6 +97,18 @@ def read_run(folder: Path) -> RunResults:
         latents = read_array(latents_path)
         if latents.dtype != np.float32 or latents.shape[1:] != (about.latent_dim,):
             raise ValueError(f"latents {latents.dtype} of shape {latents.shape}")
+    except BrokenDecoder as fault:
+        raise UserError(f"{folder} cannot be read: {fault}") from fault
+    except UnknownDecoder as fault:
+        raise UserError(
+            f"{folder} was made with the decoder {fault.name}, which is not here: install the "
+            "package that brings it"
+        ) from fault
+    except WrongTensors as fault:
+        raise UserError(
+            f"{weights_path}: {fault}, so it was not written by this version of gmmflex: run the "
+            "analysis again"
+        ) from fault
     # RuntimeError: of torch, for weights that do not fit
     except (SafetensorError, OSError, RuntimeError, ValueError) as fault:
         raise UserError(
@@ -110,13 +123,14 @@ def read_run(folder: Path) -> RunResults:
 def _checked_architecture(path: Path) -> Architecture:
     """What the file says of itself, if its tensors are the ones that follow from that.
 
-    Nothing is allocated before. Raises ValueError (pydantic's is one) if they are not.
+    Nothing is allocated before. Raises ValueError (pydantic's is one) if they are not, the
+    subclasses WrongTensors and UnknownDecoder where that is known.
     """
     header = read_tensor_header(path)
     about = Architecture.model_validate_json(header.text.get("gmmflex", ""))
-    if header.shapes != tensor_shapes(about, header.shapes):
-        raise ValueError("the tensors are not those of the networks")
-    kinds = {name: "F64" if name == _CENTRE else "F32" for name in header.shapes}
-    if header.kinds != kinds:
-        raise ValueError("the tensors are of another kind")
+    check_tensors(about, header.shapes)
+    for name, kind in header.kinds.items():
+        wanted = "F64" if name == _CENTRE else "F32"
+        if kind != wanted:
+            raise WrongTensors(f"the tensor {name} is {kind} and not {wanted}")
     return about

@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from gmmflex.engine.settings.decoder_registry import decoder_spec
 from gmmflex.engine.settings.limits import (
     LARGEST_SMOOTHING_A,
     MOST_LEVELS,
-    DecoderKind,
+    PARAMETERS,
     DecoderName,
     Parameter,
 )
@@ -20,8 +30,7 @@ def in_order(vary: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
     """Each once, in one order, whichever the user wrote: weights on disk depend on it."""
     if not vary:
         raise ValueError("at least one of positions, amplitudes, widths must vary")
-    order: tuple[Parameter, ...] = ("positions", "amplitudes", "widths")
-    return tuple(name for name in order if name in vary)
+    return tuple(name for name in PARAMETERS if name in vary)
 
 
 def _split(value: Any) -> Any:
@@ -35,6 +44,13 @@ def _coarse_to_fine(anchors: tuple[int, ...]) -> tuple[int, ...]:
     return anchors
 
 
+def _known_kind(name: str) -> str:
+    decoder_spec(name)
+    return name
+
+
+KnownKind = Annotated[str, AfterValidator(_known_kind)]
+"""The name of a kind of decoder that there is."""
 Vary = Annotated[tuple[Parameter, ...], AfterValidator(in_order)]
 Anchors = Annotated[tuple[int, ...], BeforeValidator(_split), AfterValidator(_coarse_to_fine)]
 
@@ -44,13 +60,13 @@ class DecoderSettings(BaseModel):
 
     Its region is what a mask or residues of the fitted model (`region`) hold, or everything; a
     rigid decoder has its bodies instead. Of any other decoder bodies are watched: how they turn and
-    shift is reported.
+    shift is reported. What a kind of decoder can have, it checks itself (`DecoderSpec.check`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: DecoderName
-    kind: DecoderKind = "free"
+    kind: KnownKind = "free"
     mask: Path | None = None
     region: str | None = Field(
         default=None, description="Residues of the fitted model, as in A:130-420."
@@ -65,21 +81,26 @@ class DecoderSettings(BaseModel):
     anchors: Anchors = (32,)
     bodies: tuple[str, ...] = ()
     body_edge_A: float = Field(0.0, ge=0.0, le=50.0)
+    options: dict[str, Any] | None = Field(
+        None, description="Settings that only this kind of decoder has."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> DecoderSettings:
-        if self.kind == "rigid":
-            if not self.bodies:
-                raise ValueError("a rigid decoder needs bodies: give at least one NAME=SELECTION")
-            if self.vary != ("positions",):
-                raise ValueError("rigid bodies only move: vary must be positions")
-        elif self.bodies and "positions" not in self.vary:
-            raise ValueError("bodies are reported by how they move: let vary include positions")
-        elif self.body_edge_A:
-            raise ValueError(f"a soft edge is for rigid bodies: leave it out for {self.kind}")
+        decoder_spec(self.kind).check(self)
         if self.mask is not None and self.region is not None:
             raise ValueError("give a mask or a region of residues, not both")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_options(handler(self))
+
+
+def without_options(written: dict[str, Any]) -> dict[str, Any]:
+    """Options only where there are some: what is written of decoders without is as it always was,
+    so that runs of earlier versions go on."""
+    return {name: value for name, value in written.items() if name != "options" or value}
 
 
 class RoundSettings(BaseModel):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gmmflex.engine.settings.decoder import (
     Anchors,
     DecoderSettings,
+    KnownKind,
     RoundSettings,
     Vary,
     in_order,
 )
-from gmmflex.engine.settings.limits import LARGEST_SEED, LARGEST_SMOOTHING_A, DecoderKind
+from gmmflex.engine.settings.limits import LARGEST_SEED, LARGEST_SMOOTHING_A
 
 # These describe a single decoder; a list of decoders has its own.
-_OF_ONE_DECODER = {"decoder", "vary", "smoothing_A", "anchors", "bodies", "body_edge_A"}
+_OF_ONE_DECODER = {"decoder", "vary", "smoothing_A", "anchors", "bodies", "body_edge_A", "options"}
 
 
 class HeterogeneitySettings(BaseModel):
@@ -28,7 +29,10 @@ class HeterogeneitySettings(BaseModel):
     particles: Path
     neutral: Path = Field(description="Run folder of `gmmflex neutral`, or a mixture (mmCIF).")
     output: Path
-    decoder: DecoderKind = "free"
+    decoder: KnownKind = "free"
+    options: dict[str, Any] | None = Field(
+        None, description="Settings that only this kind of decoder has."
+    )
     objective: str = Field(
         "frc", description="Score that training raises: frc, or one of another package."
     )
@@ -118,6 +122,7 @@ class HeterogeneitySettings(BaseModel):
                 anchors=self.anchors,
                 bodies=self.bodies,
                 body_edge_A=self.body_edge_A,
+                options=self.options,
             ),
         )
 

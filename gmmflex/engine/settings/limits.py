@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 Parameter = Literal["positions", "amplitudes", "widths"]
-DecoderKind = Literal["free", "hierarchical", "rigid"]
+PARAMETERS: tuple[Parameter, ...] = ("positions", "amplitudes", "widths")
 # More makes everything move alike, and takes memory for each pair of Gaussians.
 LARGEST_SMOOTHING_A = 200.0
 MOST_LEVELS = 16

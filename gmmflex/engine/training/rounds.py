@@ -7,7 +7,7 @@ import torch
 
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
-from gmmflex.engine.nets.hierarchical_decoder import HierarchicalDecoder
+from gmmflex.engine.nets.decoder import LearnsWeights
 from gmmflex.engine.settings.decoder import RoundSettings
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.body_start import start_bodies
@@ -120,7 +120,7 @@ def set_up_round(decoder: CombinedDecoder, rounds: tuple[RoundSettings, ...], nu
     decoder.activate(before | learning)
     for name, part in decoder.parts.items():
         part.requires_grad_(name in learning)
-        if isinstance(part, HierarchicalDecoder):
+        if isinstance(part, LearnsWeights):
             # Anchors first, then with which of them each Gaussian goes (Chen et al. 2023).
             part.learn_weights(name in learning & before)
 

@@ -1,5 +1,7 @@
 """What the engine's configuration says about regions, and the rounds in which they come in."""
 
+from gmmflex.engine.settings.decoder_registry import decoder_spec
+
 ALL_AT_ONCE, ONE_AFTER_ANOTHER = range(2)
 
 
@@ -33,9 +35,10 @@ def rounds(parts, order: int, resolutions: str | None) -> list[dict]:
 def _decoder(part, place, anchors):
     where = {"region": place} if part.residues else {"mask": place}
     own = {"name": part.name, "kind": part.kind}
-    if part.kind == "rigid":
+    kind = decoder_spec(part.kind)
+    if kind.moves_bodies:
         return {**own, "bodies": [f"{part.name}={place}"]}
-    if part.kind == "hierarchical":
+    if "anchors" in kind.options.model_fields:
         return {**own, **where, "anchors": list(anchors)}
     return {**own, **where}
 

@@ -55,7 +55,9 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: 
     config = settings.model_dump(mode="json")
     watch = Stopwatch()
     with processes.together():
-        state = run_state(settings.output, "heterogeneity", config, overwrite)
+        # The first version had no other objective.
+        usual = {"objective": "frc"}
+        state = run_state(settings.output, "heterogeneity", config, overwrite, usual)
     if state is RunState.FINISHED:
         log(f"{settings.output} is finished already; --overwrite would run it again")
         return
