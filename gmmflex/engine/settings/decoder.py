@@ -14,6 +14,7 @@ from gmmflex.engine.settings.limits import (
     DecoderName,
     Parameter,
 )
+from gmmflex.engine.settings.option import contradiction
 
 
 def in_order(vary: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
@@ -25,7 +26,10 @@ def in_order(vary: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
 
 
 def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    """The parts of a text with commas; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _coarse_to_fine(anchors: tuple[int, ...]) -> tuple[int, ...]:
@@ -35,7 +39,7 @@ def _coarse_to_fine(anchors: tuple[int, ...]) -> tuple[int, ...]:
     return anchors
 
 
-Vary = Annotated[tuple[Parameter, ...], AfterValidator(in_order)]
+Vary = Annotated[tuple[Parameter, ...], BeforeValidator(_split), AfterValidator(in_order)]
 Anchors = Annotated[tuple[int, ...], BeforeValidator(_split), AfterValidator(_coarse_to_fine)]
 
 
@@ -70,13 +74,21 @@ class DecoderSettings(BaseModel):
     def _consistent(self) -> DecoderSettings:
         if self.kind == "rigid":
             if not self.bodies:
-                raise ValueError("a rigid decoder needs bodies: give at least one NAME=SELECTION")
+                raise contradiction(
+                    "a rigid decoder needs bodies: give at least one NAME=SELECTION as {bodies}",
+                    "bodies",
+                )
             if self.vary != ("positions",):
-                raise ValueError("rigid bodies only move: vary must be positions")
+                raise contradiction("rigid bodies only move: {vary} must be positions", "vary")
         elif self.bodies and "positions" not in self.vary:
-            raise ValueError("bodies are reported by how they move: let vary include positions")
+            raise contradiction(
+                "bodies are reported by how they move: let {vary} include positions", "vary"
+            )
         elif self.body_edge_A:
-            raise ValueError(f"a soft edge is for rigid bodies: leave it out for {self.kind}")
+            raise contradiction(
+                f"a soft edge is for rigid bodies: leave {{body_edge_A}} out for {self.kind}",
+                "body_edge_A",
+            )
         if self.mask is not None and self.region is not None:
             raise ValueError("give a mask or a region of residues, not both")
         return self
