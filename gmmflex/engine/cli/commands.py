@@ -44,13 +44,13 @@ COMMANDS: Mapping[str, Command] = {
         "Refine orientations and origins against what each particle's own latent decodes to."
     ),
     "landscape": Command(
-        "Show what a run found: density, clusters, ways through the states, star files, a report."
+        "Show what a run found: density, clusters, paths through the states, star files, a report."
     ),
     "validate": Command(
-        "Tell what of a run's motion is there for sure and what noise alone would give."
+        "Test which motion of a run is reproducible and which noise alone would give."
     ),
     "rerun": Command(
-        "Repeat a run from its run.json alone, and say whether the same files come of it."
+        "Repeat a run from its run.json alone, and report whether it gives the same files."
     ),
     "select": Command("Write particles of a part of the latent space as a star or cs file."),
     "simulate": Command("Make particles with a known truth from the states of a molecule."),

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex info` and `gmmflex convert` can be given."""
+"""Options of `gmmflex info` and `gmmflex convert`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class InfoSettings(BaseModel):
         None, description="A star, cs, map, stack, model or run folder."
     )
     particles: Path | None = Field(
-        None, description="The same as FILE, for particles that --map goes with."
+        None, description="The same as FILE: particles to compare with --map."
     )
     map: Path | None = Field(
-        None, description="Map (or neutral mixture) that the particles should fit: do they?"
+        None, description="Map or neutral mixture to compare the particles with."
     )
     output: Path | None = Field(None, description="Picture (PNG) of the agreement with --map.")
     passthrough: Passthrough = None

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex heterogeneity` can be given."""
+"""Options of `gmmflex heterogeneity`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ class HeterogeneitySettings(BaseModel):
         str,
         Option(
             advice="The symmetry of the refinement in RELION's notation: C1, C3, D2, T, O, I1 … "
-            "Every particle is then looked at once for each asymmetric unit: one unit varies, "
-            "and each copy of it gets a latent of its own. C1: the molecule is looked at as a "
+            "Every particle is then analysed once for each asymmetric unit: one unit varies, "
+            "and each copy of it gets a latent of its own. C1: the molecule is analysed as a "
             "whole, which also finds motions that break the symmetry."
         ),
     ] = Field("C1", description="Point group on RELION's axes.")
@@ -111,9 +111,8 @@ class HeterogeneitySettings(BaseModel):
         float | None,
         Option(
             empty="the mixture's",
-            advice="Particles and mixture are compared up to this resolution. 0: the resolution "
-            "of the neutral mixture. Coarser (10 to 15 Å) is faster and steadier with noisy "
-            "images.",
+            advice="Particles and mixture are compared up to this resolution. Coarser (10 to 15 Å) "
+            "is faster and more robust with noisy images.",
         ),
     ] = Field(None, gt=1.0, le=100.0, description="Finest resolution in Å.")
     first_resolution_A: Annotated[
@@ -133,7 +132,7 @@ class HeterogeneitySettings(BaseModel):
     )
     vary: Annotated[Vary, Option(one_text=True)] = Field(
         ("positions",),
-        description="Of positions,amplitudes,widths what may vary.",
+        description="What may vary: any of positions,amplitudes,widths.",
     )
     refine_neutral: Annotated[bool, CONFIG_ONLY] = Field(
         True, description="Amplitudes and widths at rest are learnt, alike for all particles."
@@ -149,10 +148,10 @@ class HeterogeneitySettings(BaseModel):
     smoothing_A: Annotated[
         float | None,
         Option(
-            empty="0.75 resolution",
+            empty="0.75 × resolution",
             advice="Gaussians nearer to each other than about this distance move in the same "
-            "way, as matter that hangs together does. 0: three quarters of the resolution. "
-            "Larger looks for motions of whole domains, smaller for local ones.",
+            "way, as connected parts do. Larger looks for motions of whole domains, "
+            "smaller for local ones.",
         ),
     ] = Field(
         None,
@@ -173,11 +172,11 @@ class HeterogeneitySettings(BaseModel):
             advice="How many times all particles are seen at most; training stops earlier when "
             "it no longer improves."
         ),
-    ] = Field(40, ge=1, le=10_000, description="At most so many; training stops by itself.")
+    ] = Field(40, ge=1, le=10_000, description="Largest number; training stops earlier by itself.")
     batch_size: Annotated[
         int,
         Option(
-            advice="How many particles a step learns from. Memory need not be thought of: if it "
+            advice="How many particles a step learns from. Memory does not limit it: if it "
             "is short, a batch is worked on in pieces, with the same result."
         ),
     ] = Field(64, ge=1, le=4096, description="Particles a step learns from.")

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex landscape` can be given."""
+"""Options of `gmmflex landscape`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -30,9 +30,13 @@ class LandscapeSettings(BaseModel):
         "kmeans",
         description="How particles are grouped: k-means, Gaussian mixture, HDBSCAN.",
     )
-    clusters: Annotated[int | None, Option(empty="a suggested number")] = Field(
-        None, ge=1, le=100, description="How many clusters."
-    )
+    clusters: Annotated[
+        int | None,
+        Option(
+            empty="a suggested number",
+            advice="How many groups there shall be; the summary says why a number is suggested.",
+        ),
+    ] = Field(None, ge=1, le=100, description="How many clusters.")
     most_clusters: int = Field(8, ge=2, le=50, description="Largest number that may be suggested.")
     frames: Annotated[
         int,
@@ -60,6 +64,6 @@ class LandscapeSettings(BaseModel):
         "amplitude of the other; repeatable.",
     )
     model: ResiduesModel = None
-    umap: bool = Field(False, description="Lay the latents out in a plane by UMAP too.")
+    umap: bool = Field(False, description="Also lay out the latents in a plane by UMAP.")
     seed: Seed = 1
     threads: Threads = 0

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex morph` can be given."""
+"""Options of `gmmflex morph`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class MorphSettings(BaseModel):
     component: Annotated[
         int | None,
         Option(
-            empty=str(COMPONENT),
+            empty=COMPONENT,
             advice="1 is the direction along which the particles spread most.",
         ),
     ] = Field(None, ge=1, description="Or: go along this principal component.")
     frames: Annotated[
         int | None,
         Option(
-            empty=str(FRAMES),
+            empty=FRAMES,
             advice="States along the component, from one end of the particles to the other.",
         ),
     ] = Field(None, ge=1, le=10_000, description="Models along the component.")

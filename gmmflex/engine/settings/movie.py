@@ -1,4 +1,4 @@
-"""Everything that `gmmflex movie` can be given."""
+"""Options of `gmmflex movie`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -23,12 +23,20 @@ class MovieSettings(BaseModel):
     latents: Path | None = Field(
         None, description="Latents to go through (.npy), as in landscape/trajectories."
     )
-    component: Annotated[int | None, Option(empty=str(COMPONENT))] = Field(
-        None, ge=1, description="Or: go along this principal component."
-    )
-    frames: Annotated[int | None, Option(empty=str(FRAMES))] = Field(
-        None, ge=2, le=500, description="States along the component."
-    )
+    component: Annotated[
+        int | None,
+        Option(
+            empty=COMPONENT,
+            advice="1 is the direction along which the particles spread most.",
+        ),
+    ] = Field(None, ge=1, description="Or: go along this principal component.")
+    frames: Annotated[
+        int | None,
+        Option(
+            empty=FRAMES,
+            advice="States along the component, from one end of the particles to the other.",
+        ),
+    ] = Field(None, ge=2, le=500, description="States along the component.")
     closed: bool = Field(False, description="The first state follows the last (a circle).")
     model: Path | None = Field(
         None, description="Fitted model to move along, for ChimeraX (PDB, mmCIF)."

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex neutral` can be given."""
+"""Options of `gmmflex neutral`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -26,19 +26,39 @@ class NeutralSettings(BaseModel):
             empty="8; with a model that is held, how far it agrees with the map",
             advice="The mixture explains the map up to this resolution. Large motions are best "
             "looked for at 8 to 15 Å; a finer mixture needs more Gaussians and more time, and "
-            "cannot be finer than twice the pixel size.",
+            "cannot be finer than twice the pixel size. Where the Gaussians of a model are held: "
+            "at most 5 Å and 2.75 pixels.",
         ),
     ] = Field(None, gt=1.0, le=100.0, description="Target resolution in Å.")
-    gaussians: int | None = Field(
+    gaussians: Annotated[
+        int | None,
+        Option(
+            advice="0: as many as the map needs to be explained up to the resolution (or as the "
+            "model has atoms). Another number is taken as it is."
+        ),
+    ] = Field(
         None,
         ge=4,
         le=200_000,
         description="Number of Gaussians; chosen from the map if not given.",
     )
-    atoms: Annotated[Literal["ca", "all"], Option(name="--from")] = Field(
-        "ca", description="Which atoms of the model carry Gaussians."
-    )
-    bonds: bool = Field(False, description="Keep bonds and angles of the model's backbone.")
+    atoms: Annotated[
+        Literal["ca", "all"],
+        Option(
+            name="--from",
+            advice="*Cα and P*: one Gaussian for each amino acid and nucleotide; right for "
+            "motions of domains, and fast.\n*all atoms*: one Gaussian for each atom except "
+            "hydrogen; for resolutions better than about 4 Å.",
+        ),
+    ] = Field("ca", description="Which atoms of the model carry Gaussians.")
+    bonds: Annotated[
+        bool,
+        Option(
+            advice="While the Gaussians of the model follow the map, the bonds and angles of its "
+            "backbone are kept. Useful where the map is much better or much worse than the "
+            "model. The Gaussians are fitted then, whether the model is complete or not."
+        ),
+    ] = Field(False, description="Keep bonds and angles of the model's backbone.")
     hold_model: Annotated[bool | None, Option(empty="if it accounts for the map")] = Field(
         None, description="Take the Gaussians of the model as they are."
     )

@@ -13,14 +13,14 @@ class Option:
 
     name: of the option on the command line, else the setting's own without its unit.
     argument: given by its place, without the name of an option.
-    empty: what the default None stands for, as people read it ("the mixture's").
+    empty: what the default None stands for: a number, or as people read it ("the mixture's").
     one_text: several values are written as one text, with commas; else the option is repeated.
     advice: what a form says at length in place of the description.
     """
 
     name: str | None = None
     argument: bool = False
-    empty: str | None = None
+    empty: str | int | None = None
     one_text: bool = False
     advice: str | None = None
 

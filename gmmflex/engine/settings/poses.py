@@ -1,4 +1,4 @@
-"""Everything that `gmmflex poses` can be given."""
+"""Options of `gmmflex poses`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PosesSettings(BaseModel):
         0,
         ge=0,
         le=20,
-        description="So many times repeat the analysis with them, and refine them again.",
+        description="How often to repeat the analysis with refined poses, and refine again.",
     )
     angle_deg: Annotated[
         float, Option(advice="About how many degrees orientations may be off.")

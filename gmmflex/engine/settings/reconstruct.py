@@ -1,4 +1,4 @@
-"""Everything that `gmmflex reconstruct` can be given."""
+"""Options of `gmmflex reconstruct`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ReconstructSettings(BaseModel):
         ),
     ] = Field(
         False,
-        description="Weigh particles by their distance instead; --nearest is how many count.",
+        description="Weight particles by their distance; --nearest sets how many count.",
     )
     deformed: bool = Field(
         False, description="One map of all particles, the motion of each undone."

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex select` can be given."""
+"""Options of `gmmflex select`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SelectSettings(BaseModel):
         None, gt=0, description="Particles within this distance of --near, in latents."
     )
     nearest: int | None = Field(
-        None, ge=1, description="So many particles, those nearest to --near."
+        None, ge=1, description="This many particles, those nearest to --near."
     )
     polygon: Path | None = Field(
         None,
@@ -48,9 +48,7 @@ class SelectSettings(BaseModel):
         (),
         description="A condition on a column, as in 'gmmflexReliability > 0.5'; repeatable.",
     )
-    random: int | None = Field(
-        None, ge=1, description="So many of the particles, chosen at random."
-    )
+    random: int | None = Field(None, ge=1, description="This many particles, chosen at random.")
     seed: Seed = 1
     unexpanded: bool = Field(
         False,
@@ -59,7 +57,7 @@ class SelectSettings(BaseModel):
     least_copies: int = Field(
         1,
         ge=1,
-        description="With --unexpanded: so many copies of the image have to be chosen.",
+        description="With --unexpanded: fewest chosen copies of an image.",
     )
     absolute: bool = Field(False, description="Name images with the full paths of their stacks.")
     image_root: ImageRoot = None

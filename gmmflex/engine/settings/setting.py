@@ -123,6 +123,12 @@ class Setting:
         return self.field.get_default(call_default_factory=True)
 
     @property
+    def usual(self) -> Any:
+        """The number that is taken where none is given; None if it is found out."""
+        empty = self.marks.empty
+        return empty if self.default is None and isinstance(empty, int) else self.default
+
+    @property
     def help(self) -> str:
         """The description with the default and the bounds: what `--help` shows."""
         text = (self.field.description or "").strip()
@@ -183,7 +189,7 @@ def _shown_default(setting: Setting) -> str:
         return ""
     value = setting.default
     if value is None or setting.marks.empty is not None:
-        return setting.marks.empty or ""
+        return str(setting.marks.empty or "")
     if isinstance(value, bool) or value == ():
         return ""
     if isinstance(value, tuple):

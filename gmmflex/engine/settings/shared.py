@@ -13,7 +13,7 @@ FinishedRun = Annotated[
     Path, Option(argument=True), Field(description="Finished run of 'gmmflex heterogeneity'.")
 ]
 Output = Annotated[Path, Field(description="Run folder to make; an unfinished run in it goes on.")]
-Seed = Annotated[int, Field(ge=0, description="Seed of everything random.")]
+Seed = Annotated[int, Field(ge=0, description="Seed of all random numbers.")]
 Device = Annotated[str, Field(description="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[
     int, Field(ge=0, description="CPU threads; 0 takes all that this process may use.")
@@ -28,7 +28,7 @@ MovedParticles = Annotated[
     Path | None, Field(description="The run's particles, if their file has moved since.")
 ]
 MemoryLimit = Annotated[
-    float, Field(gt=0.0, description="GB of images kept in memory, beyond it in files.")
+    float, Field(gt=0.0, description="Images kept in memory, in GB; the rest is read from files.")
 ]
 ResiduesModel = Annotated[
     Path | None,

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex simulate` can be given."""
+"""Options of `gmmflex simulate`, with bounds and defaults."""
 
 from __future__ import annotations
 
