@@ -61,7 +61,7 @@ class OptionNames:
 
     def name(self, place: Place) -> str:
         setting = self._setting(place)
-        # What was given nowhere is given more easily as an option.
+        # Beside a config file what was not typed is a key of it.
         elsewhere = self.others.source is not None and place[0] not in self.typed
         if setting is None or len(place) > 2 or not setting.option or elsewhere:
             return self.others.name(place)
