@@ -117,13 +117,15 @@ def _selection(content: bytes, folder: Path) -> None:
 
 def _config(content: bytes, folder: Path) -> None:
     """As `gmmflex heterogeneity --config`, up to where files are opened."""
-    from gmmflex.engine.cli.options import validated
+    from gmmflex.engine.cli.from_settings import validated
     from gmmflex.engine.io.runs.run_folder import read_json, run_state
     from gmmflex.engine.model.geometry.symmetry import symmetry_operators
+    from gmmflex.engine.settings.faults import KeyNames
     from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
     values = read_json(_put(folder, "c.json", content))
-    settings = validated(HeterogeneitySettings, **{**values, "output": str(folder / "run")})
+    values = {**values, "output": str(folder / "run")}
+    settings = validated(HeterogeneitySettings, values, KeyNames("c.json"))
     symmetry_operators(settings.symmetry)
     run_state(settings.output, "heterogeneity", settings.model_dump(mode="json"), False)
 

@@ -324,4 +324,4 @@ def test_command_line(inputs, tmp_path, monkeypatch, capsys):
     assert len(read_states(tmp_path / "out" / "morph.cif")) == 3
     code, said = gmmflex("--frames", "0")
     assert code == 2
-    assert said.err.startswith("gmmflex: error: frames = 0 is not allowed")
+    assert said.err.startswith("gmmflex: error: --frames 0: give 1 to 10000")

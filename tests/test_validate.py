@@ -60,7 +60,7 @@ def test_a_sliding_domain_is_real_and_what_rests_is_not(analysed):
     ("options", "sentence"),
     [
         (["{folder}/nothing"], "holds no finished run of 'gmmflex heterogeneity'"),
-        (["{folder}/run", "--null-particles", "3"], "null_particles = 3 is not allowed"),
+        (["{folder}/run", "--null-particles", "3"], "error: --null-particles 3: give at least 100"),
         (["{folder}/run", "--particles", "{folder}/gone.star"], "gone.star"),
     ],
 )

@@ -77,9 +77,10 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
             density = given.read(self._getTmpPath(name))
             write_map(self._getExtraPath(name), centred_like(density, neutral))
         arguments = [self._analysisFolder(), "--output", folder]
-        arguments += ["--method", METHODS[self.method.get()], "--seed", self.seed.get()]
+        method = list(METHODS)[self.method.get()]
+        arguments += ["--method", method, "--seed", self.seed.get()]
         arguments += ["--threads", self.numberOfThreads.get()]
-        if self.clusters.get() and METHODS[self.method.get()] != "hdbscan":
+        if self.clusters.get() and method != "hdbscan":
             arguments += ["--clusters", self.clusters.get()]
         arguments += ["--frames", self.frames.get()]
         for way in self._ways():

@@ -5,11 +5,13 @@ import os
 from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
-from pyworkflow.protocol.params import GE, BooleanParam, IntParam
+from pyworkflow.protocol.params import BooleanParam, IntParam
 
 from gmmflex.constants import SUMMARY_FILE
+from gmmflex.engine.settings.validate import ValidateSettings
 from gmmflex.protocols.forms.shared_form import define_analysis, define_seed
 from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.setting_params import number
 from gmmflex.protocols.steps.step_keys import as_text, input_key
 from gmmflex.results.finished_analysis import NOT_FINISHED, finished_run_folder
 
@@ -61,12 +63,10 @@ class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
         group.addParam(
             "nullParticles",
             IntParam,
-            default=20_000,
             expertLevel=LEVEL_ADVANCED,
             condition="withoutMotion",
-            validators=[GE(100, "Simulate at least 100 particles.")],
             label="Particles to simulate at most",
-            help="Fewer are quicker, and make the motion that noise gives larger, not smaller.",
+            **number(ValidateSettings, "null_particles"),
         )
         group.addParam(
             "leakage",
@@ -76,7 +76,9 @@ class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
             help="Whether the latents go with viewing direction, defocus or shift, which they "
             "should not. Takes seconds.",
         )
-        define_seed(group, "The same seed gives the same particles without motion.")
+        define_seed(
+            group, ValidateSettings, "The same seed gives the same particles without motion."
+        )
         form.addParallelSection(threads=4, mpi=0)
 
     # --------------------------- steps --------------------------------------

@@ -17,6 +17,7 @@ from gmmflex.engine.io.runs.run_record import changed_inputs, versions
 from gmmflex.engine.machine.progress import Log, print_line
 from gmmflex.engine.runs.same_files import compared
 from gmmflex.engine.runs.settings import settings_of
+from gmmflex.engine.settings.faults import KeyNames, sentences
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.settings.morph import MorphSettings
@@ -97,7 +98,7 @@ def _settings(kind: type[BaseModel], about: dict[str, Any], output: Path, run: P
     except ValidationError as fault:
         raise UserError(
             f"{run / RUN_FILE} was not written by this version of 'gmmflex {about['command']}' "
-            f"({fault.errors()[0]['msg']}): give the command anew"
+            f"({'; '.join(sentences(fault, kind, KeyNames()))}): give the command anew"
         ) from fault
 
 
