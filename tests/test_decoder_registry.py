@@ -126,7 +126,7 @@ def test_names_that_are_taken_are_refused(registered):
         ({"kind": "free", "options": {"scale": 1}}, "a free decoder has no such option: it has n"),
         ({"kind": "free", "options": {"smoothing_A": 1}}, r"smoothing_A: give smoothing_A beside"),
         ({"vary": ("widths",)}, "a shift decoder changes positions only: leave widths out of vary"),
-        ({"body_edge_A": 2.0}, "a soft edge is for rigid bodies: leave it out for shift"),
+        ({"body_edge_A": 2.0}, "a soft edge is for rigid bodies: leave body_edge_A out for shift"),
         ({"kind": "rigid"}, "a rigid decoder needs bodies: give at least one NAME=SELECTION"),
     ],
 )

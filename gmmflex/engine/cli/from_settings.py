@@ -125,7 +125,7 @@ def _shown_type(setting: Setting) -> str:
     if setting.marks.one_text:
         return "<str>"
     shown = "|".join(setting.choices) or _SHOWN_TYPES.get(setting.value_type, "str")
-    return f"<list[{shown}]>" if setting.repeated else f"<{shown}>"
+    return f"<{shown}>"
 
 
 def _with_parameters(
