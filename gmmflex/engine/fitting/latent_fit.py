@@ -36,7 +36,7 @@ _WORTH_A_STEP = 0.1
 # In units of latents, which are about 1 wide: further the decoder is not linear.
 _LONGEST_STEP = 1.0
 _SHORTENED = 0.4
-# Derivatives are differences over this part of the spread of the latents along each axis.
+# Derivatives of the decoder are differences over this part of the latents' spread along each axis.
 _DIFFERENCE, _LEAST_SPREAD = 0.05, 0.05
 WHOLE = tuple(range(N_FOLDS))
 
@@ -47,7 +47,7 @@ class ImageModel:
 
     The signal is `scale` times the projection with its CTF; a coefficient's weight is how often it
     counts over the mean power of the noise in its ring. differences: (d,) over which derivatives
-    by latents are taken.
+    of the decoder by latents are taken.
     """
 
     scale: Tensor
