@@ -91,7 +91,8 @@ def read_out(
     start = by_fold[tried]
     sample = torch.linspace(0, len(by_fold) - 1, min(len(by_fold), _SAMPLE)).long()
     way = fitting.way(sample, by_fold[sample], latent_noise, None, processes)
-    far = replace(way, candidates=_all_over(by_fold).to(model.device))
+    candidates = processes.copy_from_leader(_all_over(by_fold).to(model.device))
+    far = replace(way, candidates=candidates)
     still, encoded, fitted, found = (
         fitting.score(tried, latents, objective)
         for latents in (
@@ -104,7 +105,7 @@ def read_out(
     worth = found - fitted > _WORTH_A_SEARCH * abs(fitted - still)
     searched = bool(processes.copy_from_leader(torch.tensor(float(worth), device=model.device)))
     if searched:
-        way = fitting.way(sample, by_fold[sample], latent_noise, far.candidates, processes)
+        way = fitting.way(sample, by_fold[sample], latent_noise, candidates, processes)
     trial = Trial(len(tried), still, encoded, fitted, found, searched)
     log(
         f"latents fitted to the images{', looked for all over' if searched else ''}: held-out "
