@@ -261,7 +261,7 @@ def _run_seeds() -> list[bytes]:
         "versions": {"gmmflex": "0.1.0"},
         "seed": 1,
     }
-    rings = [{"resolution_A": 12.0 / ring, "weight": 1.0} for ring in (1, 2, 3)]
+    rings = [{"resolution_A": 12.0 / ring, "frc_neutral": 0.1, "weight": 1.0} for ring in (1, 2, 3)]
     summary = {"status": "finished", "contrast": "white", "resolution_A": 4.0, "rings": rings}
     return [samples.as_json(told) + b"\n===\n" + samples.as_json(summary)]
 

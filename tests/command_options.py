@@ -1,7 +1,7 @@
 """Options, defaults and bounds of every command, as a person meets them: names are a contract.
 
-`python tests/command_options.py` writes them to command_options.json beside this file. The list that
-is kept was made before options were derived from settings (commit 30346cc); --objective and
+`python tests/command_options.py` writes them to command_options.json beside this file. The list
+that is kept was made before options were derived from settings (commit 30346cc); --objective and
 --list-decoders came since.
 """
 
