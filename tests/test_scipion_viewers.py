@@ -182,7 +182,7 @@ def test_coordination_names_what_is_beyond_chance(scipion):
     draw_coordination(figure, table)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "a and b\ncoordinated, p = 0.0005"
-    assert labels[1].startswith("a and c\nnot told from chance")
+    assert labels[1].startswith("a and c\nnot distinguished from chance")
     assert labels[2] == "b and c\nno motion above noise"
     assert labels[3] == "a and d\nrelated beyond their main motions, p = 0.001"
 

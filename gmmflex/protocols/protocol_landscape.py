@@ -114,7 +114,7 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
             return [NOT_FINISHED]
         faults = self._maskFaults() if self.reconstruct.get() else []
         faults += [
-            f"'{way}' is no way of a trajectory: write two groups, as in c1,c3, or the numbers of "
+            f"'{way}' is not a trajectory: write two groups, as in c1,c3, or the numbers of "
             "two particles."
             for way in self._ways()
             if not _WAY.fullmatch(way)

@@ -16,11 +16,11 @@ def info(
         Path | None, typer.Argument(help="A star, cs, map, stack, model or run folder.")
     ] = None,
     particles: Annotated[
-        Path | None, typer.Option(help="The same as FILE, for particles that --map goes with.")
+        Path | None, typer.Option(help="The same as FILE: particles to compare with --map.")
     ] = None,
     map: Annotated[
         Path | None,
-        typer.Option(help="Map (or neutral mixture) that the particles should fit: do they?"),
+        typer.Option(help="Map or neutral mixture to compare the particles with."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Picture (PNG) of the agreement with --map.")

@@ -66,7 +66,9 @@ def heterogeneity(
     ] = None,
     vary: Annotated[
         str | None,
-        typer.Option(help="Of positions,amplitudes,widths what may vary.  [default: positions]"),
+        typer.Option(
+            help="What may vary: any of positions,amplitudes,widths.  [default: positions]"
+        ),
     ] = None,
     mask: Annotated[
         Path | None, typer.Option(help="Map; only Gaussians inside it may vary.")
@@ -81,7 +83,8 @@ def heterogeneity(
         str | None, typer.Option(help="Dark particles: auto, yes or no.  [default: auto]")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="At most so many; training stops by itself.  [default: 40]")
+        int | None,
+        typer.Option(help="Largest number; training stops earlier by itself.  [default: 40]"),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Particles a step learns from.  [default: 64]")
@@ -92,10 +95,12 @@ def heterogeneity(
     image_root: ImageRoot = None,
     memory_limit: Annotated[
         float | None,
-        typer.Option(help="GB of images kept in memory, beyond it in files.  [default: 0.1]"),
+        typer.Option(
+            help="Images kept in memory, in GB; the rest is read from files.  [default: 0.1]"
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of everything random.  [default: 1]")
+        int | None, typer.Option(help="Seed of all random numbers.  [default: 1]")
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")

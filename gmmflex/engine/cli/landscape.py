@@ -57,13 +57,13 @@ def landscape(
         typer.Option(help="Fitted model that residues refer to.  [default: the mixture's]"),
     ] = None,
     umap: Annotated[
-        bool, typer.Option("--umap", help="Lay the latents out in a plane by UMAP too.")
+        bool, typer.Option("--umap", help="Also lay out the latents in a plane by UMAP.")
     ] = False,
     seed: Seed = 1,
     threads: Threads = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show what a run found: density, clusters, ways through the states, star files, a report."""
+    """Show what a run found: density, clusters, paths through the states, star files, a report."""
     from gmmflex.engine.settings.landscape import LandscapeSettings
     from gmmflex.engine.stages.landscape.stage import run_landscape
 

@@ -18,7 +18,7 @@ class Atoms(str, Enum):
 
 Output = Annotated[Path, typer.Option(help="Run folder to make; an unfinished run in it goes on.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Delete an earlier run in --output.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all that this process may use.")]
 ImageRoot = Annotated[
@@ -30,7 +30,7 @@ MovedParticles = Annotated[
     typer.Option("--particles", help="The run's particles, if their file has moved since."),
 ]
 MemoryLimit = Annotated[
-    float, typer.Option(help="GB of images kept in memory, beyond it in files.")
+    float, typer.Option(help="Images kept in memory, in GB; the rest is read from files.")
 ]
 Passthrough = Annotated[
     Path | None, typer.Option(help="The cs file with the fields that the particles lack.")

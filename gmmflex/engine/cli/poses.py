@@ -25,7 +25,7 @@ def poses(
     output: Output,
     rounds: Annotated[
         int,
-        typer.Option(help="So many times repeat the analysis with them, and refine them again."),
+        typer.Option(help="How often to repeat the analysis with refined poses, and refine again."),
     ] = 0,
     angle: Annotated[
         float, typer.Option(help="How far orientations may be off, in degrees; then learnt.")

@@ -40,7 +40,7 @@ def reconstruct(
         bool,
         typer.Option(
             "--weighted",
-            help="Weigh particles by their distance instead; --nearest is how many count.",
+            help="Weight particles by their distance; --nearest sets how many count.",
         ),
     ] = False,
     deformed: Annotated[

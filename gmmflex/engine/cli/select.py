@@ -32,7 +32,7 @@ def select(
         float | None, typer.Option(help="Particles within this distance of --near, in latents.")
     ] = None,
     nearest: Annotated[
-        int | None, typer.Option(help="So many particles, those nearest to --near.")
+        int | None, typer.Option(help="This many particles, those nearest to --near.")
     ] = None,
     polygon: Annotated[
         Path | None,
@@ -50,7 +50,7 @@ def select(
         typer.Option(help="A condition on a column, as in 'gmmflexReliability > 0.5'; repeatable."),
     ] = None,
     random: Annotated[
-        int | None, typer.Option(help="So many of the particles, chosen at random.")
+        int | None, typer.Option(help="This many particles, chosen at random.")
     ] = None,
     seed: Seed = 1,
     unexpanded: Annotated[
@@ -60,7 +60,7 @@ def select(
         ),
     ] = False,
     least_copies: Annotated[
-        int, typer.Option(help="With --unexpanded: so many copies of the image have to be chosen.")
+        int, typer.Option(help="With --unexpanded: fewest chosen copies of an image.")
     ] = 1,
     absolute: Annotated[
         bool, typer.Option("--absolute", help="Name images with the full paths of their stacks.")

@@ -44,7 +44,7 @@ def validate(
     threads: Threads = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Tell what of a run's motion is there for sure and what noise alone would give."""
+    """Test which motion of a run is reproducible and which noise alone would give."""
     from gmmflex.engine.settings.validate import ValidateSettings
     from gmmflex.engine.stages.validate.stage import run_validate
 

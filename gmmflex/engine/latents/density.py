@@ -41,7 +41,7 @@ class FreeEnergy:
     sparse: NDArray[np.bool_]
 
     def at(self, projected: NDArray[np.floating[Any]]) -> _Floats:
-        """(m,) free energy at (m, d) principal components; NaN where nothing can be said."""
+        """(m,) free energy at (m, d) principal components; NaN where nothing is known."""
         points = np.asarray(projected, dtype=np.float64)[:, : len(self.places)]
         filled = np.where(np.isnan(self.energy_kT), np.inf, self.energy_kT)
         values = _sampled(np.exp(-filled), self.places, points)

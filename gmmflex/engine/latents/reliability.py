@@ -1,4 +1,4 @@
-"""How much of the motion each particle's own image tells.
+"""How much of the motion each particle's own image determines.
 
 In some views a domain moves along the line of sight, or in front of others, and the image hardly
 changes; the latent of such a particle is drawn to the mean (the 2021 paper suggests it of the
@@ -73,12 +73,12 @@ def _left_open(
     covariances: NDArray[np.float32], root: _Floats, white: _Floats, metric: _Floats
 ) -> _Floats:
     """(n,) tr(G L), where the prior is the unit matrix."""
-    # A covariance of 0, of a latent that is wholly told, has no inverse.
+    # A covariance of 0, of a latent that is wholly determined, has no inverse.
     least = _LEAST_VARIANCE * np.square(root).sum() * np.eye(len(white))
     # C⁻¹ in these coordinates is Rᵀ C⁻¹ R.
     precisions = root.T @ np.linalg.inv(covariances.astype(np.float64) + least) @ root
     values, vectors = np.linalg.eigh(precisions)
-    # Never less than nothing: P is the prior as far as it can be told.
+    # Never less than nothing: P is the prior as far as it is known.
     told = (vectors * np.maximum(values - 1.0, 0.0)[:, None]) @ vectors.transpose(0, 2, 1)
     left = np.linalg.inv(np.eye(len(white)) + white @ told) @ white
     return np.asarray(np.einsum("nij,ji->n", left, metric, optimize=True))

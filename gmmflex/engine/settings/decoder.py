@@ -1,4 +1,4 @@
-"""What a decoder and a round of training can be told."""
+"""Options of a decoder and of a round of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex heterogeneity` can be told."""
+"""Options of `gmmflex heterogeneity`, with bounds and defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex landscape` can be told."""
+"""Options of `gmmflex landscape`, with bounds and defaults."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class LandscapeSettings(BaseModel):
     model: Path | None = Field(
         None, description="Fitted model that residues refer to; default: the neutral mixture's."
     )
-    umap: bool = Field(False, description="Lay the latents out in a plane by UMAP too.")
+    umap: bool = Field(False, description="Also lay out the latents in a plane by UMAP.")
     seed: int = Field(1, ge=0)
     threads: int = Field(0, ge=0)

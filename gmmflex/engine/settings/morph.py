@@ -1,4 +1,4 @@
-"""Everything that `gmmflex morph` can be told."""
+"""Options of `gmmflex morph`, with bounds and defaults."""
 
 from __future__ import annotations
 

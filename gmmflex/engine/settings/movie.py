@@ -1,4 +1,4 @@
-"""Everything that `gmmflex movie` can be told."""
+"""Options of `gmmflex movie`, with bounds and defaults."""
 
 from __future__ import annotations
 

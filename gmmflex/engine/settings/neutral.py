@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class NeutralSettings(BaseModel):
-    """Everything `gmmflex neutral` can be told; defaults are those of the command line."""
+    """Options of `gmmflex neutral`; defaults are those of the command line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex poses` can be told."""
+"""Options of `gmmflex poses`, with bounds and defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex reconstruct` can be told."""
+"""Options of `gmmflex reconstruct`, with bounds and defaults."""
 
 from __future__ import annotations
 

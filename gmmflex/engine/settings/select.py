@@ -1,4 +1,4 @@
-"""Everything that `gmmflex select` can be told."""
+"""Options of `gmmflex select`, with bounds and defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that `gmmflex validate` can be told."""
+"""Options of `gmmflex validate`, with bounds and defaults."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def define_parameters(form):
         IntParam,
         default=0,
         condition="method != 2",
-        validators=[GE(0, "Give 0 for a suggested number, or how many groups there shall be.")],
+        validators=[GE(0, "Give 0 for a suggested number, or the number of groups.")],
         label="Number of groups (0 = suggested)",
         help="0: the number that suits the particles best, with the reason in the summary.",
     )
@@ -44,7 +44,7 @@ def define_parameters(form):
         default=True,
         label="Reconstruct a map of each group?",
         help="Yes: from the images of each group, with half maps and their FSC, and how far it "
-        "agrees with what the network says of the same state. Takes minutes for 100,000 "
+        "agrees with the map decoded at the same state. Takes minutes for 100,000 "
         "particles.",
     )
     define_mask(group, "reconstruct")
@@ -64,16 +64,16 @@ def define_parameters(form):
         StringParam,
         default="",
         label="More trajectories (FROM,TO; optional)",
-        help="Between which places others shall go, through populated places of the latent space: "
-        "groups, as in *c1,c3*, or particles by their number in the analysis, as in *12,450*. "
-        "Several are parted by semicolons: *c1,c3; c2,c4*.",
+        help="Places that further trajectories connect, through populated regions of the latent "
+        "space: groups, as in *c1,c3*, or particles by their number in the analysis, as in "
+        "*12,450*. Separate several by semicolons: *c1,c3; c2,c4*.",
     )
     define_parts(
         form,
         "regions",
         "Localised motions of regions (NAME=WHERE, optional)",
-        "For each region the motion is looked for that moves it most and the rest least; it "
-        "becomes a trajectory. One region on each line, such as\n\nlid=A:120-160\nfab=mask 1\n\n"
+        "The motion that moves a region most and the rest least is found and becomes a "
+        "trajectory. One region on each line, such as\n\nlid=A:120-160\nfab=mask 1\n\n"
         f"WHERE is one of\n{HOW_TO_WRITE}",
         important=False,
     )

@@ -65,7 +65,7 @@ def define_parameters(form):
         default=False,
         condition=_AT_POINTS,
         expertLevel=LEVEL_ADVANCED,
-        label="Weigh particles by their distance?",
+        label="Weight particles by their distance?",
         help="Yes: all particles count, by a Gaussian of their distance from the state, so wide "
         "that noise is averaged out as by the number above. No: the nearest count, all alike.",
     )

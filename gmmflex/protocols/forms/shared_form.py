@@ -144,7 +144,7 @@ def define_smoothing(group):
         validators=[GE(0.0, "Give 0 for automatic, or a distance in Å.")],
         label="Neighbours move alike within (Å, 0 = automatic)",
         help="Gaussians nearer to each other than about this distance move in the same way, as "
-        "matter that hangs together does. 0: three quarters of the resolution. Larger looks for "
+        "connected parts do. 0: three quarters of the resolution. Larger looks for "
         "motions of whole domains, smaller for local ones.",
     )
 
@@ -158,8 +158,8 @@ def define_symmetry(group):
         expertLevel=LEVEL_ADVANCED,
         label="Symmetry group",
         help="The symmetry of the refinement in RELION's notation: C1, C3, D2, T, O, I1 … Every "
-        "particle is then looked at once for each asymmetric unit: one unit varies, and each copy "
-        "of it gets a latent of its own. C1: the molecule is looked at as a whole, which also "
+        "particle is then analysed once for each asymmetric unit: one unit varies, and each copy "
+        "of it gets a latent of its own. C1: the molecule is analysed as a whole, which also "
         "finds motions that break the symmetry.",
     )
 
@@ -174,7 +174,7 @@ def define_resolution(form):
         validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å.")],
         label="Resolution (Å, 0 = automatic)",
         help="Particles and mixture are compared up to this resolution. 0: the resolution of the "
-        "neutral mixture. Coarser (10 to 15 Å) is faster and steadier with noisy images.",
+        "neutral mixture. Coarser (10 to 15 Å) is faster and more robust with noisy images.",
     )
     group.addParam(
         "firstResolution",
@@ -207,8 +207,8 @@ def define_learning(form):
         expertLevel=LEVEL_ADVANCED,
         validators=[GE(0, "Give 0 for automatic, or a number of particles.")],
         label="Particles per batch (0 = automatic)",
-        help="How many particles a step learns from; 0: 64. Memory need not be thought of: if it "
-        "is short, a batch is worked on in pieces, with the same result.",
+        help="How many particles a step learns from; 0: 64. Memory does not limit it: if it is "
+        "short, a batch is worked on in pieces, with the same result.",
     )
     group.addParam(
         "processes",

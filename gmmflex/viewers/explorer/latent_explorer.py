@@ -114,7 +114,7 @@ class LatentExplorer(tk.Toplevel):
         values = self._axis(self.x).values, self._axis(self.y).values
         row, away_px = nearest_on_screen(*values, (x, y), tuple(corners[1] - corners[0]))
         if away_px > _MISS_PX:
-            self._say("There is no particle: click nearer to one.")
+            self._say("There is no particle here: click nearer to one.")
             return
         self.picked = row
         self.particle.show(self.what.details(row), self.what.run_folder is not None)
@@ -159,7 +159,7 @@ class LatentExplorer(tk.Toplevel):
 
     def _decode(self, latents: np.ndarray, about: str) -> None:
         if self.decoded is not None and self.decoded.running:
-            self._say("The engine is at work already: wait until it has ended.", _FAULT)
+            self._say("The engine is already running: wait until it has finished.", _FAULT)
             return
         model = self.what.model if self.with_model.get() else None
         self.decoded = DecodedStates(self.what.project, self.what.run_folder, latents, model)

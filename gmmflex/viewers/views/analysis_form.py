@@ -127,7 +127,7 @@ def define_run(group):
         "the network starts to learn noise.",
     )
     group.addParam(
-        "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
+        "showSummary", LabelParam, label="Summary table", help="All results of the run in numbers."
     )
     group.addParam(
         "showParticles",

@@ -57,7 +57,7 @@ def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
     quiet(axes)
     height_in = figure.get_figheight()
     figure.suptitle(
-        f"{int(table['particles'][0]):,} particles, noise of each image taken off\n"
+        f"{int(table['particles'][0]):,} particles, noise of each image removed\n"
         "Points: the main motions of two regions. p: all their motions, how they bend too.",
         fontsize=11,
         x=0.03,

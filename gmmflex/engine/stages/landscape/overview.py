@@ -62,7 +62,7 @@ def draw_reliability(
     values = reliability.of_particles
     left.hist(values, bins=40, range=(0, 1), color="#1f5fa8")
     left.axvline(float(np.median(values)), color="#e07b00", label="median")
-    left.set_xlabel("reliability: share of the motion that the image tells")
+    left.set_xlabel("reliability: share of the motion that the image determines")
     left.set_ylabel("particles")
     left.legend(frameon=False)
     if views_deg is None:

@@ -93,9 +93,9 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
         found.append("No groups were found; every particle is in cluster 0.")
     elif not clusters["stand_apart"]:
         found.append(
-            "The clusters do not stand apart (between two of them the density falls by less than "
-            "1 kT, or some are too small to tell): take them as pieces of a continuous motion, not "
-            "as states."
+            "The clusters are not separated (between two of them the density falls by less than "
+            "1 kT, or some are too small to judge): read them as pieces of a continuous motion, "
+            "not as states."
         )
     if summary["ring"]:
         found.append(
@@ -106,11 +106,11 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
         )
     if told is None:
         found.append("The run holds no uncertainties of its latents; analyse again to get them.")
-    elif told["share_below_half"] >= 0.005:  # what is not 0 % when it is told
+    elif told["share_below_half"] >= 0.005:  # what is not 0 % when rounded
         found.append(
             f"{100 * told['share_below_half']:.0f} % of the particles have a reliability below "
-            "0.5: their images tell less than half of the motion, and their places say more of "
-            "all particles than of themselves."
+            "0.5: their images determine less than half of the motion, and their latents reflect "
+            "all particles more than their own state."
         )
     loose = [region for region in summary["regions"] if region["share_inside"] < LOCALISED]
     if loose:
@@ -130,12 +130,13 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             places = int(np.prod(combination["amplitudes"]))
             found.append(
                 f"{combination['empty']} of the {places} combinations {combination['name']} lie "
-                "where next to no particle is: nothing in the data says that such states exist."
+                "where next to no particle is: nothing in the data shows that such states exist."
             )
     sparse = 100 * summary["free_energy"]["share_of_particles_in_sparse_places"]
     found += [
-        f"Free energies above {summary['free_energy']['told_up_to_kT']:.1f} kT cannot be told from "
-        f"so many particles; {sparse:.1f} % of them lie in such places and are given that value.",
+        f"Free energies above {summary['free_energy']['told_up_to_kT']:.1f} kT cannot be "
+        f"measured with so many particles; {sparse:.1f} % of them lie in such places and are given "
+        f"that value.",
         "Densities are those of the latents: noise fills valleys in and lowers barriers, and a "
         "latent space that is stretched in one place shows a lower density there. Preferred "
         "orientations, picking and classification change the populations too. Differences of less "

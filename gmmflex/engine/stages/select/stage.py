@@ -92,7 +92,8 @@ def _run_of(stored: dict[str, Any], landscape: Path) -> Path:
         return Path(stored["inputs"][0]["path"]).parent
     except (KeyError, IndexError, TypeError) as fault:
         raise UserError(
-            f"{landscape / RUN_FILE} does not say which run it is of: run 'gmmflex landscape' again"
+            f"{landscape / RUN_FILE} does not name the run it was made from: run 'gmmflex "
+            f"landscape' again"
         ) from fault
 
 
@@ -132,12 +133,12 @@ def _rows(settings: SelectSettings, source: _Source, log: Log) -> NDArray[np.int
             hold(closest, f"--nearest {settings.nearest}")
     if not said and settings.random is None:
         raise UserError(
-            "nothing says which particles are wanted: give --cluster, --near, --polygon, --rows, "
+            "no condition chooses particles: give --cluster, --near, --polygon, --rows, "
             "--where or --random"
         )
     rows = np.flatnonzero(chosen)
     if len(rows) == 0:
-        raise UserError(f"no particle meets {', '.join(said)}: widen one of them")
+        raise UserError(f"no particle meets {', '.join(said)}: relax one of them")
     return rows if settings.random is None else _some(rows, settings.random, settings.seed)
 
 

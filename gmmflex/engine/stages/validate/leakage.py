@@ -2,7 +2,7 @@
 
 The mutual information of each principal component with pose, defocus and shift (Kraskov, Stögbauer
 & Grassberger, Phys. Rev. E 69 (2004) 066138, as scikit-learn has it), beside what it is between
-the component and the values of other particles. It is told as a correlation: normally distributed
+the component and the values of other particles. It is given as a correlation: normally distributed
 values with the correlation r have the information −½ ln(1 − r²).
 """
 
