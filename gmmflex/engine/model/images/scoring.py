@@ -127,19 +127,6 @@ class RingSums:
         )
 
 
-def ring_sums_of(
-    projections: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients
-) -> RingSums:
-    """Compare projections, times their CTF, with images.
-
-    projections: (B, 2R + 1, R + 1) complex half planes; ctf: (B, K) CTF at the coefficients
-    in use; images: (B, K, 2) real and imaginary parts.
-    """
-    return ring_sums(
-        torch.view_as_real(coefficients.select(projections)), ctf, images, coefficients
-    )
-
-
 def ring_sums(values: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients) -> RingSums:
     """Compare projections, (B, K, 2) at the coefficients in use, times their CTF, with images.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -128,8 +127,3 @@ def _mean(first: Agreement, second: Agreement) -> Agreement:
         (first.by_chance + second.by_chance) / 2,
         (first.together + second.together) / 2,
     )
-
-
-def half_star(folder: Path, number: int) -> Path:
-    """Where the particles of a half set are written."""
-    return folder / f"half{number}.star"
