@@ -40,7 +40,7 @@ def report_of(settings: LandscapeSettings, found: Findings, summary: dict[str, A
         ),
     )
     sections = [
-        Section("What to doubt", points=doubts(summary)),
+        Section("What to treat with caution", points=doubts(summary)),
         Section(
             "Landscape",
             f"Variance of the latents along the principal components: {shares}.",

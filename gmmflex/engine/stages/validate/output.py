@@ -261,9 +261,11 @@ def _advice(verdict: Verdict, halves: HalvesVerdict | None, leaks: Sequence[Leak
             "decoders differ; more particles or fewer latent dimensions may help."
         )
     if any(leak.significant and leak.about in ("defocus", "astigmatism") for leak in leaks):
-        found.append("Latents go with defocus: check the CTF and the amplitudes of the mixture.")
+        found.append("Latents depend on defocus: check the CTF and the amplitudes of the mixture.")
     if any(leak.significant and leak.about == "shift" for leak in leaks):
-        found.append("Latents go with the shift: the mixture may be off-centre against the images.")
+        found.append(
+            "Latents depend on the shift: the mixture may be off-centre against the images."
+        )
     found.append(
         "The mixture was built from the map of all particles: the half sets share it, and with it "
         "any bias that it has."
