@@ -38,7 +38,6 @@ PICTURES = {
     "maps_fsc": "maps/fsc.png",
     "validation": "validation/motion.png",
     "leakage": "validation/leakage.png",
-    "poses": "poses/changes.png",
 }
 # movie.png has five states below each other, each from two sides: state and side of what is shown.
 _STATES_OF_MOVIE, _SHOWN = 5, ((0, 0), (2, 0), (4, 0), (4, 1))
