@@ -155,7 +155,7 @@ def test_table_of_bodies_has_a_column_for_each(scipion, tmp_path):
     assert ("Gaussians", "30", "12") in rows
     assert rows[4][1] == "−12.0 to 3.0°"
     untold = dict(body_rows([{**body, "precision_angle_deg": None, "precision_shift_A": None}]))
-    assert untold["Precision of an angle"] == untold["Precision of a shift"] == "not told"
+    assert untold["Precision of an angle"] == untold["Precision of a shift"] == "not known"
 
     path = tmp_path / "body_motions.csv"
     path.write_text("row,body,turn_deg\n1,a,1.5\n2,a,2.5\n1,b,3.5\n2,b,4.5\n")

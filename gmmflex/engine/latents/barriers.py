@@ -77,11 +77,13 @@ def _along(places: _Floats) -> float:
     inside = (at >= 0.0) & (at <= 1.0)
     if not inside.any():
         return 0.0
-    untold = np.isnan(energy.energy_kT)
-    told = np.where(untold, energy.ceiling_kT, energy.energy_kT)
+    unknown = np.isnan(energy.energy_kT)
+    energy_kT = np.where(unknown, energy.ceiling_kT, energy.energy_kT)
     # Where too few are to tell, the error is that at the ceiling.
-    error = np.where(untold, np.max(energy.error_kT[~untold]), energy.error_kT)
-    top = int(np.flatnonzero(inside)[told[inside].argmax()])
-    left, right = int(told[: top + 1].argmin()), top + int(told[top:].argmin())
-    thinner = max(left, right, key=lambda k: float(told[k]))
-    return float(max(0.0, told[top] - told[thinner] - np.hypot(error[top], error[thinner])))
+    error = np.where(unknown, np.max(energy.error_kT[~unknown]), energy.error_kT)
+    top = int(np.flatnonzero(inside)[energy_kT[inside].argmax()])
+    left, right = int(energy_kT[: top + 1].argmin()), top + int(energy_kT[top:].argmin())
+    thinner = max(left, right, key=lambda k: float(energy_kT[k]))
+    return float(
+        max(0.0, energy_kT[top] - energy_kT[thinner] - np.hypot(error[top], error[thinner]))
+    )

@@ -76,9 +76,9 @@ def free_energy(projected: NDArray[np.float32]) -> FreeEnergy:
     under_kernel = density * (4 * math.pi) ** (dimensions / 2) * kernel.prod()
     peak = float(under_kernel.max())
     fewest = min(_FEWEST_UNDER_KERNEL, 0.5 * peak)
-    told = under_kernel >= fewest
+    known = under_kernel >= fewest
     with np.errstate(divide="ignore"):
-        energy = np.where(told, -np.log(under_kernel / peak), np.nan)
+        energy = np.where(known, -np.log(under_kernel / peak), np.nan)
         error = 1 / np.sqrt(under_kernel)
     places = tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges)
     here = _sampled(under_kernel, places, points)

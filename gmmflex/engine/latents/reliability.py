@@ -28,9 +28,11 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """of_particles: (n,) 0 to 1, share of the mean square motion that the image tells; error_A:
-    (n,) standard error of the Gaussians' places, spread_A: how far they are spread over the
-    particles; both RMS over Gaussians. Without moving positions lengths are in units of latents."""
+    """of_particles: (n,) 0 to 1, share of the mean square motion that the image determines;
+    error_A: (n,) standard error of the Gaussians' places, spread_A: how far they are spread over
+    the particles; both RMS over Gaussians. Without moving positions lengths are in units of
+    latents.
+    """
 
     of_particles: NDArray[np.float32]
     error_A: NDArray[np.float32]
@@ -49,9 +51,9 @@ def reliability_of(
     """Reliability of (n, d) latents with posterior covariances (n, d, d).
 
     metric: (d, d), the squared motion of a step z is zᵀ G z. Covariances were made with a prior P;
-    what the image itself says is the precision Λ = C⁻¹ − P⁻¹. Of states spread as the latents are,
-    with covariance S, it leaves open L = (S⁻¹ + Λ)⁻¹, and tells 1 − tr(G L) / tr(G S). Directions
-    that the prior left wide though no state differs along them do not count that way.
+    what the image itself adds is the precision Λ = C⁻¹ − P⁻¹. Of states spread as the latents are,
+    with covariance S, it leaves open L = (S⁻¹ + Λ)⁻¹, and determines 1 − tr(G L) / tr(G S).
+    Directions that the prior left wide though no state differs along them do not count that way.
     """
     spread = np.cov(latents.astype(np.float64), rowvar=False).reshape(latents.shape[1], -1)
     root = np.linalg.cholesky(_prior(spread, covariances))
@@ -64,9 +66,9 @@ def reliability_of(
         ]
     )
     whole = float(np.trace(white_metric @ white))
-    told = np.clip(1.0 - left / max(whole, 1e-30), 0.0, 1.0)
+    shares = np.clip(1.0 - left / max(whole, 1e-30), 0.0, 1.0)
     error = np.sqrt(np.maximum(left, 0.0))
-    return Reliability(told.astype(np.float32), error.astype(np.float32), whole**0.5)
+    return Reliability(shares.astype(np.float32), error.astype(np.float32), whole**0.5)
 
 
 def _left_open(
@@ -79,8 +81,8 @@ def _left_open(
     precisions = root.T @ np.linalg.inv(covariances.astype(np.float64) + least) @ root
     values, vectors = np.linalg.eigh(precisions)
     # Never less than nothing: P is the prior as far as it is known.
-    told = (vectors * np.maximum(values - 1.0, 0.0)[:, None]) @ vectors.transpose(0, 2, 1)
-    left = np.linalg.inv(np.eye(len(white)) + white @ told) @ white
+    precision = (vectors * np.maximum(values - 1.0, 0.0)[:, None]) @ vectors.transpose(0, 2, 1)
+    left = np.linalg.inv(np.eye(len(white)) + white @ precision) @ white
     return np.asarray(np.einsum("nij,ji->n", left, metric, optimize=True))
 
 

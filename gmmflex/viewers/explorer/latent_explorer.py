@@ -68,9 +68,9 @@ class LatentExplorer(tk.Toplevel):
         self.draw()
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """The line below the picture."""
-        return self._told.cget("text")
+        return self._message.cget("text")
 
     def draw(self) -> None:
         """Everything anew; a choice stays, its outline goes."""
@@ -242,8 +242,8 @@ class LatentExplorer(tk.Toplevel):
     def _make_subset_line(self) -> None:
         line = ttk.Frame(self, padding=(12, 4, 12, 12))
         line.pack(side="bottom", fill="x")
-        self._told = tk.Label(line, text=HINT, fg=_QUIET, anchor="w")
-        self._told.pack(side="left", fill="x", expand=True)
+        self._message = tk.Label(line, text=HINT, fg=_QUIET, anchor="w")
+        self._message.pack(side="left", fill="x", expand=True)
         self._subset = ttk.Button(line, text="Make a subset", command=self.make_subset)
         self._subset.pack(side="right")
         self._subset.state(["disabled"])
@@ -278,4 +278,4 @@ class LatentExplorer(tk.Toplevel):
         self.canvas.get_tk_widget().pack(fill="both", expand=True)
 
     def _say(self, text: str, colour: str = _QUIET) -> None:
-        self._told.configure(text=text, fg=colour)
+        self._message.configure(text=text, fg=colour)

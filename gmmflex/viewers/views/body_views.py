@@ -100,7 +100,7 @@ _ROWS = (
 
 def _precision(value, digits, unit):
     """Too few particles, or too small a motion, tell none."""
-    return "not told" if value is None else f"± {value:.{digits}f}{unit}"
+    return "not known" if value is None else f"± {value:.{digits}f}{unit}"
 
 
 def _triple(values, digits):

@@ -87,10 +87,10 @@ def dependence(
     correlated = [value for value in resampled if not np.isnan(value)]
     low, high = np.percentile(null, [2.5, 97.5])
     correlation = _correlation(a, b, weights_a, weights_b)
-    told = bool(correlated) and not np.isnan(correlation)
+    known = bool(correlated) and not np.isnan(correlation)
     return Dependence(
         correlation,
-        float(np.std(correlated)) if told else float("nan"),
+        float(np.std(correlated)) if known else float("nan"),
         p_value,
         (float(low), float(high)),
         null,

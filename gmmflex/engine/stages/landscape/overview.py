@@ -1,4 +1,4 @@
-"""Pictures of trajectories and of what each particle's view tells."""
+"""Pictures of trajectories and of how much of the motion each view shows."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _UNRELIABLE = 0.5
 
 def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
     """reached_A: of each trajectory, how far the Gaussians get from its first frame."""
-    clusters, energy, told = found.clusters, found.energy, found.reliability
+    clusters, energy, reliability = found.clusters, found.energy, found.reliability
     barriers = clusters.barriers_kT.tolist()
     return {
         "particles": len(clusters.labels),
@@ -75,19 +75,19 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
             for c in found.combinations
         ],
         "reliability": None
-        if told is None
+        if reliability is None
         else {
-            "median": float(np.median(told.of_particles)),
-            "share_below_half": float((told.of_particles < _UNRELIABLE).mean()),
-            "median_error_A": float(np.median(told.error_A)),
-            "spread_A": told.spread_A,
+            "median": float(np.median(reliability.of_particles)),
+            "share_below_half": float((reliability.of_particles < _UNRELIABLE).mean()),
+            "median_error_A": float(np.median(reliability.error_A)),
+            "spread_A": reliability.spread_A,
         },
     }
 
 
 def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
     """What a careful reader would hold against the figures, most telling first."""
-    clusters, told = summary["clusters"], summary["reliability"]
+    clusters, reliability = summary["clusters"], summary["reliability"]
     found = []
     if clusters["number"] == 0:
         found.append("No groups were found; every particle is in cluster 0.")
@@ -104,13 +104,13 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             "trajectories are written but not drawn, and a path between two clusters goes around "
             "one side only."
         )
-    if told is None:
+    if reliability is None:
         found.append("The run holds no uncertainties of its latents; analyse again to get them.")
-    elif told["share_below_half"] >= 0.005:  # what is not 0 % when rounded
+    elif reliability["share_below_half"] >= 0.005:  # what is not 0 % when rounded
         found.append(
-            f"{100 * told['share_below_half']:.0f} % of the particles have a reliability below "
-            "0.5: their images determine less than half of the motion, and their latents reflect "
-            "all particles more than their own state."
+            f"{100 * reliability['share_below_half']:.0f} % of the particles have a reliability "
+            "below 0.5: their images determine less than half of the motion, and their latents "
+            "reflect all particles more than their own state."
         )
     loose = [region for region in summary["regions"] if region["share_inside"] < LOCALISED]
     if loose:

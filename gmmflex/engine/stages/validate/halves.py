@@ -77,8 +77,8 @@ def compare_halves(
         len(rows),
         _mean(crossed, swapped),
         _mean(alone[0], alone[1]),
-        _told(first[:, 0], second[:, 1]),
-        _told(second[:, 0], second[:, 1]),
+        _predicted_r2(first[:, 0], second[:, 1]),
+        _predicted_r2(second[:, 0], second[:, 1]),
         _same_groups(first.mean(1), second.mean(1), seed),
     )
 
@@ -102,7 +102,7 @@ def _latents_apart(
     return fitting.apart(rows, for_both_folds(latents.mean(0).expand(len(rows), -1)), way)
 
 
-def _told(first: Tensor, second: Tensor) -> float:
+def _predicted_r2(first: Tensor, second: Tensor) -> float:
     """R² of the second latents (m, d'), read off the first (m, d) of neighbouring particles."""
     m = len(first)
     learn, test = np.arange(0, m, 2), np.arange(1, m, 2)

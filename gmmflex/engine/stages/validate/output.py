@@ -113,7 +113,7 @@ def draw_checks(
 
 
 def draw_leakage(path: Path, leaks: Sequence[Leak]) -> None:
-    """What each component tells of what it should not."""
+    """How each component depends on what it should not depend on."""
     names = list(dict.fromkeys(leak.about for leak in leaks))
     count = max(leak.component for leak in leaks)
     values = np.zeros((len(names), count))
@@ -246,7 +246,7 @@ def _of_leaks(leaks: Sequence[Leak]) -> str:
 
 
 def _advice(verdict: Verdict, halves: HalvesVerdict | None, leaks: Sequence[Leak]) -> list[str]:
-    told = {
+    advice = {
         MOVES: "Interpret the motion where Gaussians are marked as moving (gaussians.csv).",
         UNSURE: "Interpret only Gaussians marked as moving; more particles, a coarser --resolution "
         "or a decoder with fewer degrees of freedom (rigid, hierarchical) may show more.",
@@ -254,7 +254,7 @@ def _advice(verdict: Verdict, halves: HalvesVerdict | None, leaks: Sequence[Leak
         "model, or rigid bodies; check that the mixture fits the map.",
         UNTESTED: "Add the checks 'halves' and 'null' to learn whether the motion is real.",
     }
-    found = [told[verdict.overall]]
+    found = [advice[verdict.overall]]
     if halves is not None and halves.motion.together < 0.5 * halves.within.together:
         found.append(
             "The half sets agree much less than two halves of an image within one analysis: the "

@@ -48,12 +48,12 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Subject:
-    """What is validated. told: the settings that its run was given."""
+    """What is validated. settings_given: the settings that its run was given."""
 
     settings: ValidateSettings
     results: RunResults
     source: RunParticles
-    told: dict[str, Any]
+    settings_given: dict[str, Any]
     data: ParticleData
     batch_limit: BatchLimit
 
@@ -61,8 +61,8 @@ class Subject:
         """The run's analysis of other particles, from its start, in the folder `name`."""
         settings = self.settings
         output = settings.output / name
-        told = {
-            **self.told,
+        settings_given = {
+            **self.settings_given,
             "particles": star,
             "passthrough": None,
             "image_root": images,
@@ -72,7 +72,7 @@ class Subject:
             "threads": settings.threads,
         }
         log(f"{name}: the analysis of {star.name}")
-        run_heterogeneity(HeterogeneitySettings(**told), log=log)
+        run_heterogeneity(HeterogeneitySettings(**settings_given), log=log)
         return read_run(output)
 
 
@@ -90,7 +90,7 @@ def run_validate(
     source = read_run_particles(
         settings.run, len(results.latents), settings.particles, settings.image_root
     )
-    told = settings_of_run(settings.run).model_dump(exclude_unset=True)
+    settings_given = settings_of_run(settings.run).model_dump(exclude_unset=True)
     device = choose_device(settings.device)
     about = read_json(settings.run / SUMMARY_FILE)
     coefficients = coefficients_of_run(about, source.particles, device)
@@ -105,7 +105,7 @@ def run_validate(
     data = read_particle_data(source.particles, coefficients, storage, log)
     data = data.with_contrast(source.contrast_sign)
     batch_limit = batch_limit_for(results.model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
-    subject = Subject(settings, results, source, told, data, batch_limit)
+    subject = Subject(settings, results, source, settings_given, data, batch_limit)
     sizes_A = motion_sizes_A(results.model, results.latents)
     leaks = _leakage(subject) if "leakage" in settings.checks else []
     halves = _halves(subject, log) if "halves" in settings.checks else None
