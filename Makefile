@@ -11,7 +11,7 @@ DOCS := .venv-docs
 BIN := $(FULL)/bin
 JOBS ?= 2
 
-.PHONY: help test demo gui docs lint coverage test-full test-gui test-engine environment environment-engine system clean
+.PHONY: help test demo gui lint coverage test-full test-gui test-engine environment environment-engine system clean
 
 help:
 	@echo "make demo   simulate particles, run the whole path in a Scipion project, draw pictures"
@@ -63,6 +63,7 @@ gui: environment
 	$(BIN)/python -m demo.open_gui
 
 # Docstrings are read, not imported: neither torch nor Scipion is needed. Warnings are errors.
+.PHONY: docs
 docs: $(DOCS)/made_from
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 	scripts/check_site.sh build/site
