@@ -88,6 +88,9 @@ def test_every_decision_is_listed_and_gaps_are_explained() -> None:
     index = (DOCS / "decisions" / "index.md").read_text()
     files = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
     assert re.findall(r"\((\d{3}-[\w-]+\.md)\)", index) == files
+    for name in files:
+        title = (DOCS / "decisions" / name).read_text().splitlines()[0].lstrip("# ")
+        assert f"| {title[:3]} | [{title[4:]}]({name}) |" in index
     numbers = [int(n) for n in re.findall(r"^\| (\d{3}) ", index, flags=re.MULTILINE)]
     assert numbers == list(range(1, int(files[-1][:3]) + 1))
 
