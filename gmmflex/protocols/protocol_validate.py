@@ -27,8 +27,9 @@ class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
     """Test which motion of an analysis is reproducible, and which may be noise.
 
     The analysis is repeated from its start with each half set, and with simulated particles that
-    do not move but have the poses, CTF and noise of the real ones. A report says of every Gaussian
-    whether both half sets agree about its motion, and how much of it noise alone would give.
+    do not move but have the poses, CTF and noise of the real ones. A report states for every
+    Gaussian whether both half sets agree about its motion, and how much of it noise alone would
+    give.
     """
 
     _label = "validate"

@@ -1,4 +1,4 @@
-"""What the agreement of particles and map says, in words."""
+"""The agreement of particles and map, in words."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class FreeEnergy:
     """Over one or two principal components.
 
     places: centres of the bins of each component; energy_kT: over them, 0 where particles lie
-    densest, NaN where too few are under the kernel to say; error_kT: its standard error, as for
+    densest, NaN where too few are under the kernel; error_kT: its standard error, as for
     counted particles; kernel: (1 or 2,) widths σ; ceiling_kT: the least that holds where nothing
     can be said; of_particles_kT: (n,) at each particle, at most the ceiling; sparse: (n,) whether
     it is there.

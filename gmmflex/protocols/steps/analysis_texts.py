@@ -1,4 +1,4 @@
-"""What an analysis says about itself when it has finished."""
+"""The summary and the methods text of a finished analysis."""
 
 from gmmflex.results.coordination_verdict import NO_MOTION, verdict
 

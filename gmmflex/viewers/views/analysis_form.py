@@ -104,7 +104,7 @@ def define_coordination(group):
         label="Do the regions move together?",
         help="Correlation of the main motions of every two regions over all particles, compared "
         "with what chance would give. p tests all their motions, also how each bends: a small p "
-        "beside a correlation near zero says that they are related in another way than by "
+        "beside a correlation near zero means that they are related in another way than by "
         "growing together.",
     )
     group.addParam(

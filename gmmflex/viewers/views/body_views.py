@@ -99,7 +99,7 @@ _ROWS = (
 
 
 def _precision(value, digits, unit):
-    """Too few particles, or too small a motion, tell none."""
+    """With too few particles, or too small a motion, there is none."""
     return "not known" if value is None else f"± {value:.{digits}f}{unit}"
 
 

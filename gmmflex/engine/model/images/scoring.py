@@ -153,7 +153,7 @@ def plain_ring_sums(
 
 
 def likelihood_ring_weights(mean_frc: Tensor, counts: Tensor) -> Tensor:
-    """How much each ring tells: n c / (1 − c²), normalised to sum 1.
+    """Weight of each ring by its information: n c / (1 − c²), normalised to sum 1.
 
     For white noise of unknown strength and an unknown scale within each ring, the profile
     log-likelihood is −n/2 · log(1 − FRC²) up to a constant; this is its slope at the average

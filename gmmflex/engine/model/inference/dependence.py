@@ -59,7 +59,7 @@ def dependence(
     n_permutations: int = 1999,
     seed: int = 1,
 ) -> Dependence:
-    """Test two motions for dependence and tell their correlation.
+    """Test two motions for dependence and estimate their correlation.
 
     strata: (n,) particles of one number are of like view and are exchanged with each other.
     The statistic is the largest of the studentised covariances of any amplitude of the first with

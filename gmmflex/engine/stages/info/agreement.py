@@ -27,7 +27,7 @@ from gmmflex.engine.model.volumes.fourier_slices import (
 from gmmflex.engine.parts.neutral import centred_mixture
 from gmmflex.engine.stages.info.description import Description
 
-# Images looked at; more say the same with smaller errors.
+# Images compared; more give the same with smaller errors.
 SAMPLE = 300
 _FEWEST = 20
 # Beyond this ring little is left to learn, and the lattice of the transform grows as its cube.
@@ -72,7 +72,7 @@ def compare_files(
     the run folder of one.
 
     Raises:
-        UserError: files that cannot be read, or fewer particles than tell anything.
+        UserError: files that cannot be read, or too few particles.
     """
     set_threads(threads)
     on = choose_device(device)

@@ -1,4 +1,4 @@
-"""`gmmflex landscape`: what a trained latent space says, in tables, pictures and star files."""
+"""`gmmflex landscape`: a trained latent space in tables, pictures and star files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What summary.json of a landscape says, and what a careful reader would hold against it."""
+"""The contents of a landscape's summary.json, and what a careful reader would object to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gmmflex.engine.latents.regions import LOCALISED
 from gmmflex.engine.latents.trajectories import CIRCLE
 from gmmflex.engine.stages.landscape.findings import Findings
 
-# Particles below tell less than half of the motion that is asked about.
+# Images of particles below determine less than half of their motion.
 _UNRELIABLE = 0.5
 
 
@@ -86,7 +86,7 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
 
 
 def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
-    """What a careful reader would hold against the figures, most telling first."""
+    """What a careful reader would object to the figures, most important first."""
     clusters, reliability = summary["clusters"], summary["reliability"]
     found = []
     if clusters["number"] == 0:

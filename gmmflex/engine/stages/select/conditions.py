@@ -1,4 +1,4 @@
-"""What each condition of `gmmflex select` says of every row of the latents."""
+"""The conditions of `gmmflex select`, each as a mask over the rows of the latents."""
 
 from __future__ import annotations
 

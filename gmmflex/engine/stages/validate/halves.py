@@ -1,4 +1,4 @@
-"""Two analyses of different particles, trained independently, and what both say of each image."""
+"""Two analyses of different particles, trained independently, and how both read each image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HalvesVerdict:
 
     motion: of Gaussians, by one half of each image for the one and the other half for the other;
     within: the same between the two halves of images in one analysis, the most that can be had;
-    latents_r2, latents_r2_within: variance of one's latents that the other's tell, by nearest
+    latents_r2, latents_r2_within: variance of one's latents that the other's explain, by nearest
     neighbours, and the same within one analysis; classes: adjusted Rand index of k-means groups.
     """
 

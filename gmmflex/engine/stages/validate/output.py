@@ -140,7 +140,7 @@ def draw_leakage(path: Path, leaks: Sequence[Leak]) -> None:
 def summary_of(
     verdict: Verdict, halves: HalvesVerdict | None, leaks: Sequence[Leak]
 ) -> dict[str, Any]:
-    """summary.json; `in_words` says it in a sentence."""
+    """summary.json; `in_words` is its verdict as a sentence."""
     counts = {kind: int((verdict.kinds == kind).sum()) for kind in (MOVES, UNSURE, NOISE)}
     return {
         "verdict": verdict.overall,
