@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 FULL := .venv
 ENGINE := .venv-engine
+DOCS := .venv-docs
 BIN := $(FULL)/bin
 JOBS ?= 2
 
@@ -16,6 +17,7 @@ help:
 	@echo "make demo   simulate particles, run the whole path in a Scipion project, draw pictures"
 	@echo "make test   linters and all tests, with Scipion and without"
 	@echo "make gui    open the project that make demo left in Scipion's window"
+	@echo "make docs   build the pages of docs/ as a site in build/site"
 	@echo "make lint   ruff, mypy and import-linter only"
 	@echo "make coverage  lines and branches of the engine that its tests reach"
 	@echo "make clean  remove environments and results"
@@ -70,6 +72,21 @@ demo: environment
 gui: environment
 	$(BIN)/python -m demo.open_gui
 
+# Docstrings are read, not imported: neither torch nor Scipion is needed. Warnings are errors.
+.PHONY: docs
+docs: $(DOCS)/made_from
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	scripts/check_site.sh build/site
+	@echo "open build/site/index.html"
+
+# In one step again where it was left half made: the file that says so comes last.
+$(DOCS)/made_from: constraints-docs.txt
+	rm -rf $(DOCS)
+	"$$(scripts/find_python.sh)" -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-docs.txt
+	$(DOCS)/bin/python -m pip check
+	cp constraints-docs.txt $@
+
 environment:
 	@scripts/make_environment.sh $(FULL) constraints.txt engine,scipion,test,scipion-test
 
@@ -80,5 +97,5 @@ system:
 	@scripts/install_system_packages.sh
 
 clean:
-	rm -rf $(FULL) $(ENGINE) build dist demo_output *.egg-info
+	rm -rf $(FULL) $(ENGINE) $(DOCS) build dist demo_output *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

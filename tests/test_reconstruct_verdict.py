@@ -156,4 +156,4 @@ def test_without_unseen_shells_it_says_so(random):
     assert verdict.shells_A[0] == pytest.approx(BOX * PIXEL_A)
     lines = []
     tell(verdict, lines.append)
-    assert "no independent evidence" in lines[-1]
+    assert "not independent evidence" in lines[-1]

@@ -34,7 +34,7 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
     """Read the landscape of an analysis: which states there are, how they look, how they connect.
 
     Particles are grouped by where they lie in the latent space; each group becomes a class with
-    the map that its images give. A report tells how dense and how reliable everything is.
+    the map that its images give. A report shows how dense and how reliable everything is.
     """
 
     _label = "landscape"
@@ -115,7 +115,7 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
             return [NOT_FINISHED]
         faults = self._maskFaults() if self.reconstruct.get() else []
         faults += [
-            f"'{way}' is no way of a trajectory: write two groups, as in c1,c3, or the numbers of "
+            f"'{way}' is not a trajectory: write two groups, as in c1,c3, or the numbers of "
             "two particles."
             for way in self._ways()
             if not _WAY.fullmatch(way)

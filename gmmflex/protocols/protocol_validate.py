@@ -1,4 +1,4 @@
-"""Protocol "validate": what of a motion is there for sure, and what noise alone would give."""
+"""Protocol "validate": which motion is reproducible, and what noise alone would give."""
 
 import os
 
@@ -18,19 +18,20 @@ from gmmflex.results.finished_analysis import NOT_FINISHED, finished_run_folder
 # Parameter, and what the engine calls the check.
 _CHECKS = (("halves", "halves"), ("withoutMotion", "null"), ("leakage", "leakage"))
 _VERDICTS = {
-    "moves": "Most of the motion is *there for sure*",
-    "unsure": "*Only part* of the motion could be told from noise",
+    "moves": "Most of the motion is *reproducible*",
+    "unsure": "*Only part* of the motion could be distinguished from noise",
     "may be noise": "Most of what looks like motion *may be noise*",
     "not tested": "Whether the motion is real was *not tested*",
 }
 
 
 class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
-    """Tell what of an analysis's motion is there for sure, and what may be noise.
+    """Test which motion of an analysis is reproducible, and which may be noise.
 
     The analysis is repeated from its start with each half set, and with simulated particles that
-    do not move but have the poses, CTF and noise of the real ones. A report says of every Gaussian
-    whether both half sets agree about its motion, and how much of it noise alone would give.
+    do not move but have the poses, CTF and noise of the real ones. A report states for every
+    Gaussian whether both half sets agree about its motion, and how much of it noise alone would
+    give.
     """
 
     _label = "validate"
@@ -72,7 +73,7 @@ class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
             "leakage",
             BooleanParam,
             default=True,
-            label="What latents tell of the imaging",
+            label="Do latents depend on the imaging?",
             help="Whether the latents go with viewing direction, defocus or shift, which they "
             "should not. Takes seconds.",
         )

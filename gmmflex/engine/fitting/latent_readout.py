@@ -36,8 +36,8 @@ _WORTH_A_SEARCH = 0.02
 @dataclass(frozen=True)
 class Trial:
     """What fitting is worth: held-out scores of the mixture at rest, of the encoder's latents, of
-    those fitted from there and of those looked for all over; searched: which of the last two ways
-    was taken; each half of `particles` images scored on what the other half decodes to."""
+    those fitted from there and of those searched for over the whole latent space; searched: whether
+    the last was done; each half of `particles` images scored on what the other half decodes to."""
 
     particles: int
     at_rest: float
@@ -108,8 +108,9 @@ def read_out(
         way = fitting.way(sample, by_fold[sample], latent_noise, candidates, processes)
     trial = Trial(len(tried), still, encoded, fitted, found, searched)
     log(
-        f"latents fitted to the images{', looked for all over' if searched else ''}: held-out "
-        f"score {encoded:.4f} -> {found if searched else fitted:.4f}"
+        f"latents fitted to the "
+        f"images{', searched for over the whole latent space' if searched else ''}: held-out score "
+        f"{encoded:.4f} -> {found if searched else fitted:.4f}"
     )
     fit = _fit_all(fitting, by_fold, way, log, processes)
     latents = with_spread_of_states(fit.latents, fit.covariances)

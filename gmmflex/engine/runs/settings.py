@@ -43,7 +43,7 @@ _FILES = ("neutral", "mask", "model", "bonds")
 
 
 def settings_of_run(run: Path) -> HeterogeneitySettings:
-    """What a run was told; its files have to be where it found them.
+    """The settings of a run; its files have to be where it found them.
 
     Raises UserError if one is not: paths may be relative to where the run was started.
     """

@@ -82,12 +82,12 @@ def _define_inputs(form):
         display=EnumParam.DISPLAY_HLIST,
         condition=f"source == {FROM_BOTH}",
         label="Hold the Gaussians of the model",
-        help="*yes*: the Gaussians stay as the model says and none are added. Best for the "
+        help="*yes*: the Gaussians stay as the model gives them and none are added. Best for the "
         "analysis of motion when the model is complete: the map is smeared where the molecule "
         "moves, and Gaussians that follow the smear show it in no state. The FSC with the map is "
         "lower then, and should be.\n*no*: they are only held near the model, and others are "
         "added where the map shows more.\n*automatic*: yes if the map has no more mass than the "
-        "model accounts for; the summary says what was found.",
+        "model accounts for; the summary reports what was found.",
     )
     form.addParam(
         "keepBonds",

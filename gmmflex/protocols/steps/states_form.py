@@ -71,7 +71,7 @@ def define_states(group, settings):
         help="*along a principal component*: a movie along one direction of the latent space.\n"
         "*of groups of particles*: one state for each set of particles that was chosen from "
         "the analysed ones, the one that is most typical of it.\n"
-        "*along a trajectory of a landscape*: a movie along a way through the states that "
+        "*along a trajectory of a landscape*: a movie along a path through the states that "
         "'landscape' found.",
     )
     group.addParam(

@@ -113,8 +113,8 @@ def updated_covariance(latents: Tensor, covariances: Tensor) -> Tensor:
 def prior_within(mean: Tensor, covariance: Tensor, most: Tensor) -> LatentPrior:
     """A prior of this mean (d,) and covariance (d, d), nowhere wider than the covariance `most`.
 
-    A decoder says nothing about latents that it has not learnt from, and where the images do not
-    tell either, only the prior keeps latents from going there. Directions without any spread keep
+    A decoder is unreliable at latents that it has not learnt from, and where the images do not
+    decide either, only the prior keeps latents from going there. Directions without any spread keep
     a little.
     """
     root = torch.linalg.cholesky(most.to(torch.float64))

@@ -56,8 +56,8 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     )
     if len(particles) < _FEWEST:
         raise UserError(
-            f"{settings.particles} holds {len(particles)} particles, which say nothing about "
-            f"motion: give at least {_FEWEST}, better thousands"
+            f"{settings.particles} holds {len(particles)} particles, too few to learn motion "
+            f"from: give at least {_FEWEST}, better thousands"
         )
     neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
     expansion = expansion_of(settings, particles, neutral)

@@ -50,7 +50,7 @@ def run_heterogeneity(
 
 
 def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: Processes) -> None:
-    """say: prints in every process; all but a lack of memory is said by the leader alone."""
+    """say: prints in every process; all but a lack of memory is printed by the leader alone."""
     log = say if processes.is_leader else _silent
     config = settings.model_dump(mode="json")
     watch = Stopwatch()

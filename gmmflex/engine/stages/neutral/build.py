@@ -66,7 +66,10 @@ def build(
     if held.held and resolution is None:
         assert settings.map is not None
         usual = resolution_when_held_A(target, sharp, settings.atoms == "ca")
-        log(f"resolution {usual:.1f} A: so far model and map agree; --resolution would set another")
+        log(
+            f"resolution {usual:.1f} A, to which model and map agree; --resolution would set "
+            f"another"
+        )
         target = target_of_map(settings.map, settings.mask, usual)
     start, blur_A = blurred_like_map(sharp, target, usual)
     log(f"{start.n_gaussians} Gaussians of the model, blurred by {blur_A:.2f} A like the map")

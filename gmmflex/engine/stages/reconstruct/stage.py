@@ -125,7 +125,7 @@ def mask_of(choice: str, particles: Particles) -> MaskChoice:
             f"particles {particles.box_px} of {particles.pixel_size_A:.4g} A: give one of their box"
         )
     if density.data.min() < -1e-3 or density.data.max() > 1 + 1e-3 or not density.data.any():
-        raise UserError(f"--mask {choice} is no mask: its values must lie between 0 and 1")
+        raise UserError(f"--mask {choice} is not a mask: its values must lie between 0 and 1")
     return density.data
 
 

@@ -1,4 +1,4 @@
-"""Whether undoing the motion made the map better, told where the motion has not been learnt from.
+"""Whether undoing the motion made the map better, judged where the motion has not been learnt from.
 
 Latents and decoder were fitted to both half sets, but only to rings up to the resolution of the
 run. A latent that follows noise of its image moves that noise to where other particles' noise was
@@ -148,18 +148,18 @@ def tell(verdict: Verdict, log: Log) -> None:
     if verdict.recommended == "deformed":
         log("recommended: deformed.mrc, with motion undone")
     else:
-        log("recommended: consensus.mrc; undoing the motion brings nothing that can be told here")
+        log("recommended: consensus.mrc; undoing the motion brings no significant gain here")
     if not verdict.held_out:
         log(
-            "  the motion was learnt from these shells, so this is no independent evidence: run "
-            "'gmmflex heterogeneity' with a coarser --resolution to have some"
+            "  the motion was learnt from these shells, so this is not independent evidence: run "
+            "'gmmflex heterogeneity' with a coarser --resolution to obtain it"
         )
 
 
 def _curve(
     halves: HalfMaps, mask: NDArray[np.float32] | None, shells: UnseenShells
 ) -> NDArray[np.float64]:
-    """FSC of the halves inside the mask in the shells that tell."""
+    """FSC of the halves inside the mask in the shells that show it."""
     first, second = (half if mask is None else half * mask for half in halves)
     return shell_correlation_of(first, second)[shells.first - 1 : shells.last]
 
