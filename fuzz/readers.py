@@ -117,11 +117,11 @@ def _selection(content: bytes, folder: Path) -> None:
 
 def _config(content: bytes, folder: Path) -> None:
     """As `gmmflex heterogeneity --config`, up to where files are opened."""
-    from gmmflex.engine.cli.from_settings import validated
+    from gmmflex.engine.cli.shell.from_settings import validated
     from gmmflex.engine.io.runs.run_folder import read_json, run_state
     from gmmflex.engine.model.geometry.symmetry import symmetry_operators
-    from gmmflex.engine.settings.faults import KeyNames
     from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+    from gmmflex.engine.settings.options.faults import KeyNames
 
     values = read_json(_put(folder, "c.json", content))
     values = {**values, "output": str(folder / "run")}

@@ -9,7 +9,7 @@ import command_options as given
 import pytest
 
 from gmmflex.engine import cli
-from gmmflex.engine.settings.setting import setting_of
+from gmmflex.engine.settings.options.setting import setting_of
 
 KEPT = json.loads(given.KEPT.read_text(encoding="utf-8"))
 BOUNDS = [

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gmmflex.engine.cli.commands import application
-from gmmflex.engine.cli.endings import told_in_words
+from gmmflex.engine.cli.shell.endings import told_in_words
 from gmmflex.version import __version__
 
 app = application(

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gmmflex.engine.cli.progress_option import with_progress
+from gmmflex.engine.cli.shell.progress_option import with_progress
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gmmflex.engine.cli.from_settings import from_settings
+from gmmflex.engine.cli.shell.from_settings import from_settings
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.settings.files import ConvertSettings, InfoSettings
 

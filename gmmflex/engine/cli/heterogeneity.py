@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gmmflex.engine.cli.from_settings import from_settings_or_config
-from gmmflex.engine.cli.list_decoders import ListDecoders
-from gmmflex.engine.cli.options import Overwrite
+from gmmflex.engine.cli.shell.from_settings import from_settings_or_config
+from gmmflex.engine.cli.shell.list_decoders import ListDecoders
+from gmmflex.engine.cli.shell.options import Overwrite
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gmmflex.engine.cli.from_settings import from_settings
-from gmmflex.engine.cli.options import Overwrite
+from gmmflex.engine.cli.shell.from_settings import from_settings
+from gmmflex.engine.cli.shell.options import Overwrite
 from gmmflex.engine.settings.poses import PosesSettings
 
 

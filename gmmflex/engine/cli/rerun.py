@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Overwrite
+from gmmflex.engine.cli.shell.options import Overwrite
 
 
 def rerun(

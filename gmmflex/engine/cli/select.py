@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gmmflex.engine.cli.from_settings import from_settings
+from gmmflex.engine.cli.shell.from_settings import from_settings
 from gmmflex.engine.settings.select import SelectSettings
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gmmflex.engine.settings.limits import PARAMETERS, Parameter
-from gmmflex.engine.settings.option import contradiction
+from gmmflex.engine.settings.options.option import contradiction
 
 # Settings that stand beside the name of a decoder, not under `options`.
 SHARED = ("smoothing_A", "anchors", "body_edge_A")

@@ -18,8 +18,8 @@ from gmmflex.engine.settings.decoder import (
 )
 from gmmflex.engine.settings.decoder_registry import BUILT_IN
 from gmmflex.engine.settings.limits import LARGEST_SEED, LARGEST_SMOOTHING_A
-from gmmflex.engine.settings.option import CONFIG_ONLY, Option, contradiction
-from gmmflex.engine.settings.shared import (
+from gmmflex.engine.settings.options.option import CONFIG_ONLY, Option, contradiction
+from gmmflex.engine.settings.options.shared import (
     Device,
     ImageRoot,
     MemoryLimit,

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gmmflex.engine.settings.option import Option
-from gmmflex.engine.settings.shared import FinishedRun, Output, ResiduesModel, Seed, Threads
+from gmmflex.engine.settings.options.option import Option
+from gmmflex.engine.settings.options.shared import FinishedRun, Output, ResiduesModel, Seed, Threads
 
 ClusterMethod = Literal["kmeans", "mixture", "hdbscan"]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gmmflex.engine.settings.option import Option
-from gmmflex.engine.settings.shared import FinishedRun, Output, Threads
+from gmmflex.engine.settings.options.option import Option
+from gmmflex.engine.settings.options.shared import FinishedRun, Output, Threads
 
 COMPONENT, FRAMES = 1, 16
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gmmflex.engine.settings.option import Option, contradiction
-from gmmflex.engine.settings.shared import (
+from gmmflex.engine.settings.options.option import Option, contradiction
+from gmmflex.engine.settings.options.shared import (
     Device,
     FinishedRun,
     ImageRoot,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gmmflex.engine.settings.option import Option
-from gmmflex.engine.settings.shared import ImageRoot, Seed
+from gmmflex.engine.settings.options.option import Option
+from gmmflex.engine.settings.options.shared import ImageRoot, Seed
 
 
 class SelectSettings(BaseModel):

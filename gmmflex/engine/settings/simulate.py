@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gmmflex.engine.settings.option import CONFIG_ONLY, Option, contradiction
-from gmmflex.engine.settings.shared import Seed
+from gmmflex.engine.settings.options.option import CONFIG_ONLY, Option, contradiction
+from gmmflex.engine.settings.options.shared import Seed
 
 PerGroup = tuple[float, ...]
 

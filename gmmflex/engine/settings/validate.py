@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gmmflex.engine.settings.option import Option
-from gmmflex.engine.settings.shared import (
+from gmmflex.engine.settings.options.option import Option
+from gmmflex.engine.settings.options.shared import (
     Device,
     FinishedRun,
     ImageRoot,

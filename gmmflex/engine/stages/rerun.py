@@ -17,12 +17,12 @@ from gmmflex.engine.io.runs.run_record import changed_inputs, versions
 from gmmflex.engine.machine.progress import Log, print_line
 from gmmflex.engine.runs.same_files import compared
 from gmmflex.engine.runs.settings import settings_of
-from gmmflex.engine.settings.faults import KeyNames, sentences
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.settings.morph import MorphSettings
 from gmmflex.engine.settings.movie import MovieSettings
 from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.settings.options.faults import KeyNames, sentences
 from gmmflex.engine.settings.poses import PosesSettings
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
 from gmmflex.engine.settings.simulate import SimulateSettings

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pyworkflow.protocol.params import Param, Validator
 
-from gmmflex.engine.settings.setting import Setting, setting_of
+from gmmflex.engine.settings.options.setting import Setting, setting_of
 
 
 class OfSetting(Validator):

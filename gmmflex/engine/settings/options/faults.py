@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gmmflex.engine.settings.setting import Setting, model_in, setting_of, settings_of
+from gmmflex.engine.settings.options.setting import Setting, model_in, setting_of, settings_of
 
 Place = tuple[str | int, ...]
 _BOUND_KINDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}

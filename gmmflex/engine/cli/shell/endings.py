@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import NoReturn
 
-from gmmflex.engine.cli.signals import Stopped, stoppable
+from gmmflex.engine.cli.shell.signals import Stopped, stoppable
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.faults import file_fault, has_lost_others, is_out_of_memory
 from gmmflex.engine.machine.progress import print_end

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gmmflex.engine.settings.option import Option
+from gmmflex.engine.settings.options.option import Option
 
 FinishedRun = Annotated[
     Path, Option(argument=True), Field(description="Finished run of 'gmmflex heterogeneity'.")

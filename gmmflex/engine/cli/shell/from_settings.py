@@ -12,8 +12,8 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.settings.faults import KeyNames, Names, OptionNames, sentences
-from gmmflex.engine.settings.setting import Setting, settings_of
+from gmmflex.engine.settings.options.faults import KeyNames, Names, OptionNames, sentences
+from gmmflex.engine.settings.options.setting import Setting, settings_of
 
 Command = Callable[..., None]
 _Settings = TypeVar("_Settings", bound=BaseModel)

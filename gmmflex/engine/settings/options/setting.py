@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gmmflex.engine.settings.option import Option
+from gmmflex.engine.settings.options.option import Option
 
 UNITS: Mapping[str, str] = {
     "A": "Å",
