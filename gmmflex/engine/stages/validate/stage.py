@@ -1,4 +1,4 @@
-"""`gmmflex validate`: what of a run's motion is there for sure, and what noise alone would give."""
+"""`gmmflex validate`: what of a motion is reproducible, and what noise alone would give."""
 
 from __future__ import annotations
 
