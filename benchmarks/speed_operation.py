@@ -23,7 +23,7 @@ from gmmflex.engine.model.images.projection import (
     project_reference,
     projected_positions_A,
 )
-from gmmflex.engine.model.images.scoring import ring_sums_of
+from gmmflex.engine.model.images.scoring import ring_sums
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 # The published formula keeps about this many numbers for each Gaussian and coefficient until the
@@ -171,7 +171,8 @@ def _leaves(mixtures: GaussianMixture) -> GaussianMixture:
 
 
 def _loss(planes: Tensor, batch: Batch, problem: Problem) -> Tensor:
-    return -ring_sums_of(planes, batch.ctf, batch.images, problem.coefficients).whole().mean()
+    values = torch.view_as_real(problem.coefficients.select(planes))
+    return -ring_sums(values, batch.ctf, batch.images, problem.coefficients).whole().mean()
 
 
 def _collected(loss: Tensor, leaves: GaussianMixture) -> Result:

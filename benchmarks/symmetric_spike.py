@@ -29,8 +29,9 @@ from sklearn.decomposition import PCA
 
 from benchmarks.evaluate import silent
 from gmmflex.engine.io.models import AtomicModel, read_model, write_models
-from gmmflex.engine.motion.carried_model import morph_alpha_carbons
+from gmmflex.engine.motion.carried_model import morph_of
 from gmmflex.engine.runs.results import read_run
+from gmmflex.engine.settings.decoder_registry import decoder_spec
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.settings.neutral import NeutralSettings
 from gmmflex.engine.settings.simulate import SimulateSettings
@@ -131,7 +132,8 @@ def unit_rmsd_A(run: Path, simulated: Path, levels: NDArray[np.int64]) -> tuple[
     # Chain A alone differs between the states 0, 16, 32 and 48.
     at_level_A = truth["state_coordinates_A"][:: n**2, :n_one]
     true_A = at_level_A[levels.ravel()]
-    found_A = morph_alpha_carbons(results, model, results.latents)[:, :n_one]
+    batches = morph_of(results, model).alpha_carbon_batches(results.latents)
+    found_A = np.concatenate([batch[:, :n_one] for batch in batches])
     rest_A = model.coordinates_A[model.alpha_carbons()][:n_one]
     moved, unmoved = (
         np.sqrt(((coordinates_A - true_A) ** 2).sum(-1).mean(-1))
@@ -160,7 +162,8 @@ def build_neutral(folder: Path, simulated: Path, seed: int) -> Path:
 
 def run(folder: Path, simulated: Path, seed: int, decoder: str) -> dict[str, float]:
     """Analysis of one set; its figures."""
-    bodies = (f"domain=A:{_DOMAIN[0]}-{_DOMAIN[1]}",) if decoder == "rigid" else ()
+    moves = decoder_spec(decoder).moves_bodies
+    bodies = (f"domain=A:{_DOMAIN[0]}-{_DOMAIN[1]}",) if moves else ()
     start, cpu = time.monotonic(), time.process_time()
     output = folder / f"run_{decoder}_{seed}"
     run_heterogeneity(

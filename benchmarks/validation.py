@@ -48,8 +48,8 @@ def main() -> None:
             rows.append(_row(name, decoder, options.work / f"{name}_{seed}", seed))
             print(rows[-1], flush=True)
     print(
-        "\n| set | seed | verdict | size, Å | of it noise, Å | true size, Å | moves for sure | "
-        "agreement (within one) | clock | CPU s |\n" + "|---" * 10 + "|"
+        "\n| set | seed | verdict | size, Å | of it noise, Å | true size, Å | moves significantly "
+        "| agreement (within one) | clock | CPU s |\n" + "|---" * 10 + "|"
     )
     print("\n".join(rows))
 

@@ -117,13 +117,15 @@ def _selection(content: bytes, folder: Path) -> None:
 
 def _config(content: bytes, folder: Path) -> None:
     """As `gmmflex heterogeneity --config`, up to where files are opened."""
-    from gmmflex.engine.cli.options import validated
+    from gmmflex.engine.cli.shell.from_settings import validated
     from gmmflex.engine.io.runs.run_folder import read_json, run_state
     from gmmflex.engine.model.geometry.symmetry import symmetry_operators
     from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+    from gmmflex.engine.settings.options.faults import KeyNames
 
     values = read_json(_put(folder, "c.json", content))
-    settings = validated(HeterogeneitySettings, **{**values, "output": str(folder / "run")})
+    values = {**values, "output": str(folder / "run")}
+    settings = validated(HeterogeneitySettings, values, KeyNames("c.json"))
     symmetry_operators(settings.symmetry)
     run_state(settings.output, "heterogeneity", settings.model_dump(mode="json"), False)
 
@@ -259,7 +261,7 @@ def _run_seeds() -> list[bytes]:
         "versions": {"gmmflex": "0.1.0"},
         "seed": 1,
     }
-    rings = [{"resolution_A": 12.0 / ring, "weight": 1.0} for ring in (1, 2, 3)]
+    rings = [{"resolution_A": 12.0 / ring, "frc_neutral": 0.1, "weight": 1.0} for ring in (1, 2, 3)]
     summary = {"status": "finished", "contrast": "white", "resolution_A": 4.0, "rings": rings}
     return [samples.as_json(told) + b"\n===\n" + samples.as_json(summary)]
 

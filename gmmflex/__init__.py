@@ -3,7 +3,7 @@
 Two halves share this package: the Scipion plugin (pyworkflow, pwem) and the engine (torch).
 This file imports neither, so that `python -m gmmflex` runs in an environment without Scipion
 and Scipion's window opens without loading torch. `gmmflex.Plugin`, and what notebooks and programs
-use of the engine (docs/api.md), are looked up only when asked for (PEP 562).
+use of the engine (docs/python.md), are looked up only when asked for (PEP 562).
 """
 
 from importlib import import_module

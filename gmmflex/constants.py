@@ -40,7 +40,6 @@ LATENT_LABEL = "gmmflexLatent"
 SYMMETRY_COPY_LABEL = "gmmflexSymmetryCopy"
 PARTICLE_ID_LABEL = "gmmflexParticleId"
 IMAGE_ID_LABEL = "rlnImageId"
-IMAGE_NAME_LABEL = "rlnImageName"
 OPTICS_GROUP_ATTRIBUTE = "_rlnOpticsGroup"
 HALF_SET_ATTRIBUTE = "_rlnRandomSubset"
 

@@ -36,13 +36,24 @@ def test_data() -> Path:
     return Path(os.environ[DATA_VARIABLE]).resolve()
 
 
+@pytest.fixture(scope="session")
+def ready_python() -> Iterator[list[str]]:
+    """Words that stand for `python` and start programs of the engine without its imports."""
+    from ready_engine import ready_python
+
+    with ready_python() as words:
+        yield words
+
+
 _LEFT_OUT = pytest.StashKey[int]()
 _LEFT_OUT_OF_WORKER = "gmmflex_left_out"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without the folder of outside data, tests that read it are not there."""
+    """Without the folder of outside data, tests that read it are not there; the longest first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_longest_first)
     outside = [item for item in items if _reads_outside_data(item)]
     if os.environ.get(DATA_VARIABLE) or not outside:
         return
@@ -94,7 +105,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 # Files whose tests share what costs most: they run in one process, one after the other.
 _HELIX = ("analyses", "landscape", "poses", "states", "validate")
-_TOGETHER = {f"tests/test_scipion_{name}.py": "helix" for name in _HELIX}
+_TOGETHER = {f"test_scipion_{name}.py": "helix" for name in _HELIX}
+# What takes longest begins first: at the end no process waits long for the other.
+_LONGEST = (
+    "helix",
+    "test_symmetry_expansion.py",
+    "test_heterogeneity_processes.py",
+    "test_heterogeneity.py",
+    "test_neutral.py",
+    "test_scipion_chain.py",
+    "test_heterogeneity_resume.py",
+    "test_preparation_processes.py",
+)
+
+
+def _together(nodeid: str) -> str:
+    """What a test runs in one process with: its file, or a group of files."""
+    file = nodeid.split("::")[0].rpartition("/")[2]
+    return _TOGETHER.get(file, file)
+
+
+def _longest_first(item: pytest.Item) -> int:
+    together = _together(item.nodeid)
+    return _LONGEST.index(together) if together in _LONGEST else len(_LONGEST)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -104,9 +137,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFileOrProject(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = super()._split_scope(nodeid)
-            return _TOGETHER.get(file, file)
+            return _together(nodeid)
 
+    # else those with the most tests would come first
+    config.option.loadscopereorder = False
     return ByFileOrProject(config, log)
 
 

@@ -136,7 +136,7 @@ class Driver:
         elif command == "decode":
             self.window_of(LatentExplorer).show_picked_state()
         elif command == "told":
-            print(f"told: {self.window_of(LatentExplorer).told}", flush=True)
+            print(f"told: {self.window_of(LatentExplorer).message}", flush=True)
         elif command == "report":
             value = self.forms[-1].widgetDict[argument].get()
             print(f"{argument}: {value}".replace("\n", " | "), flush=True)

@@ -13,11 +13,12 @@ from gmmflex.engine.training.checkpoint import load_checkpoint
 
 # What the networks put out, in standard deviations: 1e-6 was seen, 1.4e-5 after 12 epochs.
 NETWORK_TOLERANCE = 1e-4
-# Latents fitted to the images, in their own errors: the fit stops where less than 0.1 of −2 log of
-# the posterior is left to gain, which is √0.1 of an error, and last digits may end it a step apart.
-FIT_TOLERANCE, USUAL = 2 * 0.1**0.5, 0.02
-# The decoder, once it has learnt from such latents: 1 % was seen.
-TAUGHT_TOLERANCE = 0.05
+# Latents fitted to the images, in their own errors: the median, what 99 of 100 keep to, and all.
+# 1e-4, 3e-4 and 5e-4 were seen. A particle whose last step is as good as none may still end a step
+# apart on another machine, which is a tenth of an error.
+USUAL, NEARLY_ALL, FIT_TOLERANCE = 0.002, 0.005, 0.2
+# The decoder, once it has learnt from such latents: 1.2e-4 was seen.
+TAUGHT_TOLERANCE = 0.005
 
 
 def assert_same_run(found: Path, expected: Path) -> None:
@@ -37,8 +38,11 @@ def assert_same_run(found: Path, expected: Path) -> None:
     between = np.load(found / "latents.npy") - np.load(expected / "latents.npy")
     precision = np.linalg.inv(np.load(expected / "latent_covariances.npy"))
     errors = np.sqrt(np.einsum("ni,nij,nj->n", between, precision, between))
-    print(f"latents differ by {errors.max():.2f} of their errors at most")
-    assert errors.max() < FIT_TOLERANCE and np.median(errors) < USUAL
+    found_errors = np.median(errors), np.quantile(errors, 0.99), errors.max()
+    print(
+        "latents differ by {:.1e} of their errors (99 %: {:.1e}, all: {:.1e})".format(*found_errors)
+    )
+    assert (np.array(found_errors) < (USUAL, NEARLY_ALL, FIT_TOLERANCE)).all()
 
 
 def _trained(folder: Path) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -12,6 +13,12 @@ def torchrun_words(processes: int, *command: str) -> list[str]:
     """`torchrun --standalone --nproc_per_node=… command`."""
     program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return [*program, f"--nproc_per_node={processes}", *command]
+
+
+def ready_torchrun_words(python: Sequence[str], processes: int, *command: str) -> list[str]:
+    """The same by what stands for Python (ready_engine.py), for torchrun and its processes."""
+    program = [*python, "-m", "torch.distributed.run", "--standalone"]
+    return [*program, f"--nproc_per_node={processes}", "--no-python", *python, *command]
 
 
 def environment() -> dict[str, str]:
@@ -24,15 +31,20 @@ def environment() -> dict[str, str]:
     }
 
 
-def torchrun(
-    processes: int, *command: str, timeout_s: float = 300.0
-) -> subprocess.CompletedProcess:
-    """Run it to its end, whichever that is."""
+def run_to_end(words: Sequence[str], timeout_s: float = 300.0) -> subprocess.CompletedProcess:
+    """Run such words to their end, whichever that is."""
     return subprocess.run(
-        torchrun_words(processes, *command),
+        words,
         env=environment(),
         capture_output=True,
         text=True,
         timeout=timeout_s,
         check=False,
     )
+
+
+def torchrun(
+    processes: int, *command: str, timeout_s: float = 300.0
+) -> subprocess.CompletedProcess:
+    """Run it to its end, started as everybody starts it."""
+    return run_to_end(torchrun_words(processes, *command), timeout_s)

@@ -26,6 +26,12 @@ def random_case(
     return landed, sigmas, weights, torch.randn(batch, size, size, generator=generator)
 
 
+def random_factors(batch: int, n_gaussians: int, n_planes: int, seed: int = 6) -> Tensor:
+    """What Gaussians are multiplied by in each of several planes."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, n_gaussians, n_planes, 4, generator=generator)
+
+
 def in_interpreter() -> None:
     """Every block shape: footprints below, at and above a power of two, a part-filled block."""
     from gmmflex.engine.model.images import splat_torch, splat_triton
@@ -38,6 +44,13 @@ def in_interpreter() -> None:
                 splat_triton.spread(landed, sigmas, weights, 20, footprint),
                 splat_torch.spread(landed, sigmas, weights, 20, footprint),
                 atol=2e-6,
+                rtol=1e-5,
+            )
+            factors = random_factors(2, 70, 3)
+            torch.testing.assert_close(
+                splat_triton.spread_planes(landed, sigmas, factors, 20, footprint),
+                splat_torch.spread_planes(landed, sigmas, factors, 20, footprint),
+                atol=1e-5,
                 rtol=1e-5,
             )
             torch.testing.assert_close(
@@ -58,7 +71,7 @@ def for_absent_gpus() -> None:
     from gmmflex.engine.model.images import splat_triton
 
     constants = {"SIZE": 256, "FOOTPRINT": 7, "COLUMNS": 8, "BLOCK": 32}
-    for kernel in (splat_triton.SPREAD, splat_triton.GATHER):
+    for kernel in (splat_triton.SPREAD, splat_triton.SPREAD_PLANES, splat_triton.GATHER):
         signature = {
             name: "constexpr" if name in constants else "i32" if _is_number(name) else "*fp32"
             for name in kernel.arg_names
@@ -74,7 +87,7 @@ def for_absent_gpus() -> None:
 
 
 def _is_number(name: str) -> bool:
-    return name == "n_gaussians" or name.endswith("_stride")
+    return name.startswith("n_") or name.endswith("_stride")
 
 
 if __name__ == "__main__":

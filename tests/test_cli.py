@@ -48,7 +48,8 @@ def test_help_imports_nothing_slow():
         "sys.argv = ['gmmflex', '--help']\n"
         "try:\n    cli.main()\n"
         "except SystemExit as end:\n    assert not end.code\n"
-        "slow = {'torch', 'scipy', 'sklearn', 'matplotlib', 'MDAnalysis', 'gemmi', 'pyworkflow'}\n"
+        "slow = {'torch', 'pydantic', 'scipy', 'sklearn', 'matplotlib', 'MDAnalysis', 'gemmi',\n"
+        "        'pyworkflow'}\n"
         "print('imported:', sorted(slow & set(sys.modules)))\n"
     )
     result = subprocess.run(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from elastic_package import installed, with_package
 from pydantic import Field, ValidationError
 from torch import nn
 
+from benchmarks.accuracy_runs import analyses, options_of, possible
+from benchmarks.accuracy_sets import SETS
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.offsets import Offsets
@@ -123,7 +126,7 @@ def test_names_that_are_taken_are_refused(registered):
         ({"kind": "free", "options": {"scale": 1}}, "a free decoder has no such option: it has n"),
         ({"kind": "free", "options": {"smoothing_A": 1}}, r"smoothing_A: give smoothing_A beside"),
         ({"vary": ("widths",)}, "a shift decoder changes positions only: leave widths out of vary"),
-        ({"body_edge_A": 2.0}, "a soft edge is for rigid bodies: leave it out for shift"),
+        ({"body_edge_A": 2.0}, "a soft edge is for rigid bodies: leave body_edge_A out for shift"),
         ({"kind": "rigid"}, "a rigid decoder needs bodies: give at least one NAME=SELECTION"),
     ],
 )
@@ -204,6 +207,14 @@ def test_names_of_packages_reach_commands_and_lines_of_regions(tmp_path, monkeyp
     monkeypatch.syspath_prepend(site)
     (part,) = parse_parts("lid=Elastic A:1-9", with_kind=True)
     assert part.kind == "elastic" and "elastic_modes" not in sys.modules
+
+
+def test_the_accuracy_benchmark_takes_a_registered_decoder(registered):
+    assert analyses() == (*BUILT_IN, "bonds", "two rigid", "shift", "forgetful", "whole")
+    assert options_of("shift") == ("--decoder", "shift")
+    assert options_of("bonds") == ("--decoder", "free", "--bonds", "model")
+    without_bodies = replace(SETS["adk"], bodies={})
+    assert possible(without_bodies, "shift") and not possible(without_bodies, "rigid")
 
 
 def test_a_package_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):

@@ -170,7 +170,7 @@ _WAITS = """
 import sys, time, threading, ctypes
 from pathlib import Path
 from gmmflex.engine import cli
-from gmmflex.engine.cli import signals
+from gmmflex.engine.cli.shell import signals
 from gmmflex.engine.io.runs.run_folder import replacing
 folder = Path(sys.argv[1])
 def app(**_):

@@ -15,7 +15,13 @@ import mrcfile
 import numpy as np
 import pytest
 from same_run import assert_same_run
-from several_processes import environment, torchrun, torchrun_words
+from several_processes import (
+    environment,
+    ready_torchrun_words,
+    run_to_end,
+    torchrun,
+    torchrun_words,
+)
 from sliding_domain import run, simulated
 
 pytestmark = pytest.mark.slow
@@ -48,6 +54,12 @@ def together(moving, tmp_path_factory, log):
     assert done.returncode == 0, done.stderr
     log += done.stdout.splitlines()
     return folder
+
+
+@pytest.fixture
+def run_two(ready_python):
+    """As torchrun in `together`, without waiting for its imports."""
+    return lambda words: run_to_end(ready_torchrun_words(ready_python, 2, *words))
 
 
 def _words(moving, output, **changed):
@@ -125,12 +137,14 @@ def one_killed(moving, tmp_path_factory):
 
 
 @pytest.mark.parametrize("processes", [2, 1])
-def test_going_on_after_a_process_was_killed(processes, one_killed, moving, together, tmp_path):
+def test_going_on_after_a_process_was_killed(
+    processes, one_killed, moving, together, tmp_path, run_two
+):
     """With two processes again, to the bit; with one, within the tolerance."""
     folder, lines = tmp_path / "run", []
     shutil.copytree(one_killed, folder)
     if processes == 2:
-        done = torchrun(2, *_words(moving, folder))
+        done = run_two(_words(moving, folder))
         lines += done.stdout.splitlines()
         np.testing.assert_array_equal(_latents(folder), _latents(together))
     else:
@@ -153,7 +167,7 @@ def _fault(done):
     return lines[0]
 
 
-def test_an_image_that_only_one_process_reads_is_empty(moving, tmp_path):
+def test_an_image_that_only_one_process_reads_is_empty(moving, tmp_path, run_two):
     """Image 400 of 510 is read by the second process."""
     broken = tmp_path / "broken"
     (broken / "set").mkdir(parents=True)
@@ -161,18 +175,18 @@ def test_an_image_that_only_one_process_reads_is_empty(moving, tmp_path):
         (broken / name).write_bytes((moving / name).read_bytes())
     with mrcfile.open(broken / "set" / "particles.mrcs", mode="r+") as stack:
         stack.data[399] = 0.0
-    done = torchrun(2, *_words(broken, tmp_path / "run"))
+    done = run_two(_words(broken, tmp_path / "run"))
     assert "(row 400) is empty or constant: remove" in _fault(done)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_wrong_option_is_said_once(moving, tmp_path):
-    done = torchrun(2, *_words(moving, tmp_path / "run", resolution=5))
+def test_a_wrong_option_is_said_once(moving, tmp_path, run_two):
+    done = run_two(_words(moving, tmp_path / "run", resolution=5))
     assert "--resolution 5 Å is beyond what" in _fault(done)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_finished_run_is_left_alone_by_all(moving, together):
-    done = torchrun(2, *_words(moving, together))
+def test_a_finished_run_is_left_alone_by_all(moving, together, run_two):
+    done = run_two(_words(moving, together))
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1 and "finished already" in done.stdout

@@ -85,7 +85,9 @@ def _mask_missing(folder, moving):
 
 def _unknown_key(folder, moving):
     (folder / "c.json").write_text(json.dumps({"learning_speed": 3}))
-    return {"config": "c.json"}, "learning_speed"
+    return {
+        "config": "c.json"
+    }, "there is no setting learning_speed in c.json: did you mean learning_rate"
 
 
 def _config_is_no_object(folder, moving):
@@ -116,12 +118,12 @@ def _rigid_without_bodies(folder, moving):
 
 def _watched_without_motion(folder, moving):
     changed = {"body": "small=A:1-30", "vary": "amplitudes"}
-    return changed, "error: bodies are reported by how they move: let vary include positions"
+    return changed, "error: bodies are reported by how they move: let --vary include positions"
 
 
 def _edge_of_watched_bodies(folder, moving):
     changed = {"body": "small=A:1-30", "body-edge": "3"}
-    return changed, "error: a soft edge is for rigid bodies: leave it out for free"
+    return changed, "error: a soft edge is for rigid bodies: leave --body-edge out for free"
 
 
 def _watched_without_model(folder, moving):
@@ -135,7 +137,7 @@ def _two_of_one_name(folder, moving):
 
 def _rigid_in_a_list_without_bodies(folder, moving):
     (folder / "c.json").write_text(json.dumps({"decoders": [{"name": "a", "kind": "rigid"}]}))
-    return {"config": "c.json"}, "error: decoders.0 is not allowed: a rigid decoder needs bodies"
+    return {"config": "c.json"}, "error: decoders[0] in c.json: a rigid decoder needs bodies"
 
 
 def _no_neutral(folder, moving):

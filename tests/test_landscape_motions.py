@@ -222,7 +222,7 @@ def test_everything_is_in_the_folder_and_the_report_needs_nothing_else(arms, tmp
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 6
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
-    assert "What to doubt" in page and "left" in page and "width=device-width" in page
+    assert "What to treat with caution" in page and "left" in page and "width=device-width" in page
 
 
 def test_two_motions_are_combined_in_all_amplitudes(tmp_path):

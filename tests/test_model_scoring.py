@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from half_planes import ring_sums_of
 from textbook import ring_correlation
 
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import (
     coefficients_in_use,
     likelihood_ring_weights,
-    ring_sums_of,
 )
 from gmmflex.engine.model.inference.signal_directions import signal_directions
 from gmmflex.engine.model.mixture.mixture import GaussianMixture

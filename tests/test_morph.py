@@ -288,7 +288,7 @@ def _no_numpy(folder):
         (_latents(np.zeros((1, 1, 2))), r"shape \(1, 1, 2\)"),
         (_latents(np.array([[0, 0], [0, np.nan]])), "not finite in row 2"),
         (_latents(np.array([["a", "b"]])), "no array of numbers"),
-        (_no_numpy, r"is no \.npy file of numbers"),
+        (_no_numpy, r"is not a \.npy file of numbers"),
         (lambda _: {"latents": "nowhere.npy"}, "nowhere.npy does not exist"),
         (lambda _: {"component": 3}, "--component 3 is more than the 2 latent dimensions"),
         (lambda folder: {**_latents(np.zeros((1, 2)))(folder), "frames": 4}, "leave out"),
@@ -324,4 +324,4 @@ def test_command_line(inputs, tmp_path, monkeypatch, capsys):
     assert len(read_states(tmp_path / "out" / "morph.cif")) == 3
     code, said = gmmflex("--frames", "0")
     assert code == 2
-    assert said.err.startswith("gmmflex: error: frames = 0 is not allowed")
+    assert said.err.startswith("gmmflex: error: --frames 0: give 1 to 10000")

@@ -15,7 +15,7 @@ from kinase_path import (
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.motion import carried_model as morph_model
-from gmmflex.engine.motion.carried_model import morph_alpha_carbons, morph_coordinates, morph_of
+from gmmflex.engine.motion.carried_model import morph_of
 from gmmflex.engine.motion.reference_state import model_reference, neutral_reference
 
 
@@ -23,6 +23,14 @@ from gmmflex.engine.motion.reference_state import model_reference, neutral_refer
 def path():
     model, frames_A = all_atom_path()
     return model, frames_A, model.alpha_carbons()
+
+
+def moved_atoms_A(results, model, latents):
+    return np.concatenate(list(morph_of(results, model).batches(latents)))
+
+
+def moved_trace_A(results, model, latents):
+    return np.concatenate(list(morph_of(results, model).alpha_carbon_batches(latents)))
 
 
 def rmsd_A(found_A, true_A):
@@ -46,14 +54,14 @@ def test_morphed_models_are_the_true_conformations(path, state):
     results = results_of(frames_A[:, alpha])
     fitted = model.with_coordinates(frames_A[state])
     heavy = model.elements != "H"
-    found_A = morph_coordinates(results, fitted, latents_of_frames())
+    found_A = moved_atoms_A(results, fitted, latents_of_frames())
     assert found_A.shape == frames_A.shape
     error_A = rmsd_A(found_A[:, heavy], frames_A[:, heavy])
     unmoved_A = rmsd_A(frames_A[state, heavy], frames_A[:, heavy])
     far = unmoved_A > 2
     assert far.sum() >= 3
     np.testing.assert_array_less(error_A[far], 0.55 * unmoved_A[far])
-    of_trace_A = morph_alpha_carbons(results, fitted, latents_of_frames())
+    of_trace_A = moved_trace_A(results, fitted, latents_of_frames())
     np.testing.assert_allclose(of_trace_A, found_A[:, alpha], atol=1e-9)
     np.testing.assert_array_less(rmsd_A(of_trace_A, frames_A[:, alpha]), 0.75)
 
@@ -74,7 +82,7 @@ def test_gaussians_that_are_no_alpha_carbons_carry_the_model_too(path):
     model, frames_A, alpha = path
     results = results_of(gathered(frames_A, model.elements != "H", 120))
     fitted = model.with_coordinates(frames_A[4])
-    found_A = morph_alpha_carbons(results, fitted, latents_of_frames())
+    found_A = moved_trace_A(results, fitted, latents_of_frames())
     np.testing.assert_array_less(rmsd_A(found_A, frames_A[:, alpha]), 1.1)
 
 
@@ -98,11 +106,11 @@ def test_atoms_far_from_all_gaussians_move_finitely(path):
     values["residue_numbers"][-1] = 999
     values["coordinates_A"][-1] = CENTRE_A + 1e5
     with_ion = type(model)(**values)
-    found_A = morph_coordinates(results, with_ion, latents_of_frames())
+    found_A = moved_atoms_A(results, with_ion, latents_of_frames())
     assert np.isfinite(found_A).all()
     assert np.linalg.norm(found_A[:, -1] - CENTRE_A - 1e5, axis=-1).max() < 30
     np.testing.assert_allclose(
-        found_A[:, :-1], morph_coordinates(results, model, latents_of_frames()), atol=0.5
+        found_A[:, :-1], moved_atoms_A(results, model, latents_of_frames()), atol=0.5
     )
 
 

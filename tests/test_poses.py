@@ -174,8 +174,8 @@ def test_particles_of_a_cs_file_become_a_star_with_their_uids(tmp_path):
     ("options", "sentence"),
     [
         (["{tmp}/nothing"], "holds no finished run of 'gmmflex heterogeneity'"),
-        (["{run}", "--rounds", "-1"], "rounds = -1 is not allowed"),
-        (["{run}", "--angle", "0"], "angle_deg = 0.0 is not allowed"),
+        (["{run}", "--rounds", "-1"], "error: --rounds -1: give 0 to 20"),
+        (["{run}", "--angle", "0"], "error: --angle 0: give more than 0 and at most 15 degrees"),
         (["{run}", "--particles", "{tmp}/gone.star"], "gone.star"),
         (["{run}", "--device", "tpu9"], "--device tpu9 is not a device"),
     ],

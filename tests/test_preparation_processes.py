@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from several_processes import torchrun
+from several_processes import ready_torchrun_words, run_to_end
 
 pytestmark = pytest.mark.slow
 
@@ -29,11 +29,12 @@ with joined() as processes:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared(tmp_path_factory, ready_python):
     folder = tmp_path_factory.mktemp("prepared")
     (folder / "prepare.py").write_text(_PREPARE)
     for size in (1, 2):
-        done = torchrun(size, str(folder / "prepare.py"), str(folder))
+        words = (str(folder / "prepare.py"), str(folder))
+        done = run_to_end(ready_torchrun_words(ready_python, size, *words))
         assert done.returncode == 0, done.stderr
     return folder
 

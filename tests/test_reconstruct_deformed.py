@@ -18,7 +18,7 @@ from gmmflex.engine.model.volumes.warp import values_at
 from gmmflex.engine.reconstruction.half_maps import maps_of_halves, sums_of_halves
 from gmmflex.engine.runs import run as run_module
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
-from gmmflex.engine.stages.reconstruct.deformed import deformed, regions_of
+from gmmflex.engine.stages.reconstruct.deformed import Undoing, deformed, regions_of
 from gmmflex.engine.stages.reconstruct.field import shift_field
 from gmmflex.engine.stages.reconstruct.groups import groups_of
 from gmmflex.engine.stages.reconstruct.stage import run_reconstruct
@@ -126,9 +126,7 @@ def test_without_motion_the_map_is_the_ordinary_one(inputs):
         at_rest,
         together,
         lambda rows: sums_of_halves(particles, rows, **quiet),
-        mask,
-        mask,
-        unseen_shells(BOX * PIXEL_A, (BOX - 1) // 2, 20.0),
+        Undoing(mask, mask, unseen_shells(BOX * PIXEL_A, (BOX - 1) // 2, 20.0)),
         lambda text: None,
     ).found
     expected = maps_of_halves(together, mask)

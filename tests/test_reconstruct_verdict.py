@@ -9,7 +9,7 @@ from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.reconstruction.maps import map_of_mixture
 from gmmflex.engine.stages.reconstruct import deformed as reconstruct_deformed
-from gmmflex.engine.stages.reconstruct.deformed import deformed, regions_of
+from gmmflex.engine.stages.reconstruct.deformed import Undoing, deformed, regions_of
 from gmmflex.engine.stages.reconstruct.groups import Groups
 from gmmflex.engine.stages.reconstruct.verdict import tell, unseen_shells, verdict_of
 
@@ -46,7 +46,7 @@ def _halves(random, strength):
 def _verdict(plain, undone, shells=None, molecule=MOLECULE):
     shells = unseen_shells(EXTENT_A, LAST, LEARNT_TO_A) if shells is None else shells
     found = [tuple(shells.alone(half) for half in halves) for halves in (plain, undone)]
-    return verdict_of(*found, molecule, MOVING, shells, EXTENT_A)
+    return verdict_of(*found, molecule, MOVING, shells)
 
 
 def test_agreement_in_what_the_motion_was_learnt_from_is_no_evidence(random):
@@ -114,16 +114,14 @@ def test_wrong_motion_of_strong_coarse_signal_is_no_evidence(random, monkeypatch
         groups,
         together,
         lambda rows: Sums(parts[labels[rows[0]]]),
-        molecule,
-        molecule,
-        shells,
+        Undoing(molecule, molecule, shells),
         lambda text: None,
     )
     plain = tuple(shells.alone(half[..., 0].numpy()) for half in together.cells)
-    judged = verdict_of(plain, found.unseen, molecule, regions.moving, shells, extent_A)
+    judged = verdict_of(plain, found.unseen, molecule, regions.moving, shells)
     # As it would be if the learnt shells were cut away after the motion.
     after = tuple(shells.alone(half.data) for half in found.found.halves)
-    misled = verdict_of(plain, after, molecule, regions.moving, shells, extent_A)
+    misled = verdict_of(plain, after, molecule, regions.moving, shells)
     print(f"gain {judged.moving.gain:.3f}, cut away afterwards {misled.moving.gain:.3f}")
     assert judged.held_out and judged.recommended == "consensus"
     assert misled.moving.gain > 5 * misled.moving.error
@@ -158,4 +156,4 @@ def test_without_unseen_shells_it_says_so(random):
     assert verdict.shells_A[0] == pytest.approx(BOX * PIXEL_A)
     lines = []
     tell(verdict, lines.append)
-    assert "no independent evidence" in lines[-1]
+    assert "not independent evidence" in lines[-1]

@@ -111,21 +111,36 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
     assert found == []
 
 
-def collected(folder: Path, data: Path | None) -> tuple[set[str], str]:
-    """Tests that pytest finds in a copy of this project, and the last thing that it says."""
-    named = {} if data is None else {"GMMFLEX_TEST_DATA": str(data)}
+# In one process, which imports torch once; the tests themselves are imported again.
+COLLECT_TWICE = """
+import os, sys, pytest
+words = ["--collect-only", "-q", "-p", "no:cacheprovider"]
+alone = pytest.main(words)
+print("BESIDE THE DATA")
+for name, module in list(sys.modules.items()):
+    if (getattr(module, "__file__", None) or "").startswith(os.path.abspath("tests")):
+        del sys.modules[name]
+os.environ["GMMFLEX_TEST_DATA"] = sys.argv[1]
+sys.exit(alone or pytest.main(words))
+"""
+
+
+def collected(folder: Path, data: Path) -> tuple[set[str], set[str], str]:
+    """Tests that pytest finds in a copy of this project, without the variable and with it, and the
+    last thing that it says without."""
     kept = {k: v for k, v in os.environ.items() if k not in ("CI", "GMMFLEX_TEST_DATA")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-c", COLLECT_TWICE, str(data)],
         cwd=folder,
-        env={**kept, **named, "PYTHONPATH": str(folder)},
+        env={**kept, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    lines = done.stdout.splitlines()
-    return {line for line in lines if "::" in line}, "\n".join(lines[-5:])
+    alone, beside = (part.splitlines() for part in done.stdout.split("BESIDE THE DATA"))
+    tests = [{line for line in lines if "::" in line} for lines in (alone, beside)]
+    return tests[0], tests[1], "\n".join(alone[-5:])
 
 
 def names_outside_data(path: Path) -> bool:
@@ -145,8 +160,7 @@ def test_a_clone_needs_nothing_beside_it(tmp_path: Path) -> None:
         if (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, clone / name)
-    alone, said = collected(clone, None)
-    beside, _ = collected(clone, data)
+    alone, beside, said = collected(clone, data)
     left_out = beside - alone
     assert alone < beside
     assert f"{len(left_out)} tests of outside data left out: GMMFLEX_TEST_DATA" in said

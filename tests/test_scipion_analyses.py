@@ -234,7 +234,7 @@ def test_forms_say_what_is_missing_or_impossible(runs, tmp_path):
 
     assert said("ProtGmmflexHierarchical") == ""
     assert "do not grow" in said("ProtGmmflexHierarchical", anchors="64, 32")
-    assert "400 anchors are no fewer" in said("ProtGmmflexHierarchical", anchors="400")
+    assert "400 anchors are not fewer" in said("ProtGmmflexHierarchical", anchors="400")
     assert "Symmetry group C0 is not" in said("ProtGmmflexHeterogeneity", symmetry="C0")
     assert said("ProtGmmflexHeterogeneity", symmetry="d2") == ""
     started_again = st.analysis("ProtGmmflexHeterogeneity", symmetry="C2")

@@ -86,7 +86,7 @@ def test_forms_say_what_is_impossible(project):
 
     assert said(regions="low=A:1-20", ways="c1,c2;4,5") == ""
     assert "chain 'X'" in said(regions="low=X:1-20")
-    assert "'c1' is no way" in said(ways="c1")
+    assert "'c1' is not a trajectory" in said(ways="c1")
     assert "list has 0 masks" in said(regions="low=mask 1")
 
 

@@ -155,7 +155,7 @@ def test_table_of_bodies_has_a_column_for_each(scipion, tmp_path):
     assert ("Gaussians", "30", "12") in rows
     assert rows[4][1] == "−12.0 to 3.0°"
     untold = dict(body_rows([{**body, "precision_angle_deg": None, "precision_shift_A": None}]))
-    assert untold["Precision of an angle"] == untold["Precision of a shift"] == "not told"
+    assert untold["Precision of an angle"] == untold["Precision of a shift"] == "not known"
 
     path = tmp_path / "body_motions.csv"
     path.write_text("row,body,turn_deg\n1,a,1.5\n2,a,2.5\n1,b,3.5\n2,b,4.5\n")
@@ -182,7 +182,7 @@ def test_coordination_names_what_is_beyond_chance(scipion):
     draw_coordination(figure, table)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "a and b\ncoordinated, p = 0.0005"
-    assert labels[1].startswith("a and c\nnot told from chance")
+    assert labels[1].startswith("a and c\nnot distinguished from chance")
     assert labels[2] == "b and c\nno motion above noise"
     assert labels[3] == "a and d\nrelated beyond their main motions, p = 0.001"
 

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from half_planes import ring_sums_of
 
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images, images_of_fourier
 from gmmflex.engine.model.images.scoring import (
     coefficients_in_use,
     likelihood_ring_weights,
-    ring_sums_of,
 )
 
 BOX, FIRST, LAST = 24, 2, 9

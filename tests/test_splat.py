@@ -137,16 +137,20 @@ def test_compiled_kernels_against_plain_torch(footprint, threads):
     sigmas = 0.6 + torch.rand(70, generator=generator)
     weights = torch.rand(5, 70, generator=generator)
     grid = torch.randn(5, size, size, generator=generator)
+    factors = torch.randn(5, 70, 3, 4, generator=generator)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         spread = splat_numba.spread(landed, sigmas, weights, size, footprint)
+        planes = splat_numba.spread_planes(landed, sigmas, factors, size, footprint)
         gathered = splat_numba.gather(grid, landed, sigmas, footprint)
     finally:
         torch.set_num_threads(before)
     exact = [values.double() for values in (landed, sigmas, weights, grid)]
     expected = splat_torch.spread(*exact[:3], size, footprint)
     assert (spread - expected).norm() <= 1e-6 * expected.norm()
+    expected = splat_torch.spread_planes(*exact[:2], factors.double(), size, footprint)
+    assert (planes - expected).norm() <= 1e-6 * expected.norm()
     for ours, theirs in zip(
         gathered, splat_torch.gather(exact[3], *exact[:2], footprint), strict=True
     ):

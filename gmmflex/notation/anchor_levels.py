@@ -14,8 +14,8 @@ def parse_levels(text: str | None) -> tuple[int, ...]:
     words = [word for word in (text or "").replace(",", " ").split() if word]
     if not words or not all(word.isdigit() for word in words):
         raise BadLevels(
-            f"'{text or ''}' is no number of anchors: give one, such as 32, or several from coarse "
-            "to fine, such as 32, 128."
+            f"'{text or ''}' is not a number of anchors: give one, such as 32, or several from "
+            "coarse to fine, such as 32, 128."
         )
     levels = tuple(int(word) for word in words)
     if levels[0] < FEWEST:

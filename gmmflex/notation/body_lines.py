@@ -56,18 +56,20 @@ def parse_parts(text: str | None, with_kind: bool = False) -> list[Part]:
     Raises BadLine for the first line that cannot be read, or a name that comes twice.
     """
     parts: list[Part] = []
+    kinds = {kind.lower(): kind for kind in decoder_names()} if with_kind else None
     for line in (text or "").splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
-            part = _part(line.strip(), with_kind)
+            part = _part(line.strip(), kinds)
             if part.name in (known.name for known in parts):
                 raise BadLine(f"The name '{part.name}' stands on two lines: give each its own.")
             parts.append(part)
     return parts
 
 
-def _part(line: str, with_kind: bool) -> Part:
+def _part(line: str, kinds: dict[str, str] | None) -> Part:
+    """kinds: names of decoders as a line may begin with them; None where it may not."""
     name, equals, where = (piece.strip() for piece in line.partition("="))
-    example = "lid=rigid A:120-160" if with_kind else "lid=A:120-160"
+    example = "lid=rigid A:120-160" if kinds else "lid=A:120-160"
     if not (equals and name and where):
         raise BadLine(f"The line '{line}' has no name or no place: write it as in {example}.")
     if not _NAME.match(name):
@@ -75,10 +77,9 @@ def _part(line: str, with_kind: bool) -> Part:
             f"The name '{name}' holds a blank or a sign that is not allowed: use letters, "
             "digits, '_' and '-'."
         )
-    if not with_kind:
+    if kinds is None:
         return Part(name, where)
     first, _, rest = where.partition(" ")
-    kinds = {kind.lower(): kind for kind in decoder_names()}
     if first.lower() in kinds and rest.strip():
         return Part(name, rest.strip(), kinds[first.lower()])
     if first.lower() in kinds:

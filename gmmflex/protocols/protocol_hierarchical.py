@@ -62,7 +62,7 @@ def anchor_faults(text, gaussians) -> list[str]:
         return [str(fault)]
     if gaussians is not None and levels[-1] >= gaussians.getNumberOfGaussians():
         return [
-            f"{levels[-1]} anchors are no fewer than the {gaussians.getNumberOfGaussians()} "
+            f"{levels[-1]} anchors are not fewer than the {gaussians.getNumberOfGaussians()} "
             "Gaussians of the mixture: give fewer anchors, or use 'heterogeneity analysis'."
         ]
     return []

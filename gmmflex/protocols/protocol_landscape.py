@@ -34,7 +34,7 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
     """Read the landscape of an analysis: which states there are, how they look, how they connect.
 
     Particles are grouped by where they lie in the latent space; each group becomes a class with
-    the map that its images give. A report tells how dense and how reliable everything is.
+    the map that its images give. A report shows how dense and how reliable everything is.
     """
 
     _label = "landscape"
@@ -77,9 +77,10 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
             density = given.read(self._getTmpPath(name))
             write_map(self._getExtraPath(name), centred_like(density, neutral))
         arguments = [self._analysisFolder(), "--output", folder]
-        arguments += ["--method", METHODS[self.method.get()], "--seed", self.seed.get()]
+        method = list(METHODS)[self.method.get()]
+        arguments += ["--method", method, "--seed", self.seed.get()]
         arguments += ["--threads", self.numberOfThreads.get()]
-        if self.clusters.get() and METHODS[self.method.get()] != "hdbscan":
+        if self.clusters.get() and method != "hdbscan":
             arguments += ["--clusters", self.clusters.get()]
         arguments += ["--frames", self.frames.get()]
         for way in self._ways():
@@ -114,7 +115,7 @@ class ProtGmmflexLandscape(ReadsParts, MakesMaps, RunsEngine, EMProtocol, ProtFl
             return [NOT_FINISHED]
         faults = self._maskFaults() if self.reconstruct.get() else []
         faults += [
-            f"'{way}' is no way of a trajectory: write two groups, as in c1,c3, or the numbers of "
+            f"'{way}' is not a trajectory: write two groups, as in c1,c3, or the numbers of "
             "two particles."
             for way in self._ways()
             if not _WAY.fullmatch(way)

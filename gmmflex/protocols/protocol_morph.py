@@ -134,7 +134,7 @@ class ProtGmmflexMorph(MovesModel, RunsEngine, EMProtocol):
 
 
 def morph_lines(summary: dict) -> list[str]:
-    """What the engine's summary.json says about a morph."""
+    """What the engine's summary.json reports about a morph."""
     moved = summary["displacement"]
     lines = [
         f"Atoms move by *{moved['rms_A']:.2f} Å* RMS from the fitted model, at most by "

@@ -12,14 +12,13 @@ from pyworkflow import BETA
 from gmmflex.constants import PROGRAM_NAME, SUMMARY_FILE
 from gmmflex.convert.maps import fill_volume
 from gmmflex.engine.io.maps import read_map
+from gmmflex.engine.settings.movie import MovieSettings
 from gmmflex.protocols.forms.shared_form import define_analysis, define_fitted_model
 from gmmflex.protocols.steps.engine_job import RunsEngine
 from gmmflex.protocols.steps.states_form import define_states
 from gmmflex.protocols.steps.states_of_model import MovesModel
 from gmmflex.protocols.steps.step_keys import as_text, input_key
 from gmmflex.results.finished_analysis import finished_run_folder
-
-FRAMES = 16
 
 
 class MovieOutputs(Enum):
@@ -43,7 +42,7 @@ class ProtGmmflexMovie(MovesModel, RunsEngine, EMProtocol, ProtFlexBase):
         form.addSection(label="Input")
         define_analysis(form)
         define_fitted_model(form, "It moves along in ChimeraX.", "maps only")
-        define_states(form.addGroup("States"), FRAMES)
+        define_states(form.addGroup("States"), MovieSettings)
         form.addParallelSection(threads=1, mpi=0)
 
     # --------------------------- steps --------------------------------------

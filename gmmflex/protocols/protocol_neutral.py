@@ -16,7 +16,7 @@ from gmmflex.engine.io.maps import Map, read_map, write_map
 from gmmflex.engine.io.models import read_model
 from gmmflex.objects import GaussianModel
 from gmmflex.protocols.forms.neutral_form import (
-    ATOMS_ALL,
+    ATOMS,
     FROM_BOTH,
     FROM_MAP,
     FROM_MODEL,
@@ -144,9 +144,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         if self._hasMask() and self.inputMask.get() is None:
             errors.append("Give the mask of the molecule, or have it made from the map.")
         pixel_size = self._pixelSizeA()
-        if 0 < self.resolution.get() <= 1:
-            errors.append("Give 0 for an automatic resolution, or one above 1 Å.")
-        elif pixel_size and 0 < self.resolution.get() < 2 * pixel_size:
+        if pixel_size and 0 < self.resolution.get() < 2 * pixel_size:
             errors.append(
                 f"Resolution {self.resolution.get():g} Å cannot be reached with a pixel size of "
                 f"{pixel_size:.3f} Å: give at least {2.05 * pixel_size:.2f} Å."
@@ -270,7 +268,7 @@ class ProtGmmflexNeutral(RunsEngine, EMProtocol):
         else:
             arguments += ["--box", self.boxSize.get(), "--pixel-size", self.pixelSize.get()]
         if self._hasModel():
-            atoms = "all" if self.atoms.get() == ATOMS_ALL else "ca"
+            atoms = list(ATOMS)[self.atoms.get()]
             arguments += ["--model", self._modelPath(), "--from", atoms]
         if self._keepsBonds():
             arguments += ["--bonds"]

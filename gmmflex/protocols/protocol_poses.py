@@ -7,7 +7,7 @@ from pwem.objects import SetOfParticles, SetOfParticlesFlex
 from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
-from pyworkflow.protocol.params import GE, LE, FloatParam, IntParam
+from pyworkflow.protocol.params import FloatParam, IntParam
 
 from gmmflex.constants import (
     LATENTS_STAR_FILE,
@@ -18,8 +18,10 @@ from gmmflex.constants import (
 from gmmflex.convert.latents import describe_run, fill_flex_set, latents_by_id
 from gmmflex.convert.poses import fill_refined
 from gmmflex.engine.io.star import read_star
+from gmmflex.engine.settings.poses import PosesSettings
 from gmmflex.protocols.forms.shared_form import define_analysis, define_seed
 from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.setting_params import number
 from gmmflex.protocols.steps.step_keys import as_text, input_key
 from gmmflex.results.finished_analysis import NOT_FINISHED, config_of, finished_run_folder
 
@@ -50,12 +52,8 @@ class ProtGmmflexPoses(RunsEngine, EMProtocol, ProtFlexBase):
         group.addParam(
             "rounds",
             IntParam,
-            default=0,
-            validators=[GE(0, "Give 0 or more rounds."), LE(20, "Give at most 20 rounds.")],
             label="Rounds of analysis",
-            help="0: only the poses are refined. 1 or more: the analysis is repeated so many times "
-            "with refined poses, and poses are refined again with what it finds; it ends earlier "
-            "where poses gain no more. Each round takes as long as the analysis.",
+            **number(PosesSettings, "rounds"),
         )
         line = group.addLine(
             "How far poses may be off",
@@ -64,29 +62,23 @@ class ProtGmmflexPoses(RunsEngine, EMProtocol, ProtFlexBase):
         line.addParam(
             "angle",
             FloatParam,
-            default=3.0,
-            validators=[GE(0.1, "Give 0.1 to 15 degrees."), LE(15.0, "Give 0.1 to 15 degrees.")],
             label="orientation (°)",
-            help="About how many degrees orientations may be off.",
+            **number(PosesSettings, "angle_deg"),
         )
         line.addParam(
             "shift",
             FloatParam,
-            default=1.5,
-            validators=[GE(0.1, "Give 0.1 to 50 Å."), LE(50.0, "Give 0.1 to 50 Å.")],
             label="origin (Å)",
-            help="About how many Å origins may be off.",
+            **number(PosesSettings, "shift_A"),
         )
         group.addParam(
             "memoryLimit",
             FloatParam,
-            default=0.1,
             expertLevel=LEVEL_ADVANCED,
-            validators=[GE(0.01, "Give at least 0.01 GB.")],
             label="Images in memory (GB)",
-            help="What goes beyond is read from a file; the result does not depend on it.",
+            **number(PosesSettings, "memory_limit_GB"),
         )
-        define_seed(group, "The same seed gives the same poses.")
+        define_seed(group, PosesSettings, "The same seed gives the same poses.")
         form.addParallelSection(threads=4, mpi=0)
 
     # --------------------------- steps --------------------------------------

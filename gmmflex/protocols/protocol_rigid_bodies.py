@@ -1,8 +1,9 @@
 """Protocol "rigid-body analysis": named parts turn and shift as wholes."""
 
 from pyworkflow.protocol import LEVEL_ADVANCED
-from pyworkflow.protocol.params import GE, FloatParam
+from pyworkflow.protocol.params import FloatParam
 
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.protocols.analysis_base import AnalysisProtocol
 from gmmflex.protocols.forms.shared_form import (
     define_fitted_model,
@@ -15,6 +16,7 @@ from gmmflex.protocols.steps.analysis_texts import listed
 from gmmflex.protocols.steps.engine_job import SEVERAL_GPUS
 from gmmflex.protocols.steps.fitted_model import UsesFittedModel
 from gmmflex.protocols.steps.parts_form import HOW_TO_WRITE, ReadsParts, define_parts
+from gmmflex.protocols.steps.setting_params import number
 from gmmflex.protocols.steps.step_keys import input_key
 
 
@@ -47,12 +49,9 @@ class ProtGmmflexRigidBodies(ReadsParts, UsesFittedModel, AnalysisProtocol):
         form.addParam(
             "bodyEdge",
             FloatParam,
-            default=0.0,
             expertLevel=LEVEL_ADVANCED,
-            validators=[GE(0.0, "Give 0 for a hard edge, or a distance in Å.")],
             label="Soft edge (Å, 0 = hard)",
-            help="Within this distance from a body, Gaussians follow it in part, so that linkers "
-            "bend instead of breaking. 0: each Gaussian belongs to one body or to none.",
+            **number(HeterogeneitySettings, "body_edge_A"),
         )
         define_training_of_parts(form)
 

@@ -1,34 +1,37 @@
-"""Protocol "validate": what of a motion is there for sure, and what noise alone would give."""
+"""Protocol "validate": which motion is reproducible, and what noise alone would give."""
 
 import os
 
 from pwem.protocols import EMProtocol, ProtFlexBase
 from pyworkflow import BETA
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
-from pyworkflow.protocol.params import GE, BooleanParam, IntParam
+from pyworkflow.protocol.params import BooleanParam, IntParam
 
 from gmmflex.constants import SUMMARY_FILE
+from gmmflex.engine.settings.validate import ValidateSettings
 from gmmflex.protocols.forms.shared_form import define_analysis, define_seed
 from gmmflex.protocols.steps.engine_job import RunsEngine
+from gmmflex.protocols.steps.setting_params import number
 from gmmflex.protocols.steps.step_keys import as_text, input_key
 from gmmflex.results.finished_analysis import NOT_FINISHED, finished_run_folder
 
 # Parameter, and what the engine calls the check.
 _CHECKS = (("halves", "halves"), ("withoutMotion", "null"), ("leakage", "leakage"))
 _VERDICTS = {
-    "moves": "Most of the motion is *there for sure*",
-    "unsure": "*Only part* of the motion could be told from noise",
+    "moves": "Most of the motion is *reproducible*",
+    "unsure": "*Only part* of the motion could be distinguished from noise",
     "may be noise": "Most of what looks like motion *may be noise*",
     "not tested": "Whether the motion is real was *not tested*",
 }
 
 
 class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
-    """Tell what of an analysis's motion is there for sure, and what may be noise.
+    """Test which motion of an analysis is reproducible, and which may be noise.
 
     The analysis is repeated from its start with each half set, and with simulated particles that
-    do not move but have the poses, CTF and noise of the real ones. A report says of every Gaussian
-    whether both half sets agree about its motion, and how much of it noise alone would give.
+    do not move but have the poses, CTF and noise of the real ones. A report states for every
+    Gaussian whether both half sets agree about its motion, and how much of it noise alone would
+    give.
     """
 
     _label = "validate"
@@ -61,22 +64,22 @@ class ProtGmmflexValidate(RunsEngine, EMProtocol, ProtFlexBase):
         group.addParam(
             "nullParticles",
             IntParam,
-            default=20_000,
             expertLevel=LEVEL_ADVANCED,
             condition="withoutMotion",
-            validators=[GE(100, "Simulate at least 100 particles.")],
             label="Particles to simulate at most",
-            help="Fewer are quicker, and make the motion that noise gives larger, not smaller.",
+            **number(ValidateSettings, "null_particles"),
         )
         group.addParam(
             "leakage",
             BooleanParam,
             default=True,
-            label="What latents tell of the imaging",
+            label="Do latents depend on the imaging?",
             help="Whether the latents go with viewing direction, defocus or shift, which they "
             "should not. Takes seconds.",
         )
-        define_seed(group, "The same seed gives the same particles without motion.")
+        define_seed(
+            group, ValidateSettings, "The same seed gives the same particles without motion."
+        )
         form.addParallelSection(threads=4, mpi=0)
 
     # --------------------------- steps --------------------------------------

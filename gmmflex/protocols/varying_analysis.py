@@ -44,9 +44,9 @@ class VaryingAnalysis(ReadsParts, UsesFittedModel, AnalysisProtocol):
             "Bodies (NAME=WHERE, optional)",
             "Parts whose angles and shifts are wanted, in degrees and Å for each particle, one on "
             "each line, such as\n\nlid=A:120-160\nclamp=B\nfab=mask 1\n\nThey change nothing in "
-            "what is learnt: afterwards each is laid, as well as it goes, on where it is at rest. "
-            f"For parts that are to move as wholes use 'rigid-body analysis'.\n\nWHERE is one of\n"
-            f"{HOW_TO_WRITE}",
+            "what is learnt: afterwards each is superposed as well as possible on its place at "
+            f"rest. For parts that are to move as wholes use 'rigid-body analysis'.\n\nWHERE is "
+            f"one of\n{HOW_TO_WRITE}",
             important=False,
         )
 

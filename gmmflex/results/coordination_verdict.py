@@ -5,7 +5,7 @@ import math
 SIGNIFICANT = 0.01
 NO_MOTION, CHANCE, TOGETHER, OTHERWISE = (
     "no motion above noise",
-    "not told from chance",
+    "not distinguished from chance",
     "coordinated",
     "related beyond their main motions",
 )

@@ -60,7 +60,7 @@ def read_motion(path: str | Path) -> Motion:
         stored = read_archive(Path(path))
         found = Motion(*(stored[name].astype(np.float64) for name in names))
     except (KeyError, ValueError, OSError) as fault:
-        raise UserError(f"{path} is no readable motion.npz: run the analysis again") from fault
+        raise UserError(f"{path} is not a readable motion.npz: run the analysis again") from fault
     n, d = len(found.positions_A), len(found.share)
     shapes = [getattr(found, name).shape for name in names]
     if shapes != [(n, 3), (d, n, 3), (d, n, 3), (d,)]:

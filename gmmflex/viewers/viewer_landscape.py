@@ -18,7 +18,7 @@ _PICTURES = (
     (
         "showEnergy",
         "Free energy",
-        "How many particles are where, as −kT ln of their density: low is where many are.",
+        "The density of particles as free energy, −kT ln of it: low where there are many.",
         "landscape.png",
     ),
     ("showClusters", "Groups of particles", "Each group in its colour.", "clusters.png"),
@@ -31,13 +31,13 @@ _PICTURES = (
     (
         "showTrajectories",
         "Trajectories",
-        "Ways through the states, along which models and maps can be made.",
+        "Paths through the states, along which models and maps can be made.",
         "trajectories.png",
     ),
     (
         "showReliability",
         "Reliability of particles",
-        "How much of the motion each particle's own image tells, also by its view.",
+        "How much of the motion each particle's own image determines, also by its view.",
         "reliability.png",
     ),
 )
@@ -61,8 +61,8 @@ class GmmflexLandscapeViewer(ShowsMaps, ProtocolViewer):
             LabelParam,
             important=True,
             label="Report",
-            help="Everything on one page, in the browser: pictures, numbers, and what to doubt. "
-            "The page is a single file that can be sent to others.",
+            help="Everything on one page, in the browser: pictures, numbers, and what to treat "
+            "with caution. The page is a single file that can be sent to others.",
         )
         for name, label, text, _ in _PICTURES:
             form.addParam(name, LabelParam, label=label, help=text)

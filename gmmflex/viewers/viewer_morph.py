@@ -69,7 +69,7 @@ class GmmflexMorphViewer(ProtocolViewer):
             "showSummary",
             LabelParam,
             label="Summary table",
-            help="Everything the run counted, with what happened to bond lengths.",
+            help="All results of the run in numbers, with what happened to bond lengths.",
         )
 
     def _getVisualizeDict(self):

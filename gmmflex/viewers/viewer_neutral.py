@@ -60,7 +60,10 @@ class GmmflexNeutralViewer(ProtocolViewer):
             help="Gaussians as spheres, coloured by amplitude, inside the transparent map.",
         )
         form.addParam(
-            "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
+            "showSummary",
+            LabelParam,
+            label="Summary table",
+            help="All results of the run in numbers.",
         )
 
     def _getVisualizeDict(self):

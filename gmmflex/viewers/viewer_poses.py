@@ -129,7 +129,7 @@ class GmmflexPosesViewer(ProtocolViewer):
     def _same(self):
         return self.infoMessage(
             "The poses were left as they were: refined ones explain no more. The scores of "
-            "held-out particles tell how much.",
+            "held-out particles show how much.",
             "No changes",
         )
 

@@ -22,7 +22,10 @@ class GmmflexReconstructViewer(ShowsMaps, ProtocolViewer):
         form.addSection(label="Maps of states")
         define_maps(form)
         form.addParam(
-            "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
+            "showSummary",
+            LabelParam,
+            label="Summary table",
+            help="All results of the run in numbers.",
         )
 
     def _getVisualizeDict(self):

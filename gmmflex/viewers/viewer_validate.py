@@ -45,7 +45,7 @@ def gaussian_rows(rows: list[dict[str, str]]) -> tuple[list[str], list[tuple[str
 
 
 class GmmflexValidateViewer(ProtocolViewer):
-    """Look at a validation: what moves for sure, and what may be noise."""
+    """Look at a validation: what moves significantly, and what may be noise."""
 
     _label = "validation"
     _targets = [ProtGmmflexValidate]
@@ -58,8 +58,8 @@ class GmmflexValidateViewer(ProtocolViewer):
             LabelParam,
             important=True,
             label="Report",
-            help="Everything on one page, in the browser: what moves for sure, what may be noise, "
-            "and what to do. The page is a single file that can be sent to others.",
+            help="Everything on one page, in the browser: what moves significantly, what may be "
+            "noise, and what to do. The page is a single file that can be sent to others.",
         )
         form.addParam(
             "showMotion",
@@ -78,13 +78,13 @@ class GmmflexValidateViewer(ProtocolViewer):
             "showChimeraX",
             LabelParam,
             label="Verdict in ChimeraX",
-            help="Gaussians as spheres over the map: blue moves for sure, yellow is unsure, grey "
-            "may be noise.",
+            help="Gaussians as spheres over the map: blue moves significantly, yellow is unsure, "
+            "grey may be noise.",
         )
         form.addParam(
             "showLeakage",
             LabelParam,
-            label="What latents tell of the imaging",
+            label="Do latents depend on the imaging?",
             help="How far each component of the latents goes with viewing direction, defocus and "
             "shift; bold is more than chance.",
         )

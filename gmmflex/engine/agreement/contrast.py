@@ -16,7 +16,7 @@ from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.volumes.fourier_slices import volume_of_mixture
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
-# Standard errors that the mean correlation must exceed to be told from none.
+# Standard errors that the mean correlation must exceed to differ from none.
 _SIGNIFICANT = 5.0
 # Particles on which other readings of the files are tried.
 _TRIED_ON = 300

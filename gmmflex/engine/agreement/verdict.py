@@ -1,4 +1,4 @@
-"""What the agreement of particles and map says, in words."""
+"""The agreement of particles and map, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORIENTATIONS = "orientations"
 NO_CORRELATION = "no correlation"
 UNDECIDED = "undecided"
 
-# Standard errors by which something must differ to be said, and to be ruled out beside it.
+# Standard errors by which something must differ to be reported, and to be ruled out beside it.
 _SIGNIFICANT, _RULED_OUT = 5.0, 3.0
 # Least gain worth a word, as a share of the agreement that the poses bring about; of pixel sizes,
 # which tell only in fine detail, the least error.
@@ -115,8 +115,8 @@ def _without_poses(found: Agreement) -> Verdict:
         )
     return Verdict(
         (ORIENTATIONS,),
-        "the orientations say nothing about these images: they agree with the map as well with "
-        f"the poses of other particles ({_figures(found)}), and no other reading of the angles "
+        "the orientations do not fit these images: images agree with the map as well in the "
+        f"poses of other particles ({_figures(found)}), and no other reading of the angles "
         "helps (unless more than one thing is wrong): check that poses and images were not "
         "brought out of order, and give the map that these poses were refined against",
     )

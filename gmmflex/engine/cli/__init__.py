@@ -1,4 +1,4 @@
-"""The `gmmflex` command. Stages are imported only when called, so that --help is quick."""
+"""The `gmmflex` command."""
 
 from __future__ import annotations
 
@@ -6,31 +6,14 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli import (
-    files,
-    heterogeneity,
-    landscape,
-    morph,
-    movie,
-    neutral,
-    poses,
-    reconstruct,
-    rerun,
-    select,
-    simulate,
-    validate,
-)
-from gmmflex.engine.cli.endings import told_in_words
-from gmmflex.engine.cli.progress_option import with_progress
+from gmmflex.engine.cli.commands import application
+from gmmflex.engine.cli.shell.endings import told_in_words
 from gmmflex.version import __version__
 
-app = typer.Typer(
+app = application(
     name="gmmflex",
     help="Find how a macromolecule moves, from cryo-EM particles with Gaussian mixture models.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
 )
 
 
@@ -48,24 +31,6 @@ def _root(
     ] = False,
 ) -> None:
     """Options that stand before a command."""
-
-
-app.command()(files.info)
-for _command in (
-    neutral.neutral,
-    heterogeneity.heterogeneity,
-    morph.morph,
-    movie.movie,
-    reconstruct.reconstruct,
-    poses.poses,
-    landscape.landscape,
-    validate.validate,
-    rerun.rerun,
-    select.select,
-    simulate.simulate,
-    files.convert,
-):
-    app.command()(with_progress(_command))
 
 
 def main() -> None:

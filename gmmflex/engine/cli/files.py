@@ -2,71 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from gmmflex.engine.cli.options import Device, ImageRoot, Passthrough, Threads
+from gmmflex.engine.cli.shell.from_settings import from_settings
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.settings.files import ConvertSettings, InfoSettings
 
 
-def info(
-    file: Annotated[
-        Path | None, typer.Argument(help="A star, cs, map, stack, model or run folder.")
-    ] = None,
-    particles: Annotated[
-        Path | None, typer.Option(help="The same as FILE, for particles that --map goes with.")
-    ] = None,
-    map: Annotated[
-        Path | None,
-        typer.Option(help="Map (or neutral mixture) that the particles should fit: do they?"),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Picture (PNG) of the agreement with --map.")
-    ] = None,
-    passthrough: Passthrough = None,
-    image_root: ImageRoot = None,
-    device: Device = "auto",
-    threads: Threads = 0,
-) -> None:
-    """Show what a file holds, with units, and what looks wrong; with --map, whether particles and
-    map fit together and what is wrong if not."""
+@from_settings
+def info(settings: InfoSettings) -> None:
+    """Print what a file holds and, with a map, how well particles fit it.
+
+    Raises UserError if no file, or two, are named.
+    """
     from gmmflex.engine.stages.info.stage import describe
 
-    if (file is None) == (particles is None):
+    described = settings.file or settings.particles
+    if described is None or (settings.file and settings.particles):
         raise UserError("gmmflex info needs one file: give FILE or --particles, not both")
-    if output is not None and map is None:
+    if settings.output is not None and settings.map is None:
         raise UserError("--output is a picture of particles and map: give --map too")
-    described = file if particles is None else particles
-    assert described is not None
-    typer.echo(str(describe(described, passthrough=passthrough, image_root=image_root)))
-    if map is None:
+    where = {"passthrough": settings.passthrough, "image_root": settings.image_root}
+    typer.echo(str(describe(described, **where)))
+    if settings.map is None:
         return
     from gmmflex.engine.stages.info.agreement import compare_files
 
     found = compare_files(
-        described,
-        map,
-        passthrough=passthrough,
-        image_root=image_root,
-        device=device,
-        threads=threads,
+        described, settings.map, **where, device=settings.device, threads=settings.threads
     )
     typer.echo(f"\n{found.description}")
-    if output is not None:
+    if settings.output is not None:
         from gmmflex.engine.stages.info.agreement_picture import draw_agreement
 
-        draw_agreement(output, found.agreement, found.verdict)
+        draw_agreement(settings.output, found.agreement, found.verdict)
 
 
-def convert(
-    particles: Annotated[Path, typer.Argument(help="RELION star or cryoSPARC cs.")],
-    output: Annotated[Path, typer.Option(help="Star file to write.")],
-    passthrough: Passthrough = None,
-    image_root: ImageRoot = None,
-) -> None:
-    """Write particles as a RELION 3.1 star file with absolute image paths."""
+@from_settings
+def convert(settings: ConvertSettings) -> None:
+    """Run the conversion with what was given."""
     from gmmflex.engine.stages.convert import convert_particles
 
-    convert_particles(particles, output, passthrough, image_root)
+    convert_particles(
+        settings.particles, settings.output, settings.passthrough, settings.image_root
+    )

@@ -2,53 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from gmmflex.engine.cli.options import FinishedRun, Output, Overwrite, Threads, validated
+from gmmflex.engine.cli.shell.from_settings import from_settings
+from gmmflex.engine.cli.shell.options import Overwrite
+from gmmflex.engine.settings.morph import MorphSettings
 
 
-class Reference(str, Enum):
-    model = "model"
-    neutral = "neutral"
-
-
-def morph(
-    run: FinishedRun,
-    model: Annotated[Path, typer.Option(help="Model fitted into the map (PDB, mmCIF).")],
-    output: Output,
-    latents: Annotated[
-        Path | None, typer.Option(help="Latents (.npy, one row for each model to make).")
-    ] = None,
-    component: Annotated[
-        int | None, typer.Option(help="Or: go along this principal component.  [default: 1]")
-    ] = None,
-    frames: Annotated[
-        int | None, typer.Option(help="Models along the component.  [default: 10]")
-    ] = None,
-    reference: Annotated[
-        Reference,
-        typer.Option(help="Count motion from the model's own state, or from the neutral mixture."),
-    ] = Reference.model,
-    threads: Threads = 0,
-    overwrite: Overwrite = False,
-) -> None:
-    """Carry the motion of a run to all atoms of a fitted model."""
-    from gmmflex.engine.settings.morph import MorphSettings
+@from_settings
+def morph(settings: MorphSettings, overwrite: Overwrite = False) -> None:
+    """Run the stage with what was given."""
     from gmmflex.engine.stages.morph.stage import run_morph
 
-    settings = validated(
-        MorphSettings,
-        run=run,
-        model=model,
-        output=output,
-        latents=latents,
-        component=component,
-        frames=frames,
-        reference=reference.value,
-        threads=threads,
-    )
     run_morph(settings, overwrite)

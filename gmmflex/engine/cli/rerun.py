@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gmmflex.engine.cli.options import Overwrite
+from gmmflex.engine.cli.shell.options import Overwrite
 
 
 def rerun(
@@ -17,7 +17,7 @@ def rerun(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Repeat a run from its run.json alone, and say whether the same files come of it."""
+    """Repeat a run from its run.json alone, and report whether it gives the same files."""
     from gmmflex.engine.stages.rerun import run_rerun
 
     run_rerun(run, output, overwrite)

@@ -2,64 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated
-
-import typer
-
-from gmmflex.engine.cli.options import (
-    Device,
-    FinishedRun,
-    ImageRoot,
-    MemoryLimit,
-    MovedParticles,
-    Output,
-    Overwrite,
-    Seed,
-    Threads,
-    validated,
-)
+from gmmflex.engine.cli.shell.from_settings import from_settings
+from gmmflex.engine.cli.shell.options import Overwrite
+from gmmflex.engine.settings.validate import ValidateSettings
 
 
-class Check(str, Enum):
-    halves = "halves"
-    null = "null"
-    leakage = "leakage"
-
-
-def validate(
-    run: FinishedRun,
-    output: Output,
-    check: Annotated[
-        list[Check] | None, typer.Option(help="Only this check; repeatable.  [default: all]")
-    ] = None,
-    null_particles: Annotated[
-        int, typer.Option(help="Particles without motion to simulate, at most.")
-    ] = 20_000,
-    particles: MovedParticles = None,
-    image_root: ImageRoot = None,
-    memory_limit: MemoryLimit = 0.1,
-    seed: Seed = 1,
-    device: Device = "auto",
-    threads: Threads = 0,
-    overwrite: Overwrite = False,
-) -> None:
-    """Tell what of a run's motion is there for sure and what noise alone would give."""
-    from gmmflex.engine.settings.validate import ValidateSettings
+@from_settings
+def validate(settings: ValidateSettings, overwrite: Overwrite = False) -> None:
+    """Run the stage with what was given."""
     from gmmflex.engine.stages.validate.stage import run_validate
 
-    told = {} if not check else {"checks": tuple(item.value for item in check)}
-    settings = validated(
-        ValidateSettings,
-        run=run,
-        output=output,
-        null_particles=null_particles,
-        particles=particles,
-        image_root=image_root,
-        memory_limit_GB=memory_limit,
-        seed=seed,
-        device=device,
-        threads=threads,
-        **told,
-    )
     run_validate(settings, overwrite)

@@ -20,7 +20,7 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class CoarseParticles:
-    """B particles at C coefficients: rotations (B, 3, 3), origins_A (B, 2), contrast (B, C) the
+    """B particles at C coefficients: rotations (B, 3, 3), origins_A (B, 2), ctf (B, C) the
     factor from projection to image, residual (B, 2, C) what is left without the neutral mixture."""
 
     rotations: Tensor

@@ -27,7 +27,7 @@ _READ_PIXELS = 2**22
 
 @dataclass(frozen=True)
 class Batch:
-    """B particles on the device: rotations (B, 3, 3), origins_A (B, 2), contrast (B, K) (the CTF),
+    """B particles on the device: rotations (B, 3, 3), origins_A (B, 2), ctf (B, K),
     images (B, K, 2) real and imaginary parts at the coefficients in use."""
 
     rotations: Tensor

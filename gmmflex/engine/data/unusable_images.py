@@ -27,7 +27,7 @@ def refuse_constant(images: NDArray[np.float32], particles: Particles, first_row
 
 @contextmanager
 def counted(particles: Particles, rows: range) -> Iterator[None]:
-    """If the block finds an image that is unusable, it is told how many of the rows are."""
+    """If the block finds an image that is unusable, its message states how many of the rows are."""
     try:
         yield
     except UnusableImage as first:

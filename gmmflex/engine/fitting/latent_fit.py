@@ -15,8 +15,10 @@ from torch import Tensor
 
 from gmmflex.engine.data.particles import Batch, ParticleData
 from gmmflex.engine.data.scores import compare
+from gmmflex.engine.fitting.decoded_tangents import decoded_with_tangents
 from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.images.splat import project_in_use
+from gmmflex.engine.model.images.tangents import project_with_tangents
 from gmmflex.engine.model.inference.latent_posterior import (
     LatentPrior,
     explained,
@@ -34,7 +36,7 @@ _WORTH_A_STEP = 0.1
 # In units of latents, which are about 1 wide: further the decoder is not linear.
 _LONGEST_STEP = 1.0
 _SHORTENED = 0.4
-# Derivatives are differences over this part of the spread of the latents along each axis.
+# Derivatives of the decoder are differences over this part of the latents' spread along each axis.
 _DIFFERENCE, _LEAST_SPREAD = 0.05, 0.05
 WHOLE = tuple(range(N_FOLDS))
 
@@ -45,7 +47,7 @@ class ImageModel:
 
     The signal is `scale` times the projection with its CTF; a coefficient's weight is how often it
     counts over the mean power of the noise in its ring. differences: (d,) over which derivatives
-    by latents are taken.
+    of the decoder by latents are taken.
     """
 
     scale: Tensor
@@ -165,12 +167,16 @@ def _grams(
     model: Model, data: ParticleData, batch: Batch, latents: Tensor, images: ImageModel
 ) -> Tensor:
     """(B, F, 2 + d, 2 + d) Gram matrices of images, projections and derivatives by latents."""
-    moves = torch.diag(images.differences)
-    beside = torch.cat([torch.zeros_like(moves[:1]), moves])
-    values = _projections(model, data, batch, latents[:, None] + beside, images)
-    at, derivatives = values[:, :1], values[:, 1:] - values[:, :1]
-    derivatives = derivatives / images.differences[:, None, None]
-    columns = torch.cat([batch.images[:, None], at, derivatives], dim=1)
+    here, tangents = decoded_with_tangents(
+        lambda values: apply_offsets(model.neutral, model.decoder(values)),
+        latents,
+        images.differences,
+    )
+    values = project_with_tangents(
+        here, tangents, batch.rotations, batch.origins_A, data.coefficients
+    )
+    values = values * (batch.ctf * images.scale)[:, None, :, None]
+    columns = torch.cat([batch.images[:, None], values], dim=1)
     return gram_matrices(columns, images.weights, data.coefficients.folds)
 
 

@@ -140,8 +140,8 @@ class Fitting:
     def _fitted(
         self, particles: HostBatch, start: Tensor, way: Way, folds: tuple[int, ...], at_once: int
     ) -> Fit:
-        # So many projections are made for each particle.
-        count = 1 + start.shape[1]
+        # So many mixtures are decoded for each particle.
+        count = 1 + 2 * start.shape[1]
         if way.candidates is not None:
             count = max(count, 1 + len(way.candidates))
         at_once = max(1, _PROJECTIONS_FOR_A_PARTICLE * at_once // count)

@@ -36,8 +36,8 @@ _WORTH_A_SEARCH = 0.02
 @dataclass(frozen=True)
 class Trial:
     """What fitting is worth: held-out scores of the mixture at rest, of the encoder's latents, of
-    those fitted from there and of those looked for all over; searched: which of the last two ways
-    was taken; each half of `particles` images scored on what the other half decodes to."""
+    those fitted from there and of those searched for over the whole latent space; searched: whether
+    the last was done; each half of `particles` images scored on what the other half decodes to."""
 
     particles: int
     at_rest: float
@@ -91,7 +91,8 @@ def read_out(
     start = by_fold[tried]
     sample = torch.linspace(0, len(by_fold) - 1, min(len(by_fold), _SAMPLE)).long()
     way = fitting.way(sample, by_fold[sample], latent_noise, None, processes)
-    far = replace(way, candidates=_all_over(by_fold).to(model.device))
+    candidates = processes.copy_from_leader(_all_over(by_fold).to(model.device))
+    far = replace(way, candidates=candidates)
     still, encoded, fitted, found = (
         fitting.score(tried, latents, objective)
         for latents in (
@@ -104,11 +105,12 @@ def read_out(
     worth = found - fitted > _WORTH_A_SEARCH * abs(fitted - still)
     searched = bool(processes.copy_from_leader(torch.tensor(float(worth), device=model.device)))
     if searched:
-        way = fitting.way(sample, by_fold[sample], latent_noise, far.candidates, processes)
+        way = fitting.way(sample, by_fold[sample], latent_noise, candidates, processes)
     trial = Trial(len(tried), still, encoded, fitted, found, searched)
     log(
-        f"latents fitted to the images{', looked for all over' if searched else ''}: held-out "
-        f"score {encoded:.4f} -> {found if searched else fitted:.4f}"
+        f"latents fitted to the "
+        f"images{', searched for over the whole latent space' if searched else ''}: held-out score "
+        f"{encoded:.4f} -> {found if searched else fitted:.4f}"
     )
     fit = _fit_all(fitting, by_fold, way, log, processes)
     latents = with_spread_of_states(fit.latents, fit.covariances)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.data.particles import Batch, ParticleData
+from gmmflex.engine.fitting.decoded_tangents import decoded_with_tangents
 from gmmflex.engine.fitting.latent_fit import ImageModel
-from gmmflex.engine.model.images.splat import project_in_use
+from gmmflex.engine.model.images.tangents import project_with_tangents
 from gmmflex.engine.model.inference.latent_posterior import (
     LatentPrior,
     gram_matrices,
@@ -158,16 +159,12 @@ def _columns(
     images = ways.images
     latents, changes = unknowns[:, :d], unknowns[:, d:] * ways.units
     rotations, origins_A = changed_poses(batch.rotations, batch.origins_A, changes)
-    here, _, _ = laid_mixtures(model, ways.frame, latents)
-    by_pose = pose_columns(here, rotations, origins_A, data.coefficients)
-    projected = by_pose[:, :1]
-    beside = (latents[:, None] + torch.diag(images.differences)).flatten(0, 1)
-    there, _, _ = laid_mixtures(model, ways.frame, beside)
-    turns, shifts_A = (part.repeat_interleave(d, dim=0) for part in (rotations, origins_A))
-    values = project_in_use(there, turns, shifts_A, data.coefficients)
-    values = values.reshape(-1, d, *values.shape[1:])
-    by_latent = (values - projected) / images.differences[:, None, None]
-    columns = torch.cat([projected, by_latent, by_pose[:, 1:] * ways.units[:, None, None]], 1)
+    here, tangents = decoded_with_tangents(
+        lambda values: laid_mixtures(model, ways.frame, values)[0], latents, images.differences
+    )
+    by_pose = pose_columns(here, rotations, origins_A, data.coefficients)[:, 1:]
+    by_latent = project_with_tangents(here, tangents, rotations, origins_A, data.coefficients)
+    columns = torch.cat([by_latent, by_pose * ways.units[:, None, None]], 1)
     columns = columns * (batch.ctf * images.scale)[:, None, :, None]
     return torch.cat([batch.images[:, None], columns], dim=1)
 

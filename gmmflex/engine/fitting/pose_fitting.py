@@ -147,8 +147,8 @@ class PoseFitting:
         folds: tuple[int, ...],
         at_once: int,
     ) -> PoseFit:
-        # So many projections are made for each particle.
-        count = N_POSE + latents.shape[1]
+        # So many mixtures are decoded and projections made for each particle.
+        count = N_POSE + 2 * latents.shape[1]
         at_once = max(1, _PROJECTIONS_FOR_A_PARTICLE * at_once // count)
         fits = []
         for own, piece in particles.pieces(at_once):

@@ -1,4 +1,4 @@
-"""Faults of the machine, told from faults of the program: disks, file servers, memory.
+"""Faults of the machine, distinguished from faults of the program: disks, file servers, memory.
 
 Libraries say that a write failed in their own ways, not always as an OSError with a number.
 """

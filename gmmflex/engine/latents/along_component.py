@@ -53,7 +53,7 @@ def numbers_of_file(path: Path, option: str) -> NDArray[Any]:
         values = read_array(path)
     except (ValueError, OSError) as fault:
         raise UserError(
-            f"{option} {path} is no .npy file of numbers: write one with numpy.save"
+            f"{option} {path} is not a .npy file of numbers: write one with numpy.save"
         ) from fault
     if values.dtype.kind not in "fiu" or values.dtype.itemsize > 8:
         raise UserError(f"{option} {path} holds no array of numbers: write one with numpy.save")

@@ -1,6 +1,6 @@
 """Whether clusters stand apart: how far the density falls between each and its neighbour.
 
-A silhouette does not tell: that of a line of evenly spread particles cut in two is 0.6.
+A silhouette does not show it: that of a line of evenly spread particles cut in two is 0.6.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def barriers_kT(
     best, against the thinner of the two at its densest; in kT, 0 where there is no gap.
 
     latents: (n, d); labels: (n,) from 1; centres: (K, d). Particles of two clusters are projected
-    on the line between their centres, and on Fisher's discriminant, which tells long clusters side
-    by side; the larger barrier counts. Those in no cluster, label 0, or in one of fewer than
+    on the line between their centres, and on Fisher's discriminant, which separates long clusters
+    side by side; the larger barrier counts. Those in no cluster, label 0, or in one of fewer than
     20 count to the nearest one: without them there would always be a gap. The barrier's standard
     error is taken off, without which few particles in many dimensions seem to fall in two. Infinite
     for a cluster that is alone, NaN for one of fewer than 20 particles. Where next to no particle
-    lies in between, it is the most that so few can tell.
+    lies in between, it is the most that so few can show.
     """
     count = len(centres)
     large = np.bincount(labels, minlength=count + 1)[1:] >= _FEWEST
@@ -77,11 +77,13 @@ def _along(places: _Floats) -> float:
     inside = (at >= 0.0) & (at <= 1.0)
     if not inside.any():
         return 0.0
-    untold = np.isnan(energy.energy_kT)
-    told = np.where(untold, energy.ceiling_kT, energy.energy_kT)
-    # Where too few are to tell, the error is that at the ceiling.
-    error = np.where(untold, np.max(energy.error_kT[~untold]), energy.error_kT)
-    top = int(np.flatnonzero(inside)[told[inside].argmax()])
-    left, right = int(told[: top + 1].argmin()), top + int(told[top:].argmin())
-    thinner = max(left, right, key=lambda k: float(told[k]))
-    return float(max(0.0, told[top] - told[thinner] - np.hypot(error[top], error[thinner])))
+    unknown = np.isnan(energy.energy_kT)
+    energy_kT = np.where(unknown, energy.ceiling_kT, energy.energy_kT)
+    # Where there are too few, the error is that at the ceiling.
+    error = np.where(unknown, np.max(energy.error_kT[~unknown]), energy.error_kT)
+    top = int(np.flatnonzero(inside)[energy_kT[inside].argmax()])
+    left, right = int(energy_kT[: top + 1].argmin()), top + int(energy_kT[top:].argmin())
+    thinner = max(left, right, key=lambda k: float(energy_kT[k]))
+    return float(
+        max(0.0, energy_kT[top] - energy_kT[thinner] - np.hypot(error[top], error[thinner]))
+    )

@@ -26,7 +26,7 @@ class FreeEnergy:
     """Over one or two principal components.
 
     places: centres of the bins of each component; energy_kT: over them, 0 where particles lie
-    densest, NaN where too few are under the kernel to say; error_kT: its standard error, as for
+    densest, NaN where too few are under the kernel; error_kT: its standard error, as for
     counted particles; kernel: (1 or 2,) widths σ; ceiling_kT: the least that holds where nothing
     can be said; of_particles_kT: (n,) at each particle, at most the ceiling; sparse: (n,) whether
     it is there.
@@ -41,7 +41,7 @@ class FreeEnergy:
     sparse: NDArray[np.bool_]
 
     def at(self, projected: NDArray[np.floating[Any]]) -> _Floats:
-        """(m,) free energy at (m, d) principal components; NaN where nothing can be said."""
+        """(m,) free energy at (m, d) principal components; NaN where nothing is known."""
         points = np.asarray(projected, dtype=np.float64)[:, : len(self.places)]
         filled = np.where(np.isnan(self.energy_kT), np.inf, self.energy_kT)
         values = _sampled(np.exp(-filled), self.places, points)
@@ -76,9 +76,9 @@ def free_energy(projected: NDArray[np.float32]) -> FreeEnergy:
     under_kernel = density * (4 * math.pi) ** (dimensions / 2) * kernel.prod()
     peak = float(under_kernel.max())
     fewest = min(_FEWEST_UNDER_KERNEL, 0.5 * peak)
-    told = under_kernel >= fewest
+    known = under_kernel >= fewest
     with np.errstate(divide="ignore"):
-        energy = np.where(told, -np.log(under_kernel / peak), np.nan)
+        energy = np.where(known, -np.log(under_kernel / peak), np.nan)
         error = 1 / np.sqrt(under_kernel)
     places = tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges)
     here = _sampled(under_kernel, places, points)

@@ -1,4 +1,4 @@
-"""How much of the motion each particle's own image tells.
+"""How much of the motion each particle's own image determines.
 
 In some views a domain moves along the line of sight, or in front of others, and the image hardly
 changes; the latent of such a particle is drawn to the mean (the 2021 paper suggests it of the
@@ -28,9 +28,11 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """of_particles: (n,) 0 to 1, share of the mean square motion that the image tells; error_A:
-    (n,) standard error of the Gaussians' places, spread_A: how far they are spread over the
-    particles; both RMS over Gaussians. Without moving positions lengths are in units of latents."""
+    """of_particles: (n,) 0 to 1, share of the mean square motion that the image determines;
+    error_A: (n,) standard error of the Gaussians' places, spread_A: how far they are spread over
+    the particles; both RMS over Gaussians. Without moving positions lengths are in units of
+    latents.
+    """
 
     of_particles: NDArray[np.float32]
     error_A: NDArray[np.float32]
@@ -49,9 +51,9 @@ def reliability_of(
     """Reliability of (n, d) latents with posterior covariances (n, d, d).
 
     metric: (d, d), the squared motion of a step z is zᵀ G z. Covariances were made with a prior P;
-    what the image itself says is the precision Λ = C⁻¹ − P⁻¹. Of states spread as the latents are,
-    with covariance S, it leaves open L = (S⁻¹ + Λ)⁻¹, and tells 1 − tr(G L) / tr(G S). Directions
-    that the prior left wide though no state differs along them do not count that way.
+    what the image itself adds is the precision Λ = C⁻¹ − P⁻¹. Of states spread as the latents are,
+    with covariance S, it leaves open L = (S⁻¹ + Λ)⁻¹, and determines 1 − tr(G L) / tr(G S).
+    Directions that the prior left wide though no state differs along them do not count that way.
     """
     spread = np.cov(latents.astype(np.float64), rowvar=False).reshape(latents.shape[1], -1)
     root = np.linalg.cholesky(_prior(spread, covariances))
@@ -64,23 +66,23 @@ def reliability_of(
         ]
     )
     whole = float(np.trace(white_metric @ white))
-    told = np.clip(1.0 - left / max(whole, 1e-30), 0.0, 1.0)
+    shares = np.clip(1.0 - left / max(whole, 1e-30), 0.0, 1.0)
     error = np.sqrt(np.maximum(left, 0.0))
-    return Reliability(told.astype(np.float32), error.astype(np.float32), whole**0.5)
+    return Reliability(shares.astype(np.float32), error.astype(np.float32), whole**0.5)
 
 
 def _left_open(
     covariances: NDArray[np.float32], root: _Floats, white: _Floats, metric: _Floats
 ) -> _Floats:
     """(n,) tr(G L), where the prior is the unit matrix."""
-    # A covariance of 0, of a latent that is wholly told, has no inverse.
+    # A covariance of 0, of a latent that is wholly determined, has no inverse.
     least = _LEAST_VARIANCE * np.square(root).sum() * np.eye(len(white))
     # C⁻¹ in these coordinates is Rᵀ C⁻¹ R.
     precisions = root.T @ np.linalg.inv(covariances.astype(np.float64) + least) @ root
     values, vectors = np.linalg.eigh(precisions)
-    # Never less than nothing: P is the prior as far as it can be told.
-    told = (vectors * np.maximum(values - 1.0, 0.0)[:, None]) @ vectors.transpose(0, 2, 1)
-    left = np.linalg.inv(np.eye(len(white)) + white @ told) @ white
+    # Never less than nothing: P is the prior as far as it is known.
+    precision = (vectors * np.maximum(values - 1.0, 0.0)[:, None]) @ vectors.transpose(0, 2, 1)
+    left = np.linalg.inv(np.eye(len(white)) + white @ precision) @ white
     return np.asarray(np.einsum("nij,ji->n", left, metric, optimize=True))
 
 

@@ -48,7 +48,7 @@ def umap_plane(latents: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         rows = np.sort(np.random.default_rng(seed).choice(n, _MOST, replace=False))
     neighbours = min(15, len(rows) - 1)
     some = latents[rows]
-    # A fixed seed wants one thread; said, so that it does not warn.
+    # A fixed seed wants one thread; given, so that it does not warn.
     layout = UMAP(neighbours, init="pca", random_state=seed, n_jobs=1).fit_transform(some)
     if len(rows) == n:
         return np.asarray(layout, dtype=np.float32)

@@ -64,7 +64,7 @@ class Processes:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A UserError that any process raises in this block ends all of them, said once.
+        """A UserError that any process raises in this block ends all of them, reported once.
 
         Every process has to come to the end of the block or raise UserError, and nothing may be
         exchanged within it. The leader raises the sentence of the first process that has one,

@@ -172,7 +172,7 @@ class Storage:
     def remove_files(self) -> None:
         """Delete the files of all rows of this run, also those of one that was killed."""
         if self.processes.is_leader:
-            # A disk that has gone, or is full, is told of elsewhere.
+            # A disk that has gone, or is full, is reported elsewhere.
             with suppress(OSError):
                 for path in self.folder.glob(f"*{_SUFFIX}"):
                     path.unlink(missing_ok=True)

@@ -133,7 +133,7 @@ def precision_of_bodies(
 
 
 def describe(motion: BodyMotion, precision: Precision) -> dict[str, Any]:
-    """What summary.json says of a body; docs/commands.md explains the entries."""
+    """The entries of a body in summary.json; docs/commands.md explains the entries."""
     rotations, shifts_A = motion.about_mean()
     screw = motion.screw()
     low, high = np.percentile(screw.turns_deg, [5, 95])

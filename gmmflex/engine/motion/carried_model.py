@@ -68,23 +68,6 @@ def morph_of(results: RunResults, model: AtomicModel, reference: Reference | Non
     return Morph(results, model, found, units, _carrier(results, found, units.centres_A))
 
 
-def morph_coordinates(
-    results: RunResults, model: AtomicModel, latents: NDArray[np.floating[Any]]
-) -> NDArray[np.float64]:
-    """(B, n_atoms, 3) coordinates of the model at (B, d) latents, in the model's frame.
-
-    For many latents of a large model go through `morph_of(…).batches(latents)` instead.
-    """
-    return np.concatenate(list(morph_of(results, model).batches(latents)))
-
-
-def morph_alpha_carbons(
-    results: RunResults, model: AtomicModel, latents: NDArray[np.floating[Any]]
-) -> NDArray[np.float64]:
-    """(B, n_residues, 3) coordinates of the Cα (and P) alone: `model.alpha_carbons()`."""
-    return np.concatenate(list(morph_of(results, model).alpha_carbon_batches(latents)))
-
-
 def _carrier(results: RunResults, reference: Reference, places_A: NDArray[np.float64]) -> Carrier:
     """How places of the model follow the mixture in the state the model is in."""
     at_rest_A = results.model.neutral.positions_A.cpu().numpy() + results.centre_A

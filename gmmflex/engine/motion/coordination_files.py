@@ -115,7 +115,7 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def _draw_null(panel: Axes, found: Dependence) -> None:
     panel.set_ylabel("exchanges")
-    panel.set_xlabel("correlation of the main motions (noise taken off)")
+    panel.set_xlabel("correlation of the main motions (noise removed)")
     panel.spines[["top", "right"]].set_visible(False)
     if math.isnan(found.correlation):
         panel.set_title("no motion above the noise", fontsize=9, loc="left")

@@ -76,7 +76,7 @@ def centred_mixture(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
 def _told(
     summary: dict[str, Any], centre: NDArray[np.float64], path: Path
 ) -> tuple[NDArray[np.float64], float | None]:
-    """Centre of the box and resolution that the summary of a neutral run tells."""
+    """Centre of the box and resolution in the summary of a neutral run."""
     try:
         told = np.asarray(summary.get("centre_A", centre), dtype=np.float64)
         resolution = summary.get("resolution_A")

@@ -1,4 +1,4 @@
-"""Tables of symmetry-expanded particles: poses of the copies, and the way back to one row each."""
+"""Tables of symmetry-expanded particles: poses of the copies, and one row for each particle."""
 
 from __future__ import annotations
 
@@ -39,33 +39,6 @@ def columns_of_copies(
         columns["rlnImageId"] = image_ids.max() + (repeated - 1) * len(operators) + numbers
         columns[PARTICLE_ID_LABEL] = repeated
     return columns
-
-
-def join_copies(
-    identities: NDArray[np.generic],
-    copies: NDArray[np.integer[Any]],
-    latents: NDArray[np.floating[Any]],
-) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
-    """Rows of an expanded table joined back: one row for each particle.
-
-    identities: (m,) which particle a row is of (rlnImageName or gmmflexParticleId); copies: (m,)
-    gmmflexSymmetryCopy, from 1; latents: (m, d). Rows may be in any order and some may be missing.
-    Returns the particles (n,) in the order in which they first appear, and (n, S, d) latents, NaN
-    where a copy is missing; S is the largest copy number. Raises ValueError for a copy that is
-    there twice or numbered below 1.
-    """
-    _, first, index = np.unique(identities, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    rows, columns = rank[index], np.asarray(copies, dtype=np.int64) - 1
-    if len(columns) == 0 or columns.min() < 0:
-        raise ValueError("copies are counted from 1 and there has to be one")
-    n_copies = int(columns.max()) + 1
-    if len(np.unique(rows * n_copies + columns)) < len(rows):
-        raise ValueError("a copy of a particle is there twice")
-    joined = np.full((len(first), n_copies, latents.shape[1]), np.nan)
-    joined[rows, columns] = latents
-    return identities[np.sort(first)], joined
 
 
 def columns_of_joined(

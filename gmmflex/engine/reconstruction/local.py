@@ -24,7 +24,7 @@ _RADIUS_IN_RESOLUTIONS = 2.5
 # At most this share of the box.
 _LARGEST_RADIUS = 0.25
 _PERCENTILES = (5, 50, 95)
-# Voxels of which the summary tells: mask, and σ by which the map is blurred, in its resolutions.
+# Voxels that the summary covers: mask, and σ by which the map is blurred, in its resolutions.
 _INSIDE = 0.5
 _CONTOUR_BLUR = 0.5
 

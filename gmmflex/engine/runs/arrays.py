@@ -28,7 +28,7 @@ def array_beside_latents(
     try:
         found = read_array(path)
     except (ValueError, OSError) as fault:
-        raise UserError(f"{path} is no .npy file of numbers: run the analysis again") from fault
+        raise UserError(f"{path} is not a .npy file of numbers: run the analysis again") from fault
     if found.shape != shape:
         raise UserError(
             f"{path} has shape {found.shape} and not {shape}, as the latents of the run ask for: "
@@ -47,7 +47,7 @@ def rows_of_numbers(path: Path) -> NDArray[np.float32]:
     try:
         found = read_array(path)
     except (ValueError, OSError) as fault:
-        raise UserError(f"{path} is no .npy file of numbers: run the analysis again") from fault
+        raise UserError(f"{path} is not a .npy file of numbers: run the analysis again") from fault
     if found.dtype.kind != "f" or found.ndim != 2 or 0 in found.shape:
         raise UserError(
             f"{path} holds {found.dtype} of shape {found.shape} where rows of numbers are "

@@ -12,7 +12,7 @@ from gmmflex.engine.machine.progress import Log
 def already_finished(
     output: Path, command: str, config: dict[str, Any], overwrite: bool, log: Log
 ) -> bool:
-    """Whether `output` holds this very run, finished; then that is said.
+    """Whether `output` holds this very run, finished; then that is logged.
 
     Raises UserError if the folder holds something else.
     """

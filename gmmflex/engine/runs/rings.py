@@ -37,8 +37,8 @@ def coefficients_of_run(
         count = len(about["rings"])
     except (KeyError, IndexError, TypeError, ValueError) as fault:
         raise UserError(
-            "summary.json of the run does not tell its rings: another version of gmmflex wrote it; "
-            "run the analysis again"
+            "summary.json of the run does not describe its rings: another version of gmmflex wrote "
+            "it; run the analysis again"
         ) from fault
     box, pixel = particles.box_px, particles.pixel_size_A
     whole = FourierGrid(box, pixel, max_usable_ring(box), device)

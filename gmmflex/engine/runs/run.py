@@ -76,8 +76,10 @@ class Run:
     @cached_property
     def particles(self) -> RunParticles:
         """The particles that it worked on."""
+        # First of all: what is no finished run is best refused as such.
+        count = len(self.latents)
         source = run_source(self.folder, self.particle_file, self.image_root)
-        return read_run_particles(source, self.summary, len(self.latents))
+        return read_run_particles(source, self.summary, count)
 
     @property
     def files(self) -> list[Path]:

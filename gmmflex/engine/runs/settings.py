@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.runs.source import config_of_run
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.options.faults import KeyNames, sentences
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
 
@@ -43,7 +44,7 @@ _FILES = ("neutral", "mask", "model", "bonds")
 
 
 def settings_of_run(run: Path) -> HeterogeneitySettings:
-    """What a run was told; its files have to be where it found them.
+    """The settings of a run; its files have to be where it found them.
 
     Raises UserError if one is not: paths may be relative to where the run was started.
     """
@@ -71,11 +72,4 @@ def settings_from(kind: type[_Settings], /, **values: Any) -> _Settings:
     try:
         return kind(**values)
     except ValidationError as fault:
-        first = fault.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(kind.model_fields))
-            raise UserError(f"there is no setting {name}: give one of {known}") from fault
-        where = f"{name} = {first.get('input')!r} is not allowed: " if name else ""
-        raise UserError(where + message) from fault
+        raise UserError("; ".join(sentences(fault, kind, KeyNames()))) from fault

@@ -26,7 +26,7 @@ class RunSource:
 def run_source(
     run: Path, particles: Path | None = None, image_root: Path | None = None
 ) -> RunSource:
-    """What run.json of a heterogeneity run says.
+    """The contents of run.json of a heterogeneity run.
 
     particles, image_root: in place of the run's, where the files have moved since.
 

@@ -1,1 +1,1 @@
-"""What each stage can be told, with bounds and defaults; needs no torch."""
+"""The options of each stage, with bounds and defaults; needs no torch."""

@@ -1,4 +1,4 @@
-"""What a decoder and a round of training can be told."""
+"""Options of a decoder and of a round of training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def in_order(vary: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
 
 
 def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    """The parts of a text with commas; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _coarse_to_fine(anchors: tuple[int, ...]) -> tuple[int, ...]:
@@ -51,7 +54,7 @@ def _known_kind(name: str) -> str:
 
 KnownKind = Annotated[str, AfterValidator(_known_kind)]
 """The name of a kind of decoder that there is."""
-Vary = Annotated[tuple[Parameter, ...], AfterValidator(in_order)]
+Vary = Annotated[tuple[Parameter, ...], BeforeValidator(_split), AfterValidator(in_order)]
 Anchors = Annotated[tuple[int, ...], BeforeValidator(_split), AfterValidator(_coarse_to_fine)]
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gmmflex.engine.settings.limits import PARAMETERS, Parameter
+from gmmflex.engine.settings.options.option import contradiction
 
 # Settings that stand beside the name of a decoder, not under `options`.
 SHARED = ("smoothing_A", "anchors", "body_edge_A")
@@ -52,19 +53,27 @@ class DecoderSpec:
     def check(self, wanted: Wanted) -> None:
         """ValueError, in one sentence, for settings that this kind cannot have."""
         if self.moves_bodies and not wanted.bodies:
-            raise ValueError(
-                f"a {self.name} decoder needs bodies: give at least one NAME=SELECTION"
+            raise contradiction(
+                f"a {self.name} decoder needs bodies: give at least one NAME=SELECTION as "
+                "{bodies}",
+                "bodies",
             )
         beyond = [name for name in wanted.vary if name not in self.can_vary]
         if beyond:
-            raise ValueError(
+            raise contradiction(
                 f"a {self.name} decoder changes {' and '.join(self.can_vary)} only: leave "
-                f"{', '.join(beyond)} out of vary"
+                f"{', '.join(beyond)} out of {{vary}}",
+                "vary",
             )
         if wanted.bodies and "positions" not in wanted.vary:
-            raise ValueError("bodies are reported by how they move: let vary include positions")
+            raise contradiction(
+                "bodies are reported by how they move: let {vary} include positions", "vary"
+            )
         if wanted.body_edge_A and not self.moves_bodies:
-            raise ValueError(f"a soft edge is for rigid bodies: leave it out for {self.name}")
+            raise contradiction(
+                f"a soft edge is for rigid bodies: leave {{body_edge_A}} out for {self.name}",
+                "body_edge_A",
+            )
         self.options_of(wanted)
 
     def options_of(self, source: Any) -> DecoderOptions:

@@ -1,10 +1,16 @@
-"""Everything that `gmmflex movie` can be told."""
+"""Options of `gmmflex movie`, with bounds and defaults."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gmmflex.engine.settings.options.option import Option
+from gmmflex.engine.settings.options.shared import FinishedRun, Output, Threads
+
+COMPONENT, FRAMES = 1, 16
 
 
 class MovieSettings(BaseModel):
@@ -12,12 +18,28 @@ class MovieSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run: Path = Field(description="Finished run folder of `gmmflex heterogeneity`.")
-    output: Path
-    latents: Path | None = Field(None, description="(m, d) latents to go through, .npy.")
-    component: int | None = Field(None, ge=1, description="Principal component, from 1.")
-    frames: int | None = Field(None, ge=2, le=500, description="States along the component.")
-    closed: bool = Field(False, description="The first state follows the last: no way back.")
-    model: Path | None = Field(None, description="Fitted model to move along (PDB or mmCIF).")
+    run: FinishedRun
+    output: Output
+    latents: Path | None = Field(
+        None, description="Latents to go through (.npy), as in landscape/trajectories."
+    )
+    component: Annotated[
+        int | None,
+        Option(
+            empty=COMPONENT,
+            advice="1 is the direction along which the particles spread most.",
+        ),
+    ] = Field(None, ge=1, description="Or: go along this principal component.")
+    frames: Annotated[
+        int | None,
+        Option(
+            empty=FRAMES,
+            advice="States along the component, from one end of the particles to the other.",
+        ),
+    ] = Field(None, ge=2, le=500, description="States along the component.")
+    closed: bool = Field(False, description="The first state follows the last (a circle).")
+    model: Path | None = Field(
+        None, description="Fitted model to move along, for ChimeraX (PDB, mmCIF)."
+    )
     per_second: float = Field(8.0, gt=0, le=50, description="States shown in a second.")
-    threads: int = Field(0, ge=0)
+    threads: Threads = 0

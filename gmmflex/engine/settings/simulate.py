@@ -1,11 +1,14 @@
-"""What `gmmflex simulate` may be asked for."""
+"""Options of `gmmflex simulate`, with bounds and defaults."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gmmflex.engine.settings.options.option import CONFIG_ONLY, Option, contradiction
+from gmmflex.engine.settings.options.shared import Seed
 
 PerGroup = tuple[float, ...]
 
@@ -21,36 +24,48 @@ class SimulateSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    output: Path
-    states: Path | None = None
-    trajectory: Path | None = None
-    topology: Path | None = None
-    trajectory_selection: str = "protein or nucleic"
-    atoms: Literal["all", "ca"] = "all"
-    stride: int = Field(1, ge=1)
-    state_weights: tuple[float, ...] | Literal["uniform"] = "uniform"
-    model_state: int | None = Field(None, ge=1)
-
-    particles: int = Field(3000, ge=1)
-    box_px: int = Field(64, ge=8, le=4096)
-    pixel_size_A: float = Field(2.0, gt=0)
-    resolution_A: float | None = Field(None, gt=0)
-    snr: float = Field(0.1, gt=0)
-
-    poses: Literal["uniform", "uneven"] = "uniform"
-    max_shift_A: float = Field(4.0, ge=0)
-
-    optics_groups: int = Field(1, ge=1)
-    defocus_min_A: float = 8000.0
-    defocus_max_A: float = 18000.0
-    astigmatism_A: float = Field(300.0, ge=0)
-    voltage_kv: PerGroup = (300.0,)
-    spherical_aberration_mm: PerGroup = (2.7,)
-    amplitude_contrast: PerGroup = (0.1,)
-    phase_shift_deg: float = 0.0
-
-    seed: int = Field(1, ge=0)
-    overwrite: bool = False
+    output: Path = Field(description="Folder to make.")
+    states: Path | None = Field(
+        None, description="States: a PDB or mmCIF file with several models."
+    )
+    trajectory: Path | None = Field(
+        None, description="States: a trajectory (DCD, XTC …); needs --topology."
+    )
+    topology: Path | None = Field(None, description="Topology of the trajectory.")
+    trajectory_selection: Annotated[str, CONFIG_ONLY] = "protein or nucleic"
+    particles: int = Field(3000, ge=1, description="Number of particles.")
+    box_px: int = Field(64, ge=8, le=4096, description="Box in px.")
+    pixel_size_A: float = Field(2.0, gt=0, description="Pixel size in Å.")
+    resolution_A: Annotated[float | None, Option(empty="2 pixels")] = Field(
+        None, gt=0, description="Blur of the atoms in Å."
+    )
+    snr: float = Field(0.1, gt=0, description="Variance of the signal over that of the noise.")
+    poses: Literal["uniform", "uneven"] = Field("uniform", description="uniform or uneven.")
+    max_shift_A: float = Field(4.0, ge=0, description="Largest shift in Å.")
+    defocus_min_A: float = Field(8000.0, description="Å")
+    defocus_max_A: float = Field(18000.0, description="Å")
+    astigmatism_A: float = Field(300.0, ge=0, description="Largest defocus difference in Å.")
+    voltage_kv: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Option(one_text=True)] = Field(
+        (300.0,), description="kV; one value, or one per optics group."
+    )
+    spherical_aberration_mm: Annotated[PerGroup, Option(name="--cs", one_text=True)] = Field(
+        (2.7,), description="Spherical aberration in mm, likewise."
+    )
+    amplitude_contrast: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1)], ...], Option(one_text=True)
+    ] = Field((0.1,), description="Fraction, likewise.")
+    phase_shift_deg: float = Field(0.0, description="Phase plate, degrees.")
+    optics_groups: int = Field(1, ge=1, description="Number of optics groups.")
+    atoms: Literal["all", "ca"] = Field("all", description="Atoms that scatter.")
+    stride: int = Field(1, ge=1, description="Take every so many states.")
+    state_weights: Annotated[tuple[float, ...] | Literal["uniform"], Option(one_text=True)] = Field(
+        "uniform", description="uniform, or one weight per state, with commas."
+    )
+    model_state: Annotated[int | None, Option(empty="the middle one")] = Field(
+        None, ge=1, description="State of model.cif, from 1."
+    )
+    seed: Seed = 1
+    overwrite: bool = Field(False, description="Delete an earlier run in --output.")
 
     @field_validator("voltage_kv", "spherical_aberration_mm", "amplitude_contrast", mode="before")
     @classmethod
@@ -69,26 +84,36 @@ class SimulateSettings(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> SimulateSettings:
         if (self.states is None) == (self.trajectory is None):
-            raise ValueError("give either states, or trajectory with topology")
+            raise contradiction(
+                "give either {states}, or {trajectory} with {topology}",
+                "states",
+                "trajectory",
+                "topology",
+            )
         if (self.trajectory is None) != (self.topology is None):
-            raise ValueError("trajectory and topology belong together: give both")
+            raise contradiction(
+                "{trajectory} and {topology} belong together: give both", "trajectory", "topology"
+            )
         if self.defocus_min_A > self.defocus_max_A:
-            raise ValueError("defocus_min_A is larger than defocus_max_A: exchange them")
+            raise contradiction(
+                "{defocus_min_A} is larger than {defocus_max_A}: exchange them",
+                "defocus_min_A",
+                "defocus_max_A",
+            )
         for name in ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast"):
             count = len(getattr(self, name))
             if count not in (1, self.optics_groups):
-                raise ValueError(
-                    f"{name} has {count} values for {self.optics_groups} optics groups: give one "
-                    "value, or one for each group"
+                raise contradiction(
+                    f"{{{name}}} has {count} values for {self.optics_groups} optics groups: give "
+                    "one value, or one for each group",
+                    name,
                 )
-        if min(self.voltage_kv) <= 0:
-            raise ValueError("voltage_kv must be above 0")
-        if not all(0 <= fraction <= 1 for fraction in self.amplitude_contrast):
-            raise ValueError("amplitude_contrast must lie between 0 and 1")
         if self.state_weights != "uniform" and (
             min(self.state_weights) < 0 or sum(self.state_weights) <= 0
         ):
-            raise ValueError("state_weights must not be negative and not all zero")
+            raise contradiction(
+                "{state_weights} must not be negative and not all zero", "state_weights"
+            )
         return self
 
     def per_group(self, name: str) -> PerGroup:

@@ -1,11 +1,22 @@
-"""Everything that `gmmflex validate` can be told."""
+"""Options of `gmmflex validate`, with bounds and defaults."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gmmflex.engine.settings.options.option import Option
+from gmmflex.engine.settings.options.shared import (
+    Device,
+    FinishedRun,
+    ImageRoot,
+    MemoryLimit,
+    MovedParticles,
+    Output,
+    Seed,
+    Threads,
+)
 
 Check = Literal["halves", "null", "leakage"]
 
@@ -15,15 +26,20 @@ class ValidateSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run: Path = Field(description="Finished run folder of `gmmflex heterogeneity`.")
-    output: Path
-    checks: tuple[Check, ...] = Field(("halves", "null", "leakage"), min_length=1)
-    null_particles: int = Field(
-        20_000, ge=100, description="At most so many particles without motion are simulated."
+    run: FinishedRun
+    output: Output
+    checks: Annotated[tuple[Check, ...], Option(name="--check", empty="all")] = Field(
+        ("halves", "null", "leakage"), min_length=1, description="Only this check; repeatable."
     )
-    particles: Path | None = Field(None, description="The run's particles, if moved since.")
-    image_root: Path | None = None
-    memory_limit_GB: float = Field(0.1, gt=0.0)
-    seed: int = Field(1, ge=0)
-    device: str = "auto"
-    threads: int = Field(0, ge=0)
+    null_particles: Annotated[
+        int,
+        Option(
+            advice="Fewer are quicker, and make the motion that noise gives larger, not smaller."
+        ),
+    ] = Field(20_000, ge=100, description="Particles without motion to simulate, at most.")
+    particles: MovedParticles = None
+    image_root: ImageRoot = None
+    memory_limit_GB: MemoryLimit = 0.1
+    seed: Seed = 1
+    device: Device = "auto"
+    threads: Threads = 0

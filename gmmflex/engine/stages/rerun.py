@@ -22,6 +22,7 @@ from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.settings.morph import MorphSettings
 from gmmflex.engine.settings.movie import MovieSettings
 from gmmflex.engine.settings.neutral import NeutralSettings
+from gmmflex.engine.settings.options.faults import KeyNames, sentences
 from gmmflex.engine.settings.poses import PosesSettings
 from gmmflex.engine.settings.reconstruct import ReconstructSettings
 from gmmflex.engine.settings.simulate import SimulateSettings
@@ -97,7 +98,7 @@ def _settings(kind: type[BaseModel], about: dict[str, Any], output: Path, run: P
     except ValidationError as fault:
         raise UserError(
             f"{run / RUN_FILE} was not written by this version of 'gmmflex {about['command']}' "
-            f"({fault.errors()[0]['msg']}): give the command anew"
+            f"({'; '.join(sentences(fault, kind, KeyNames()))}): give the command anew"
         ) from fault
 
 

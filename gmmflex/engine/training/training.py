@@ -167,7 +167,7 @@ def _refuse_no_number(model: Model, losses: float, epoch: int, settings: Trainin
     finite = all(bool(weights.isfinite().all()) for weights in model.parameters())
     if not (finite and math.isfinite(losses)):
         raise UserError(
-            f"training went astray: in epoch {epoch} of round {settings.round} its weights or loss "
+            f"training diverged: in epoch {epoch} of round {settings.round} its weights or loss "
             "are no longer numbers: start again with --overwrite and a --learning-rate below "
             f"{settings.learning_rate:g}, or vary fewer parameters"
         )

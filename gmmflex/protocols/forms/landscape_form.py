@@ -1,12 +1,14 @@
 """The form of "landscape", written for people who know their molecule."""
 
-from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam, StringParam
+from pyworkflow.protocol.params import BooleanParam, EnumParam, IntParam, StringParam
 
+from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.protocols.forms.shared_form import define_analysis, define_seed
 from gmmflex.protocols.steps.map_making import define_mask
 from gmmflex.protocols.steps.parts_form import HOW_TO_WRITE, define_parts
+from gmmflex.protocols.steps.setting_params import choice, number
 
-METHODS = ("kmeans", "mixture", "hdbscan")
+METHODS = {"kmeans": "k-means", "mixture": "Gaussian mixture", "hdbscan": "HDBSCAN"}
 
 
 def define_parameters(form):
@@ -21,22 +23,16 @@ def define_parameters(form):
     group.addParam(
         "method",
         EnumParam,
-        choices=["k-means", "Gaussian mixture", "HDBSCAN"],
-        default=0,
         display=EnumParam.DISPLAY_HLIST,
         label="Grouping",
-        help="*k-means*: groups of about the same width; cuts a continuous motion into steps.\n"
-        "*Gaussian mixture*: clouds of different size and shape.\n"
-        "*HDBSCAN*: dense clouds only; particles between them are in no class.",
+        **choice(LandscapeSettings, "method", METHODS),
     )
     group.addParam(
         "clusters",
         IntParam,
-        default=0,
         condition="method != 2",
-        validators=[GE(0, "Give 0 for a suggested number, or how many groups there shall be.")],
         label="Number of groups (0 = suggested)",
-        help="0: the number that suits the particles best, with the reason in the summary.",
+        **number(LandscapeSettings, "clusters"),
     )
     group.addParam(
         "reconstruct",
@@ -48,16 +44,13 @@ def define_parameters(form):
         "particles.",
     )
     define_mask(group, "reconstruct")
-    define_seed(group, "The same seed gives the same groups.")
+    define_seed(group, LandscapeSettings, "The same seed gives the same groups.")
     form.addSection(label="Trajectories")
     form.addParam(
         "frames",
         IntParam,
-        default=10,
-        validators=[GE(2, "A trajectory has at least 2 states.")],
         label="States of each trajectory",
-        help="Trajectories go along the principal components and from the first group to the last. "
-        "'maps of states' and 'morph model' make maps and models of their states.",
+        **number(LandscapeSettings, "frames"),
     )
     form.addParam(
         "ways",

@@ -2,6 +2,7 @@
 
 from pyworkflow.protocol.params import PointerParam
 
+from gmmflex.engine.settings.morph import MorphSettings
 from gmmflex.protocols.forms.shared_form import define_analysis
 from gmmflex.protocols.steps.states_form import define_states
 
@@ -19,5 +20,5 @@ def define_parameters(form):
         help="A PDB or mmCIF model fitted into the consensus map: the one that the mixture was "
         "built from, or any other, with all its atoms and ligands.",
     )
-    define_states(form.addGroup("States"), 10)
+    define_states(form.addGroup("States"), MorphSettings)
     form.addParallelSection(threads=1, mpi=0)

@@ -2,8 +2,6 @@
 
 from pyworkflow.protocol import LEVEL_ADVANCED
 from pyworkflow.protocol.params import (
-    GE,
-    GT,
     BooleanParam,
     EnumParam,
     FloatParam,
@@ -12,11 +10,13 @@ from pyworkflow.protocol.params import (
 )
 
 from gmmflex.convert import map_frame
+from gmmflex.engine.settings.neutral import NeutralSettings
 from gmmflex.protocols.forms.shared_form import define_seed
+from gmmflex.protocols.steps.setting_params import choice, number, plain, within
 
 FROM_MAP, FROM_MODEL, FROM_BOTH = range(3)
 MASK_AUTOMATIC, MASK_NONE, MASK_GIVEN = range(3)
-ATOMS_CA, ATOMS_ALL = range(2)
+ATOMS = {"ca": "Cα and P", "all": "all atoms"}
 # "yes" is 1, as it was when this was a switch.
 HOLD_AUTOMATIC, HOLD_YES, HOLD_NO = range(3)
 
@@ -69,14 +69,10 @@ def _define_inputs(form):
     form.addParam(
         "atoms",
         EnumParam,
-        choices=["Cα and P", "all atoms"],
-        default=ATOMS_CA,
         display=EnumParam.DISPLAY_HLIST,
         condition=f"source != {FROM_MAP}",
         label="Atoms that carry a Gaussian",
-        help="*Cα and P*: one Gaussian for each amino acid and nucleotide; right for motions "
-        "of domains, and fast.\n*all atoms*: one Gaussian for each atom except hydrogen; for "
-        "resolutions better than about 4 Å.",
+        **choice(NeutralSettings, "atoms", ATOMS),
     )
     form.addParam(
         "holdModel",
@@ -86,29 +82,26 @@ def _define_inputs(form):
         display=EnumParam.DISPLAY_HLIST,
         condition=f"source == {FROM_BOTH}",
         label="Hold the Gaussians of the model",
-        help="*yes*: the Gaussians stay as the model says and none are added. Best for the "
+        help="*yes*: the Gaussians stay as the model gives them and none are added. Best for the "
         "analysis of motion when the model is complete: the map is smeared where the molecule "
         "moves, and Gaussians that follow the smear show it in no state. The FSC with the map is "
         "lower then, and should be.\n*no*: they are only held near the model, and others are "
         "added where the map shows more.\n*automatic*: yes if the map has no more mass than the "
-        "model accounts for; the summary says what was found.",
+        "model accounts for; the summary reports what was found.",
     )
     form.addParam(
         "keepBonds",
         BooleanParam,
-        default=False,
         expertLevel=LEVEL_ADVANCED,
         condition=f"source == {FROM_BOTH} and holdModel != {HOLD_YES}",
         label="Keep the bonds of the model",
-        help="While the Gaussians of the model follow the map, the bonds and angles of its "
-        "backbone are kept. Useful where the map is much better or much worse than the model. "
-        "The Gaussians are fitted then, whether the model is complete or not.",
+        **plain(NeutralSettings, "bonds"),
     )
     form.addParam(
         "boxSize",
         IntParam,
         default=128,
-        validators=[GE(8, "The box has at least 8 px.")],
+        validators=within(NeutralSettings, "box_px"),
         condition=f"source == {FROM_MODEL}",
         label="Box size (px)",
         help="Box size of the particles that will be analysed. The box centre is put at the "
@@ -118,7 +111,7 @@ def _define_inputs(form):
         "pixelSize",
         FloatParam,
         default=2.0,
-        validators=[GT(0.0, "The pixel size is positive.")],
+        validators=within(NeutralSettings, "pixel_size_A"),
         condition=f"source == {FROM_MODEL}",
         label="Pixel size (Å/px)",
         help="Pixel size of the particles that will be analysed.",
@@ -166,22 +159,14 @@ def _define_mixture(form):
     group.addParam(
         "resolution",
         FloatParam,
-        default=0.0,
-        validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å, for example 8.")],
         important=True,
         label="Resolution (Å, 0 = automatic)",
-        help="The mixture explains the map up to this resolution. Large motions are best "
-        "looked for at 8 to 15 Å; a finer mixture needs more Gaussians and more time, and "
-        "cannot be finer than twice the pixel size.\n0: 8 Å; where the Gaussians of a model are "
-        "held, as fine as they agree with the map, at most 5 Å and 2.75 pixels.",
+        **number(NeutralSettings, "resolution_A"),
     )
     group.addParam(
         "numberOfGaussians",
         IntParam,
-        default=0,
-        validators=[GE(0, "Give 0 for automatic, or a number of Gaussians.")],
         label="Number of Gaussians (0 = automatic)",
-        help="0: as many as the map needs to be explained up to the resolution (or as the "
-        "model has atoms). Another number is taken as it is.",
+        **number(NeutralSettings, "gaussians"),
     )
-    define_seed(group, "The same seed gives the same mixture on the same machine.")
+    define_seed(group, NeutralSettings, "The same seed gives the same mixture on the same machine.")

@@ -1,10 +1,12 @@
 """The form of "maps of states", written for people who know their molecule."""
 
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
-from pyworkflow.protocol.params import GE, BooleanParam, EnumParam, IntParam
+from pyworkflow.protocol.params import BooleanParam, EnumParam, IntParam
 
+from gmmflex.engine.settings.reconstruct import ReconstructSettings
 from gmmflex.protocols.forms.shared_form import define_analysis
 from gmmflex.protocols.steps.map_making import define_mask
+from gmmflex.protocols.steps.setting_params import number, plain
 from gmmflex.protocols.steps.states_form import (
     ALONG_COMPONENT,
     GROUPS_OF_PARTICLES,
@@ -52,33 +54,25 @@ def define_parameters(form):
     group.addParam(
         "nearest",
         IntParam,
-        default=0,
         condition=_AT_POINTS,
-        validators=[GE(0, "Give 0 for automatic, or a number of particles.")],
         label="Particles of each state (0 = automatic)",
-        help="So many particles nearest to the state make its map. Fewer show the state more "
-        "purely but with more noise. 0: a tenth of all, at least 500.",
+        **number(ReconstructSettings, "nearest"),
     )
     group.addParam(
         "weighted",
         BooleanParam,
-        default=False,
         condition=_AT_POINTS,
         expertLevel=LEVEL_ADVANCED,
         label="Weigh particles by their distance?",
-        help="Yes: all particles count, by a Gaussian of their distance from the state, so wide "
-        "that noise is averaged out as by the number above. No: the nearest count, all alike.",
+        **plain(ReconstructSettings, "weighted"),
     )
     group.addParam(
         "motionGroups",
         IntParam,
-        default=24,
         condition=f"states == {MOTION_UNDONE}",
         expertLevel=LEVEL_ADVANCED,
-        validators=[GE(2, "Give at least 2 groups.")],
         label="Groups whose motion is undone alike",
-        help="Particles are put into so many groups by their latents. More follow the motion more "
-        "closely, and take longer.",
+        **number(ReconstructSettings, "groups"),
     )
     define_mask(group)
     form.addParallelSection(threads=2, mpi=0)

@@ -12,7 +12,16 @@ from pyworkflow.protocol.params import (
     StringParam,
 )
 
-CONTRAST_CHOICES = ["auto", "no (white particles)", "yes (dark particles)"]
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.protocols.steps.setting_params import (
+    automatic_number,
+    choice,
+    file,
+    number,
+    plain,
+)
+
+CONTRASTS = {"auto": "auto", "no": "no (white particles)", "yes": "yes (dark particles)"}
 
 
 def define_particles(form):
@@ -63,10 +72,7 @@ def define_start(form):
         pointerClass="SetOfParticlesFlex",
         allowsNull=True,
         label="Start from a finished analysis (optional)",
-        help="The particles of an analysis that has finished: training starts from the networks "
-        "that it learnt. Everything else may differ: a subset of the particles, a mask, a finer "
-        "resolution, another decoder, the symmetry. Its latents are taken over in any case, its "
-        "decoders where mixture and kind are the same.",
+        **file(HeterogeneitySettings, "start_from"),
     )
 
 
@@ -87,12 +93,8 @@ def define_latent_dimension(group):
     group.addParam(
         "latentDimension",
         IntParam,
-        default=4,
-        validators=[GE(1, "The latent space has at least 1 dimension.")],
         label="Latent dimensions",
-        help="How many numbers describe the state of a particle. 4 suits most molecules; 2 for one "
-        "simple motion, up to 10 for many independent ones. Not the number of motions: one "
-        "motion may bend through several dimensions.",
+        **number(HeterogeneitySettings, "latent_dim"),
     )
 
 
@@ -128,9 +130,7 @@ def define_varied(group):
         pointerClass="VolumeMask",
         allowsNull=True,
         label="Mask of the part that may change (optional)",
-        help="Only Gaussians inside this mask may change; the others keep the molecule at rest in "
-        "place. Useful to look at one domain or ligand at a time. Empty: everything may "
-        "change.",
+        **file(HeterogeneitySettings, "mask"),
     )
 
 
@@ -139,13 +139,9 @@ def define_smoothing(group):
     group.addParam(
         "smoothing",
         FloatParam,
-        default=0.0,
         expertLevel=LEVEL_ADVANCED,
-        validators=[GE(0.0, "Give 0 for automatic, or a distance in Å.")],
         label="Neighbours move alike within (Å, 0 = automatic)",
-        help="Gaussians nearer to each other than about this distance move in the same way, as "
-        "matter that hangs together does. 0: three quarters of the resolution. Larger looks for "
-        "motions of whole domains, smaller for local ones.",
+        **number(HeterogeneitySettings, "smoothing_A"),
     )
 
 
@@ -154,13 +150,9 @@ def define_symmetry(group):
     group.addParam(
         "symmetry",
         StringParam,
-        default="C1",
         expertLevel=LEVEL_ADVANCED,
         label="Symmetry group",
-        help="The symmetry of the refinement in RELION's notation: C1, C3, D2, T, O, I1 … Every "
-        "particle is then looked at once for each asymmetric unit: one unit varies, and each copy "
-        "of it gets a latent of its own. C1: the molecule is looked at as a whole, which also "
-        "finds motions that break the symmetry.",
+        **plain(HeterogeneitySettings, "symmetry"),
     )
 
 
@@ -170,21 +162,15 @@ def define_resolution(form):
     group.addParam(
         "resolution",
         FloatParam,
-        default=0.0,
-        validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å.")],
         label="Resolution (Å, 0 = automatic)",
-        help="Particles and mixture are compared up to this resolution. 0: the resolution of the "
-        "neutral mixture. Coarser (10 to 15 Å) is faster and steadier with noisy images.",
+        **number(HeterogeneitySettings, "resolution_A"),
     )
     group.addParam(
         "firstResolution",
         FloatParam,
-        default=0.0,
         expertLevel=LEVEL_ADVANCED,
-        validators=[GE(0.0, "Give 0 for automatic, or a resolution in Å.")],
         label="First resolution (Å, 0 = automatic)",
-        help="Training starts at this coarser resolution, so that large motions are found before "
-        "small ones.",
+        **number(HeterogeneitySettings, "first_resolution_A"),
     )
 
 
@@ -194,21 +180,15 @@ def define_learning(form):
     group.addParam(
         "epochs",
         IntParam,
-        default=0,
-        validators=[GE(0, "Give 0 for automatic, or a number of epochs.")],
         label="Epochs (0 = automatic)",
-        help="How many times all particles are seen at most; training stops earlier when it no "
-        "longer improves. 0: the engine's own limit.",
+        **automatic_number(HeterogeneitySettings, "epochs"),
     )
     group.addParam(
         "batchSize",
         IntParam,
-        default=0,
         expertLevel=LEVEL_ADVANCED,
-        validators=[GE(0, "Give 0 for automatic, or a number of particles.")],
         label="Particles per batch (0 = automatic)",
-        help="How many particles a step learns from; 0: 64. Memory need not be thought of: if it "
-        "is short, a batch is worked on in pieces, with the same result.",
+        **automatic_number(HeterogeneitySettings, "batch_size"),
     )
     group.addParam(
         "processes",
@@ -224,15 +204,13 @@ def define_learning(form):
     group.addParam(
         "contrast",
         EnumParam,
-        choices=CONTRAST_CHOICES,
-        default=0,
         expertLevel=LEVEL_ADVANCED,
         label="Invert contrast",
-        help="RELION and cryoSPARC keep particles white on dark. *auto* finds out by comparing "
-        "images with projections of the mixture.",
+        **choice(HeterogeneitySettings, "invert_contrast", CONTRASTS),
     )
     define_seed(
         group,
+        HeterogeneitySettings,
         "The same seed gives the same result on the same machine. A motion that appears with "
         "every seed deserves more trust.",
     )
@@ -250,16 +228,14 @@ def define_analysis(form, more=""):
     )
 
 
-def define_seed(group, what_for):
-    """Seed of everything random; what_for: the help."""
+def define_seed(group, settings, what_for):
+    """Seed of everything random; settings: of the command; what_for: the help."""
     group.addParam(
         "seed",
         IntParam,
-        default=1,
         expertLevel=LEVEL_ADVANCED,
-        validators=[GE(0, "A seed is 0 or larger.")],
         label="Random seed",
-        help=what_for,
+        **{**number(settings, "seed"), "help": what_for},
     )
 
 
@@ -268,13 +244,9 @@ def define_anchors(group, label="Anchors (coarse to fine)", condition="True"):
     group.addParam(
         "anchors",
         StringParam,
-        default="32",
         condition=condition,
         label=label,
-        help="How many anchors are spread over the molecule, or over the part inside the mask. "
-        "Gaussians follow the anchors around them, so fewer anchors mean smoother, larger motions. "
-        "32 suits domains of most molecules. Several numbers, such as '32, 128', make several "
-        "levels, coarse to fine, whose motions add up.",
+        **plain(HeterogeneitySettings, "anchors"),
     )
 
 

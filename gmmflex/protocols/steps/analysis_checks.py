@@ -20,13 +20,13 @@ def particle_faults(particles) -> list[str]:
         )
     if particles.isPhaseFlipped():
         faults.append(
-            "The particles are marked as phase flipped, but the CTF is put onto the model's "
+            "The particles are marked as phase flipped, but the CTF is applied to the model's "
             "projections: give the particles as they were before phase flipping."
         )
     first = particles.getFirstItem()
     if first is not None and Path(first.getFileName()).suffix.lower() not in STACK_SUFFIXES:
         faults.append(
-            f"The images lie in {first.getFileName()}, which is no MRC stack: convert the "
+            f"The images lie in {first.getFileName()}, which is not an MRC stack: convert the "
             "particles to .mrcs first (for example with 'relion - preprocess particles')."
         )
     return faults

@@ -1,4 +1,4 @@
-"""What an analysis says about itself when it has finished."""
+"""The summary and the methods text of a finished analysis."""
 
 from gmmflex.results.coordination_verdict import NO_MOTION, verdict
 
@@ -57,12 +57,12 @@ def _coordination_line(pair):
     between = f"Regions {pair['first']} and {pair['second']}"
     names = ("correlation", "null_from", "null_to", "p_value")
     correlation, low, high, p = (pair[name] for name in names)
-    said = verdict(correlation, low, high, p)
-    if said == NO_MOTION:
-        return f"{between}: {said}."
+    text = verdict(correlation, low, high, p)
+    if text == NO_MOTION:
+        return f"{between}: {text}."
     error = pair["standard_error"]
     main = f"correlation of the main motions {correlation:.2f} ± {error:.2f}"
-    return f"{between}: *{said}* ({main}; all motions: p = {p:.2g})."
+    return f"{between}: *{text}* ({main}; all motions: p = {p:.2g})."
 
 
 def _counted(summary):

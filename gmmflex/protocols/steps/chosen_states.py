@@ -64,7 +64,7 @@ class ChoosesStates:
     def _groupFaults(self, folder):
         groups = [pointer.get() for pointer in self.groups if pointer.get() is not None]
         if not groups:
-            return ["Give at least one group of particles, or take other states."]
+            return ["Give at least one group of particles, or choose other states."]
         if any(finished_run_folder(group) != folder for group in groups):
             return [
                 "A group of particles was not chosen from the analysed particles: give subsets of "

@@ -11,6 +11,7 @@ from pyworkflow.protocol.params import GPU_LIST, USE_GPU, BooleanParam, StringPa
 from gmmflex.constants import SUMMARY_FILE
 from gmmflex.engine.io.runs.run_folder import read_json
 from gmmflex.plugin import Plugin
+from gmmflex.protocols.steps.setting_params import with_labels
 
 ERROR_MARK = "gmmflex: error:"
 ONE_GPU = (
@@ -24,7 +25,7 @@ SEVERAL_GPUS = (
 
 
 class EngineFailed(Exception):
-    """The engine stopped; the text says why, in its own words."""
+    """The engine stopped; the text says why, with the labels of the form for its options."""
 
 
 class RunsEngine:
@@ -60,7 +61,7 @@ class RunsEngine:
 
         product: the file that is there when the command has succeeded, and only then.
         processes: how many of them torchrun starts, on one machine.
-        Raises EngineFailed with the engine's own sentence.
+        Raises EngineFailed with the engine's sentence.
         """
         errors = Path(self._getLogsPath(f"gmmflex_{command}.err"))
         program = Plugin.getProgram(processes)
@@ -84,7 +85,8 @@ class RunsEngine:
         lines = errors.read_text(errors="replace").splitlines() if errors.exists() else []
         for line in reversed(lines):
             if ERROR_MARK in line:
-                return line.split(ERROR_MARK, 1)[1].strip()
+                sentence = line.split(ERROR_MARK, 1)[1].strip()
+                return with_labels(sentence, (p for _, p in self.getDefinition().iterParams()))
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
         code = "" if fault is None else f" with exit code {fault.returncode}"
         return f"The gmmflex engine stopped{code} ({last}); the whole message is in {errors}."

@@ -121,8 +121,8 @@ class UsesFittedModel:
         if self.inputGaussians.get() is None or self.getModelFile() is not None:
             return []
         return [
-            f"There is no fitted model to {purpose}: give one, since the neutral mixture was built "
-            "without."
+            f"There is no fitted model to {purpose}: give one, since the neutral mixture was "
+            "built without one."
         ]
 
     def _modelArguments(self):

@@ -70,7 +70,7 @@ class ReadsParts:
         ]
 
     def _placeOf(self, part):
-        """Where a part is, as the engine is told: residues, or a file."""
+        """Where a part is, as the engine takes it: residues, or a file."""
         return part.residues or self._getExtraPath(_mask_file(part))
 
     def _partFaults(self, fewest: int, what: str):
@@ -97,7 +97,7 @@ class ReadsParts:
         unused = known - {part.mask_number for part in parts}
         faults += [
             f"Mask {number} of the list is named on no line: write a line such as "
-            f"NAME=mask {number}, or take it from the list."
+            f"NAME=mask {number}, or remove it from the list."
             for number in sorted(unused)
         ]
         return faults + self._residueFaults([part for part in parts if part.residues])

@@ -1,13 +1,14 @@
 """Parameters that say which states of an analysis are meant."""
 
 from pyworkflow.protocol.params import (
-    GE,
     EnumParam,
     IntParam,
     MultiPointerParam,
     PointerParam,
     StringParam,
 )
+
+from gmmflex.protocols.steps.setting_params import number
 
 ALONG_COMPONENT, GROUPS_OF_PARTICLES, TRAJECTORY = range(3)
 
@@ -54,8 +55,8 @@ def define_trajectory(group, condition):
     )
 
 
-def define_states(group, frames):
-    """The choice between a component, groups and a trajectory; frames: default along the first."""
+def define_states(group, settings):
+    """The choice between a component, groups and a trajectory; settings: of morph or movie."""
     group.addParam(
         "states",
         EnumParam,
@@ -70,26 +71,22 @@ def define_states(group, frames):
         help="*along a principal component*: a movie along one direction of the latent space.\n"
         "*of groups of particles*: one state for each set of particles that was chosen from "
         "the analysed ones, the one that is most typical of it.\n"
-        "*along a trajectory of a landscape*: a movie along a way through the states that "
+        "*along a trajectory of a landscape*: a movie along a path through the states that "
         "'landscape' found.",
     )
     group.addParam(
         "component",
         IntParam,
-        default=1,
         condition=f"states == {ALONG_COMPONENT}",
-        validators=[GE(1, "Components are counted from 1.")],
         label="Principal component",
-        help="1 is the direction along which the particles spread most.",
+        **number(settings, "component"),
     )
     group.addParam(
         "frames",
         IntParam,
-        default=frames,
         condition=f"states == {ALONG_COMPONENT}",
-        validators=[GE(2, "A movie has at least 2 frames.")],
         label="Number of states",
-        help="States along the component, from one end of the particles to the other.",
+        **number(settings, "frames"),
     )
     define_groups(group, f"states == {GROUPS_OF_PARTICLES}")
     define_landscape(group, f"states == {TRAJECTORY}")

@@ -30,7 +30,7 @@ class DecodedStates:
 
     @property
     def line(self) -> str:
-        """The last thing that the engine said."""
+        """The last line of the engine's log."""
         return self._run.line
 
     @property

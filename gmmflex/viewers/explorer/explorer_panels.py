@@ -79,13 +79,13 @@ class TrajectoryPanel(ttk.LabelFrame):
         self._play.pack(side="left")
         self._slider = ttk.Scale(line, variable=self.at, command=lambda _value: self._tell())
         self._slider.pack(side="left", fill="x", expand=True, padx=(8, 0))
-        self._said = ttk.Label(self, foreground="#5f6b76")
-        self._said.pack(anchor="w")
+        self._state_line = ttk.Label(self, foreground="#5f6b76")
+        self._state_line.pack(anchor="w")
         self._states = ttk.Button(
             self, text="Its states in ChimeraX", command=lambda: show_states(self.name.get())
         )
         self._states.pack(fill="x", pady=(6, 0))
-        self._said.configure(
+        self._state_line.configure(
             text="Choose one to play it." if names else "Run 'landscape' to get some."
         )
         box.state(["!disabled" if names else "disabled"])
@@ -146,5 +146,5 @@ class TrajectoryPanel(ttk.LabelFrame):
         if self.path is None:
             return
         at = self.at.get()
-        self._said.configure(text=f"State {at + 1:.1f} of {len(self.path)}")
+        self._state_line.configure(text=f"State {at + 1:.1f} of {len(self.path)}")
         self._moved(along_path(self.path, at), self.path)

@@ -68,9 +68,9 @@ class LatentExplorer(tk.Toplevel):
         self.draw()
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """The line below the picture."""
-        return self._told.cget("text")
+        return self._message.cget("text")
 
     def draw(self) -> None:
         """Everything anew; a choice stays, its outline goes."""
@@ -114,7 +114,7 @@ class LatentExplorer(tk.Toplevel):
         values = self._axis(self.x).values, self._axis(self.y).values
         row, away_px = nearest_on_screen(*values, (x, y), tuple(corners[1] - corners[0]))
         if away_px > _MISS_PX:
-            self._say("There is no particle: click nearer to one.")
+            self._say("There is no particle here: click nearer to one.")
             return
         self.picked = row
         self.particle.show(self.what.details(row), self.what.run_folder is not None)
@@ -159,7 +159,7 @@ class LatentExplorer(tk.Toplevel):
 
     def _decode(self, latents: np.ndarray, about: str) -> None:
         if self.decoded is not None and self.decoded.running:
-            self._say("The engine is at work already: wait until it has ended.", _FAULT)
+            self._say("The engine is already running: wait until it has finished.", _FAULT)
             return
         model = self.what.model if self.with_model.get() else None
         self.decoded = DecodedStates(self.what.project, self.what.run_folder, latents, model)
@@ -242,8 +242,8 @@ class LatentExplorer(tk.Toplevel):
     def _make_subset_line(self) -> None:
         line = ttk.Frame(self, padding=(12, 4, 12, 12))
         line.pack(side="bottom", fill="x")
-        self._told = tk.Label(line, text=HINT, fg=_QUIET, anchor="w")
-        self._told.pack(side="left", fill="x", expand=True)
+        self._message = tk.Label(line, text=HINT, fg=_QUIET, anchor="w")
+        self._message.pack(side="left", fill="x", expand=True)
         self._subset = ttk.Button(line, text="Make a subset", command=self.make_subset)
         self._subset.pack(side="right")
         self._subset.state(["disabled"])
@@ -278,4 +278,4 @@ class LatentExplorer(tk.Toplevel):
         self.canvas.get_tk_widget().pack(fill="both", expand=True)
 
     def _say(self, text: str, colour: str = _QUIET) -> None:
-        self._told.configure(text=text, fg=colour)
+        self._message.configure(text=text, fg=colour)

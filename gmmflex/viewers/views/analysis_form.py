@@ -104,7 +104,7 @@ def define_coordination(group):
         label="Do the regions move together?",
         help="Correlation of the main motions of every two regions over all particles, compared "
         "with what chance would give. p tests all their motions, also how each bends: a small p "
-        "beside a correlation near zero says that they are related in another way than by "
+        "beside a correlation near zero means that they are related in another way than by "
         "growing together.",
     )
     group.addParam(
@@ -127,7 +127,7 @@ def define_run(group):
         "the network starts to learn noise.",
     )
     group.addParam(
-        "showSummary", LabelParam, label="Summary table", help="Everything the run counted."
+        "showSummary", LabelParam, label="Summary table", help="All results of the run in numbers."
     )
     group.addParam(
         "showParticles",

@@ -91,7 +91,7 @@ _ROWS = (
     ("Turn about it, 90 % of particles", _range("°", "turn_range_deg")),
     ("Whole angle from the mean pose, 90 %", _range("°", "from_mean_angle_deg")),
     ("Shift from the mean pose, 90 %", _range(" Å", "from_mean_shift_A")),
-    ("Way of its Gaussians, RMS", lambda body: f"{body['displacement_rms_A']:.2f} Å"),
+    ("Displacement of its Gaussians, RMS", lambda body: f"{body['displacement_rms_A']:.2f} Å"),
     ("Precision of an angle", lambda body: _precision(body["precision_angle_deg"], 1, "°")),
     ("Precision of a shift", lambda body: _precision(body["precision_shift_A"], 2, " Å")),
     ("Motion that is not rigid, median", lambda body: f"{body['not_rigid_A']:.2f} Å"),
@@ -99,8 +99,8 @@ _ROWS = (
 
 
 def _precision(value, digits, unit):
-    """Too few particles, or too small a motion, tell none."""
-    return "not told" if value is None else f"± {value:.{digits}f}{unit}"
+    """With too few particles, or too small a motion, there is none."""
+    return "not known" if value is None else f"± {value:.{digits}f}{unit}"
 
 
 def _triple(values, digits):

@@ -1,4 +1,4 @@
-"""Opening a ChimeraX script, and what to say where ChimeraX is not installed."""
+"""Opening a ChimeraX script, and the message where ChimeraX is not installed."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ class ChimeraXScriptView(ChimeraView):
 
 
 def script_view(path: str, text: str, tk_root=None):
-    """Write a script and give the view that opens it, or a message that says where it lies."""
+    """Write a script and give the view that opens it, or a message that names its path."""
     script = Path(path)
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(text, encoding="utf-8")

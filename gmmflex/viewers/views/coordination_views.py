@@ -39,13 +39,13 @@ def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
         pair = f"{table['first'][row]} and {table['second'][row]}"
         names = ("correlation", "null_from", "null_to", "p_value")
         found, low, high, p = (float(table[name][row]) for name in names)
-        said = verdict(found, low, high, p)
-        labels.append(f"{pair}\n{said}" + ("" if said == NO_MOTION else f", p = {p:.2g}"))
+        text = verdict(found, low, high, p)
+        labels.append(f"{pair}\n{text}" + ("" if text == NO_MOTION else f", p = {p:.2g}"))
         chance = "95 % of what chance gives" if row == 0 else None
         axes.barh(row, high - low, left=low, height=0.46, color="#dfe4ea", label=chance)
         if np.isfinite(found):
             error = NINETY_FIVE_PERCENT * float(table["standard_error"][row])
-            colour = _COLOURS.get(said, GREY)
+            colour = _COLOURS.get(text, GREY)
             axes.errorbar(found, row, xerr=error, fmt="o", color=colour, ms=7, capsize=4, lw=1.8)
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(labels)), labels)
@@ -57,7 +57,7 @@ def draw_coordination(figure, table: dict[str, np.ndarray]) -> None:
     quiet(axes)
     height_in = figure.get_figheight()
     figure.suptitle(
-        f"{int(table['particles'][0]):,} particles, noise of each image taken off\n"
+        f"{int(table['particles'][0]):,} particles, noise of each image removed\n"
         "Points: the main motions of two regions. p: all their motions, how they bend too.",
         fontsize=11,
         x=0.03,

@@ -32,20 +32,20 @@ def define_maps(form):
         LabelParam,
         important=True,
         label="FSC of the maps",
-        help="Of the half maps of each, and of each map with what the network says of that state.",
+        help="Of the half maps of each, and of each map with the one decoded at that state.",
     )
     form.addParam(
         "showMaps",
         LabelParam,
         label="Projections of the maps",
-        help="Each map from two sides, beside what the network says of that state.",
+        help="Each map from two sides, beside the one decoded at that state.",
     )
     form.addParam(
         "showStates",
         LabelParam,
         label="Table of maps",
         help="How many particles each has, how far its half maps agree inside the mask and without "
-        "it, and how far the map agrees with what the network says of that state.",
+        "it, and how far the map agrees with the one decoded at that state.",
     )
     form.addParam(
         "showChimeraX",

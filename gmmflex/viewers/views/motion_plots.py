@@ -45,7 +45,7 @@ def draw_arrows(figure, positions_A: np.ndarray, arrows: Arrows, title: str) -> 
     _scale_bar(axes, reach)
     beside = figure.add_axes((0.88, 0.25, 0.022, 0.5))
     bar = figure.colorbar(ScalarMappable(scale, COLOURS), cax=beside)
-    bar.set_label("Way of a Gaussian (Å)")
+    bar.set_label("Displacement of a Gaussian (Å)")
     bar.outline.set_visible(False)
 
 

@@ -1,4 +1,4 @@
-"""What a run says about itself, as a table in a small window."""
+"""The summary of a run, as a table in a small window."""
 
 import os
 

@@ -30,11 +30,19 @@ class RunState(Enum):
     FINISHED = "finished"
 
 
-def run_state(folder: Path, command: str, config: Mapping[str, Any], overwrite: bool) -> RunState:
+def run_state(
+    folder: Path,
+    command: str,
+    config: Mapping[str, Any],
+    overwrite: bool,
+    usual: Mapping[str, Any] | None = None,
+) -> RunState:
     """Whether the command starts anew, goes on, or has nothing to do; changes nothing.
 
-    Raises UserError if the folder holds something else: other files, another command, or the
-    same command with other settings.
+    usual: settings that a run of an earlier version does not name, and what they were.
+
+    Raises UserError if the folder holds something else: other files, another command, or the same
+    command with other settings.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--output {folder} is a file: give a new or empty folder")
@@ -53,7 +61,7 @@ def run_state(folder: Path, command: str, config: Mapping[str, Any], overwrite: 
             f"'gmmflex {command}': give another folder or add --overwrite"
         )
     told, own = stored.get("config"), _plain(config)
-    before = told if isinstance(told, dict) else {}
+    before = {**_plain(usual or {}), **(told if isinstance(told, dict) else {})}
     changed = sorted(
         name for name in {*before, *own} - _MAY_DIFFER if before.get(name) != own.get(name)
     )

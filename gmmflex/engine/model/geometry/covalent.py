@@ -1,4 +1,4 @@
-"""Covalent bonds of a model, told by distance, and how much a motion changes their lengths."""
+"""Covalent bonds of a model, found by distance, and how much a motion changes their lengths."""
 
 from __future__ import annotations
 

@@ -127,19 +127,6 @@ class RingSums:
         )
 
 
-def ring_sums_of(
-    projections: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients
-) -> RingSums:
-    """Compare projections, times their CTF, with images.
-
-    projections: (B, 2R + 1, R + 1) complex half planes; ctf: (B, K) CTF at the coefficients
-    in use; images: (B, K, 2) real and imaginary parts.
-    """
-    return ring_sums(
-        torch.view_as_real(coefficients.select(projections)), ctf, images, coefficients
-    )
-
-
 def ring_sums(values: Tensor, ctf: Tensor, images: Tensor, coefficients: Coefficients) -> RingSums:
     """Compare projections, (B, K, 2) at the coefficients in use, times their CTF, with images.
 
@@ -166,7 +153,7 @@ def plain_ring_sums(
 
 
 def likelihood_ring_weights(mean_frc: Tensor, counts: Tensor) -> Tensor:
-    """How much each ring tells: n c / (1 − c²), normalised to sum 1.
+    """Weight of each ring by its information: n c / (1 − c²), normalised to sum 1.
 
     For white noise of unknown strength and an unknown scale within each ring, the profile
     log-likelihood is −n/2 · log(1 − FRC²) up to a constant; this is its slope at the average

@@ -35,7 +35,7 @@ def project_in_use(
     mixture: N Gaussians, one mixture or one for each image; rotations: (B, 3, 3); origins_A:
     (B, 2). Returns (B, K, 2) real and imaginary parts.
     """
-    plan = _plan(mixture, coefficients.grid)
+    plan = plan_of(mixture, coefficients.grid)
     if plan is None:
         planes = project(mixture, rotations, origins_A, coefficients.grid)
         return torch.view_as_real(coefficients.select(planes))
@@ -70,12 +70,12 @@ class _Splat(torch.autograd.Function):
         plan: SplatPlan,
     ) -> Tensor:
         landed = landed_A / plan.step_A + plan.size // 2
-        sigmas = _splatted_sigmas(sigmas_A, plan)
+        sigmas = splatted_sigmas(sigmas_A, plan)
         weights = amplitudes / (2 * math.pi * sigmas.square())
         ctx.save_for_backward(landed, amplitudes, sigmas_A)
         ctx.coefficients, ctx.plan = coefficients, plan
         values = landed.new_empty(len(landed), len(coefficients.used), 2)
-        for part in _parts(landed, plan):
+        for part in parts_of(landed, plan):
             values[part] = _transformed(landed[part], _of(sigmas, part), _of(weights, part), ctx)
         return values
 
@@ -83,9 +83,9 @@ class _Splat(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         landed, amplitudes, sigmas_A = ctx.saved_tensors
         plan = ctx.plan
-        sigmas = _splatted_sigmas(sigmas_A, plan)
+        sigmas = splatted_sigmas(sigmas_A, plan)
         sums = landed.new_empty(4, *landed.shape[:2])
-        for part in _parts(landed, plan):
+        for part in parts_of(landed, plan):
             sums[:, part] = _handed_back(gradients[0][part], landed[part], _of(sigmas, part), ctx)
         total, by_x, by_y, by_sigma = sums
         # weight = a / 2πs² with s² = (σ² − n) / step²; s ds = σ dσ / step².
@@ -107,9 +107,14 @@ class _Splat(torch.autograd.Function):
 def _transformed(landed: Tensor, sigmas: Tensor, weights: Tensor, ctx: Any) -> Tensor:
     """(B, K, 2): from Gaussians on the grid to the coefficients in use."""
     plan = ctx.plan
-    places, factors = _places(ctx.coefficients, plan)
-    grid = _kernels(landed).spread(landed, sigmas, weights, plan.size, plan.footprint)
-    spectrum = torch.fft.rfft2(grid).reshape(len(grid), -1)
+    grid = kernels_for(landed).spread(landed, sigmas, weights, plan.size, plan.footprint)
+    return coefficients_of(grid, ctx.coefficients, plan)
+
+
+def coefficients_of(grids: Tensor, coefficients: Coefficients, plan: SplatPlan) -> Tensor:
+    """(B, K, 2) the coefficients in use of Gaussians on grids (B, M, M)."""
+    places, factors = _places(coefficients, plan)
+    spectrum = torch.fft.rfft2(grids).reshape(len(grids), -1)
     return torch.view_as_real(spectrum.index_select(1, places)) * factors[:, None]
 
 
@@ -130,17 +135,17 @@ def _handed_back(gradient: Tensor, landed: Tensor, sigmas: Tensor, ctx: Any) -> 
     mates = spectrum[..., 0].flip(1).roll(1, 1).conj()
     spectrum[..., 0] = 0.5 * (spectrum[..., 0] + mates)
     grid = torch.fft.irfft2(spectrum, s=(size, size), norm="forward")
-    sums: Tensor = _kernels(landed).gather(grid, landed, sigmas, plan.footprint)
+    sums: Tensor = kernels_for(landed).gather(grid, landed, sigmas, plan.footprint)
     return sums
 
 
-def _parts(landed: Tensor, plan: SplatPlan) -> list[slice]:
-    """Images that go through grid and transform together: on the processor so few that their
-    grids stay in its cache, on a GPU all."""
+def parts_of(landed: Tensor, plan: SplatPlan, planes: int = 1) -> list[slice]:
+    """Images that go through grid and transform together, each with so many planes: on the
+    processor so few that their grids stay in its cache, on a GPU all."""
     batch = len(landed)
     at_once = batch
     if landed.device.type == "cpu":
-        at_once = max(torch.get_num_threads(), _CACHED_PIXELS // plan.size**2, 1)
+        at_once = max(torch.get_num_threads(), _CACHED_PIXELS // (planes * plan.size**2), 1)
     return [slice(start, start + at_once) for start in range(0, batch, at_once)]
 
 
@@ -149,7 +154,8 @@ def _of(values: Tensor, part: slice) -> Tensor:
     return values if values.dim() == 1 else values[part]
 
 
-def _plan(mixture: GaussianMixture, grid: FourierGrid) -> SplatPlan | None:
+def plan_of(mixture: GaussianMixture, grid: FourierGrid) -> SplatPlan | None:
+    """Grid and footprint for all widths that the mixture may have; None: the dense product."""
     # In steps of 5 %, so that widths which vary in training do not ask for a new plan every time.
     least, largest = (math.log(sigma) / 0.05 for sigma in mixture.sigma_range_A)
     return plan_splat(
@@ -161,7 +167,7 @@ def _plan(mixture: GaussianMixture, grid: FourierGrid) -> SplatPlan | None:
     )
 
 
-def _splatted_sigmas(sigmas_A: Tensor, plan: SplatPlan) -> Tensor:
+def splatted_sigmas(sigmas_A: Tensor, plan: SplatPlan) -> Tensor:
     """Widths on the grid, in its pixels."""
     return (sigmas_A.square() - plan.narrowing_A2).sqrt() / plan.step_A
 
@@ -181,7 +187,7 @@ def _places(coefficients: Coefficients, plan: SplatPlan) -> tuple[Tensor, Tensor
     return (ky % plan.size) * (plan.size // 2 + 1) + kx, factors
 
 
-def _kernels(values: Tensor) -> ModuleType:
+def kernels_for(values: Tensor) -> ModuleType:
     """The implementation for where the numbers are: compiled, or plain torch."""
     if values.device.type == "cpu" and values.dtype == torch.float32:
         from gmmflex.engine.model.images import splat_numba

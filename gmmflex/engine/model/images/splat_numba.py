@@ -16,10 +16,11 @@ from torch import Tensor
 
 from gmmflex.engine.model.images.compiled import compiled
 from gmmflex.engine.model.images.splat_plan import FOOTPRINTS
-from gmmflex.engine.model.images.splat_vectors import adder, reader
+from gmmflex.engine.model.images.splat_vectors import adder, planes_adder, reader
 from gmmflex.engine.model.images.threads import over_images
 
 _add_8, _add_16, _add_24, _add_32, _add_48 = (adder(w) for w in FOOTPRINTS)
+_planes_8, _planes_16, _planes_24, _planes_32, _planes_48 = (planes_adder(w) for w in FOOTPRINTS)
 _read_8, _read_16, _read_24, _read_32, _read_48 = (reader(w) for w in FOOTPRINTS)
 
 
@@ -35,6 +36,22 @@ def spread(landed: Tensor, sigmas: Tensor, weights: Tensor, size: int, footprint
     )
     over_images(lambda *parts: _spread(*parts, footprint), *arguments)
     return grid
+
+
+def spread_planes(
+    landed: Tensor, sigmas: Tensor, factors: Tensor, size: int, footprint: int
+) -> Tensor:
+    """(B, T, M, M): sums of Gaussians times polynomials; see `splat_torch.spread_planes`."""
+    batch, n, n_planes = factors.shape[:3]
+    grids = torch.empty(batch, n_planes, size, size)
+    arguments = (
+        grids.numpy(),
+        landed.contiguous().numpy(),
+        sigmas.expand(batch, n).contiguous().numpy(),
+        factors.contiguous().numpy(),
+    )
+    over_images(lambda *parts: _spread_planes(*parts, footprint), *arguments)
+    return grids
 
 
 def gather(grid: Tensor, landed: Tensor, sigmas: Tensor, footprint: int) -> Tensor:
@@ -78,11 +95,37 @@ def _spread(grids: _Array, landed: _Array, sigmas: _Array, weights: _Array, foot
                 _add_32(grid, start, stride, dx, dy, sharpness, weight)
             else:
                 _add_48(grid, start, stride, dx, dy, sharpness, weight)
-        grids[image] = wide[:size, :size]
-        # What reached over the far edges belongs at the near ones.
-        grids[image, :footprint] += wide[size:, :size]
-        grids[image, :, :footprint] += wide[:size, size:]
-        grids[image, :footprint, :footprint] += wide[size:, size:]
+        _folded(wide, grids[image], footprint)
+
+
+@compiled
+def _spread_planes(
+    grids: _Array, landed: _Array, sigmas: _Array, factors: _Array, footprint: int
+) -> None:
+    n_planes, size = grids.shape[1:3]
+    stride = size + footprint
+    plane = stride * stride
+    wide = np.empty((n_planes, stride, stride), np.float32)
+    grid = wide.reshape(-1)
+    for image in range(len(grids)):
+        wide[:] = 0
+        own = factors[image].reshape(-1)
+        for j in range(landed.shape[1]):
+            start, dx, dy = _placed(landed[image, j], size, footprint)
+            sharpness = np.float32(-0.5) / (sigmas[image, j] * sigmas[image, j])
+            at = 4 * n_planes * j
+            if footprint == 8:
+                _planes_8(grid, start, stride, plane, dx, dy, sharpness, own, at, n_planes)
+            elif footprint == 16:
+                _planes_16(grid, start, stride, plane, dx, dy, sharpness, own, at, n_planes)
+            elif footprint == 24:
+                _planes_24(grid, start, stride, plane, dx, dy, sharpness, own, at, n_planes)
+            elif footprint == 32:
+                _planes_32(grid, start, stride, plane, dx, dy, sharpness, own, at, n_planes)
+            else:
+                _planes_48(grid, start, stride, plane, dx, dy, sharpness, own, at, n_planes)
+        for number in range(n_planes):
+            _folded(wide[number], grids[image, number], footprint)
 
 
 @compiled
@@ -114,6 +157,17 @@ def _gather(sums: _Array, grids: _Array, landed: _Array, sigmas: _Array, footpri
             sums[image, 1, j] = by_x * squared
             sums[image, 2, j] = by_y * squared
             sums[image, 3, j] = by_s * squared * inverse
+
+
+@njit(nogil=True, inline="always")  # type: ignore[untyped-decorator]
+def _folded(wide: Any, grid: Any, footprint: int) -> None:
+    """A grid with a margin into one without: what reached over the far edges belongs at the near
+    ones."""
+    size = grid.shape[0]
+    grid[:] = wide[:size, :size]
+    grid[:footprint] += wide[size:, :size]
+    grid[:, :footprint] += wide[:size, size:]
+    grid[:footprint, :footprint] += wide[size:, size:]
 
 
 @njit(nogil=True, inline="always")  # type: ignore[untyped-decorator]

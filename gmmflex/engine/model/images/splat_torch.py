@@ -35,6 +35,36 @@ def spread(landed: Tensor, sigmas: Tensor, weights: Tensor, size: int, footprint
     return grid.reshape(batch, size, size)
 
 
+def spread_planes(
+    landed: Tensor, sigmas: Tensor, factors: Tensor, size: int, footprint: int
+) -> Tensor:
+    """Several sums of the same Gaussians, each times a polynomial of its own.
+
+    landed, sigmas, size, footprint: as in `spread`; factors: (B, N, T, 4) f of each Gaussian in
+    each of T planes, where it adds (f0 + f1 dx + f2 dy + f3 (dx² + dy²)) · exp(−(dx² + dy²) / 2σ²):
+    the Gaussian with (weight, 0, 0, 0), and any derivative of it by its place, weight and width.
+    Returns (B, T, M, M).
+    """
+    batch, n_planes = len(factors), factors.shape[2]
+    first, along_x, along_y = _separate(landed, sigmas, footprint)
+    taps = torch.arange(footprint, device=landed.device)
+    columns = (first[..., 0, None] + taps) % size
+    plane_start = torch.arange(batch * n_planes, device=landed.device) * size**2
+    plane_start = plane_start.reshape(batch, 1, n_planes, 1)
+    offset_x = (first[..., 0, None] + taps - landed[..., 0, None])[:, :, None]
+    constant, by_x, by_y, by_square = factors[..., None].unbind(-2)
+    of_column = constant + by_x * offset_x + by_square * offset_x.square()
+    grid = landed.new_zeros(batch * n_planes * size * size)
+    for tap in range(footprint):
+        row = (first[..., 1] + tap) % size * size
+        offset_y = (first[..., 1] + tap - landed[..., 1])[..., None, None]
+        of_row = by_y * offset_y + by_square * offset_y.square()
+        values = (along_x * along_y[..., tap, None])[:, :, None] * (of_column + of_row)
+        places = plane_start + (row[..., None] + columns)[:, :, None]
+        grid.index_add_(0, places.reshape(-1), values.reshape(-1))
+    return grid.reshape(batch, n_planes, size, size)
+
+
 def gather(grid: Tensor, landed: Tensor, sigmas: Tensor, footprint: int) -> Tensor:
     """How the sum of a grid over each Gaussian's footprint depends on the Gaussian.
 

@@ -61,6 +61,31 @@ def spread(landed: Tensor, sigmas: Tensor, weights: Tensor, size: int, footprint
     return grid
 
 
+def spread_planes(
+    landed: Tensor, sigmas: Tensor, factors: Tensor, size: int, footprint: int
+) -> Tensor:
+    """(B, T, M, M): sums of Gaussians times polynomials; see `splat_torch.spread_planes`."""
+    batch, n_gaussians, n_planes = factors.shape[:3]
+    landed, sigmas, factors = landed.contiguous(), sigmas.contiguous(), factors.contiguous()
+    grids = landed.new_zeros(batch, n_planes, size, size)
+    columns, block = _lanes(footprint)
+    SPREAD_PLANES[(triton.cdiv(n_gaussians, block), batch, n_planes)](
+        landed,
+        sigmas,
+        factors,
+        grids,
+        n_gaussians,
+        n_planes,
+        _stride(sigmas),
+        SIZE=size,
+        FOOTPRINT=footprint,
+        COLUMNS=columns,
+        BLOCK=block,
+        num_warps=_WARPS,
+    )
+    return grids
+
+
 def gather(grid: Tensor, landed: Tensor, sigmas: Tensor, footprint: int) -> Tensor:
     """(4, B, N): sums of the grid over footprints and their derivatives; see
     `splat_torch.gather`."""
@@ -155,6 +180,49 @@ def _spread_kernel(
         )
 
 
+def _spread_planes_kernel(
+    landed: tl.tensor,
+    sigmas: tl.tensor,
+    factors: tl.tensor,
+    grids: tl.tensor,
+    n_gaussians: tl.tensor,
+    n_planes: tl.tensor,
+    sigma_stride: tl.tensor,
+    SIZE: tl.constexpr,
+    FOOTPRINT: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    image = tl.program_id(1).to(tl.int64)
+    plane = tl.program_id(2)
+    gaussian = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = gaussian < n_gaussians
+    sigma = tl.load(sigmas + image * sigma_stride + gaussian, mask=there, other=1.0)
+    sharpness = -0.5 / (sigma * sigma)
+    own = factors + 4 * ((image * n_gaussians + gaussian) * n_planes + plane)
+    constant = tl.load(own, mask=there, other=0.0)
+    by_x = tl.load(own + 1, mask=there, other=0.0)
+    by_y = tl.load(own + 2, mask=there, other=0.0)
+    by_square = tl.load(own + 3, mask=there, other=0.0)
+    at = landed + 2 * (image * n_gaussians + gaussian)
+    left, top, dx, dy_first, inside = PLACED(at, there, FOOTPRINT, COLUMNS)
+    along_x = tl.exp(sharpness[:, None] * dx * dx)
+    of_column = along_x * (constant[:, None] + dx * (by_x[:, None] + by_square[:, None] * dx))
+    wrapped_x = WRAPPED(left[:, None] + tl.arange(0, COLUMNS)[None, :], SIZE)
+    target = grids + (image * n_planes + plane) * SIZE * SIZE + wrapped_x
+    for row in range(FOOTPRINT):
+        dy = dy_first + row
+        along_y = tl.exp(sharpness * dy * dy)
+        of_row = along_y * dy * (by_y + by_square * dy)
+        wrapped_y = WRAPPED(top + row, SIZE)
+        tl.atomic_add(
+            target + (wrapped_y * SIZE)[:, None],
+            of_column * along_y[:, None] + along_x * of_row[:, None],
+            mask=inside,
+            sem="relaxed",
+        )
+
+
 def _gather_kernel(
     grid: tl.tensor,
     landed: tl.tensor,
@@ -203,4 +271,5 @@ def _gather_kernel(
 
 
 SPREAD = triton.jit(_spread_kernel)
+SPREAD_PLANES = triton.jit(_spread_planes_kernel)
 GATHER = triton.jit(_gather_kernel)

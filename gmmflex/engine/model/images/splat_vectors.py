@@ -57,6 +57,62 @@ def adder(footprint: int) -> Any:
     return add
 
 
+def planes_adder(footprint: int) -> Any:
+    """Intrinsic add(grids, start, stride, plane, x, y, sharpness, factors, first, n): the Gaussian,
+    times a polynomial for each of n grids, added to them.
+
+    grids: flat float32 array, `plane` numbers a grid; factors: flat float32 array, four for each
+    grid from `first` on, as in `splat_torch.spread_planes`; the other arguments as of `adder`.
+    """
+    vector, n_vectors = _columns(footprint)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def add(
+        _: Any, grid: Any, start: Any, stride: Any, plane: Any, x: Any, y: Any, s: Any, f: Any,
+        first: Any, n: Any,
+    ) -> Any:  # fmt: skip
+        signature = types.void(grid, *_integers(3), *_floats(3), f, *_integers(2))
+
+        def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+            grid, start, stride, plane, x, y, sharpness, factors, first, n = arguments
+            data = context.make_array(signature.args[0])(context, b, grid).data
+            numbers = context.make_array(signature.args[7])(context, b, factors).data
+            along_x = _gaussian(b, x, sharpness, vector, n_vectors)
+            along_y = _gaussian(b, y, sharpness, vector, n_vectors)
+            heights = _stored(b, [values for _, values in along_y])
+            with cgutils.for_range(b, n) as loop:
+                at = b.add(first, b.mul(loop.index, ir.Constant(first.type, 4)))
+                own = [
+                    _spread_out(
+                        b, b.load(b.gep(numbers, [b.add(at, ir.Constant(at.type, i))])), vector
+                    )
+                    for i in range(4)
+                ]
+                of_column = [
+                    b.fmul(v, b.fadd(own[0], _polynomial(b, own[1], own[3], d))) for d, v in along_x
+                ]
+                of_row = [b.fmul(v, _polynomial(b, own[2], own[3], d)) for d, v in along_y]
+                slopes = _stored(b, of_row)
+                corner = b.add(start, b.mul(loop.index, plane))
+
+                def add_row(row: Any) -> None:
+                    height, slope = (
+                        _spread_out(b, b.load(b.gep(numbers, [row])), vector)
+                        for numbers in (heights, slopes)
+                    )
+                    places = _row(b, data, corner, stride, row, vector, n_vectors)
+                    for place, column, (_, values) in zip(places, of_column, along_x, strict=True):
+                        pixels = _multiply_add(b, height, column, b.load(place, align=4))
+                        b.store(_multiply_add(b, slope, values, pixels), place, 4)
+
+                _for_each_row(b, start.type, footprint, add_row)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return add
+
+
 def reader(footprint: int) -> Any:
     """Intrinsic read(grid, start, stride, x, y, sharpness) → Σ grid·g, Σ grid·g·dx, Σ grid·g·dy,
     Σ grid·g·(dx² + dy²) over the footprint, with g the Gaussian; arguments as of `adder`."""
@@ -129,6 +185,11 @@ def _gaussian(b: Any, at: Any, sharpness: Any, vector: Any, n_vectors: int) -> l
         exponent = b.fmul(b.fmul(offsets, offsets), _spread_out(b, sharpness, vector))
         result.append((offsets, _exp(b, exponent, vector)))
     return result
+
+
+def _polynomial(b: Any, first: Any, second: Any, offsets: Any) -> Any:
+    """first · d + second · d² at offsets d."""
+    return b.fmul(offsets, _multiply_add(b, second, offsets, first))
 
 
 def _exp(b: Any, x: Any, vector: Any) -> Any:

@@ -1,1 +1,1 @@
-"""What numbers say: posteriors, poses, axes, dependence."""
+"""Inference from numbers: posteriors, poses, axes, dependence."""

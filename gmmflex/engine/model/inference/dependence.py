@@ -59,7 +59,7 @@ def dependence(
     n_permutations: int = 1999,
     seed: int = 1,
 ) -> Dependence:
-    """Test two motions for dependence and tell their correlation.
+    """Test two motions for dependence and estimate their correlation.
 
     strata: (n,) particles of one number are of like view and are exchanged with each other.
     The statistic is the largest of the studentised covariances of any amplitude of the first with
@@ -87,10 +87,10 @@ def dependence(
     correlated = [value for value in resampled if not np.isnan(value)]
     low, high = np.percentile(null, [2.5, 97.5])
     correlation = _correlation(a, b, weights_a, weights_b)
-    told = bool(correlated) and not np.isnan(correlation)
+    known = bool(correlated) and not np.isnan(correlation)
     return Dependence(
         correlation,
-        float(np.std(correlated)) if told else float("nan"),
+        float(np.std(correlated)) if known else float("nan"),
         p_value,
         (float(low), float(high)),
         null,

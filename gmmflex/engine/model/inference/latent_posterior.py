@@ -44,13 +44,14 @@ def gram_matrices(columns: Tensor, weights: Tensor, folds: Tensor) -> Tensor:
     """(B, F, m, m) products of the m columns of each particle, summed over each fold.
 
     columns: (B, m, K, 2) image, projection and derivatives at the coefficients in use; weights:
-    (K,); folds: (K,) 0 … F − 1.
+    (K,); folds: (K,) 0 … F − 1. Summed, and returned, in double precision: whether a step made an
+    image more likely is told by the last digits of sums over all coefficients.
     """
     found = []
     for fold in range(int(folds.max()) + 1):
         chosen = torch.nonzero(folds == fold).squeeze(1)
         scaled = columns.index_select(2, chosen) * weights[chosen].sqrt()[:, None]
-        flat = scaled.flatten(2)
+        flat = scaled.flatten(2).to(torch.float64)
         found.append(flat @ flat.transpose(1, 2))
     return torch.stack(found, 1)
 
@@ -112,8 +113,8 @@ def updated_covariance(latents: Tensor, covariances: Tensor) -> Tensor:
 def prior_within(mean: Tensor, covariance: Tensor, most: Tensor) -> LatentPrior:
     """A prior of this mean (d,) and covariance (d, d), nowhere wider than the covariance `most`.
 
-    A decoder says nothing about latents that it has not learnt from, and where the images do not
-    tell either, only the prior keeps latents from going there. Directions without any spread keep
+    A decoder is unreliable at latents that it has not learnt from, and where the images do not
+    decide either, only the prior keeps latents from going there. Directions without any spread keep
     a little.
     """
     root = torch.linalg.cholesky(most.to(torch.float64))

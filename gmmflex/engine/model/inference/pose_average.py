@@ -30,8 +30,10 @@ def main_shapes(shapes: Tensor, least_share: float) -> Tensor:
     spread = centred.std(0, correction=0)
     order = torch.argsort(spread, descending=True)
     order = order[spread[order].square() >= least_share * spread.square().max()]
-    told = [k for k in range(len(order) + 1) if _PARTICLES_FOR_A_TERM * _count(k) <= len(shapes)]
-    chosen = order[: max(told, default=0)]
+    affordable = [
+        k for k in range(len(order) + 1) if _PARTICLES_FOR_A_TERM * _count(k) <= len(shapes)
+    ]
+    chosen = order[: max(affordable, default=0)]
     return centred[:, chosen] / spread[chosen].clamp_min(1e-30)
 
 

@@ -75,8 +75,8 @@ def refuse_too_few(particles: Particles) -> None:
     """Raises UserError if so few particles can say nothing."""
     if len(particles) < _FEWEST:
         raise UserError(
-            f"{particles.source} holds {len(particles)} particles, which say nothing about "
-            f"motion: give at least {_FEWEST}, better thousands"
+            f"{particles.source} holds {len(particles)} particles, too few to learn motion "
+            f"from: give at least {_FEWEST}, better thousands"
         )
 
 

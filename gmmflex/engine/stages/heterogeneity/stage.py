@@ -42,12 +42,14 @@ def run_heterogeneity(
 
 
 def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: Processes) -> None:
-    """say: prints in every process; all but a lack of memory is said by the leader alone."""
+    """say: prints in every process; all but a lack of memory is printed by the leader alone."""
     log = say if processes.is_leader else _silent
     config = settings.model_dump(mode="json")
     watch, checkpoints = Stopwatch(), CheckpointFolder(settings.output, processes)
     with processes.together():
-        state = run_state(settings.output, "heterogeneity", config, overwrite)
+        # The first version had no other objective.
+        usual = {"objective": "frc"}
+        state = run_state(settings.output, "heterogeneity", config, overwrite, usual)
     if state is RunState.FINISHED:
         log(f"{settings.output} is finished already; --overwrite would run it again")
         return

@@ -27,7 +27,7 @@ from gmmflex.engine.model.volumes.fourier_slices import (
 from gmmflex.engine.parts.neutral import centred_mixture
 from gmmflex.engine.stages.info.description import Description
 
-# Images looked at; more say the same with smaller errors.
+# Images compared; more give the same with smaller errors.
 SAMPLE = 300
 _FEWEST = 20
 # Beyond this ring little is left to learn, and the lattice of the transform grows as its cube.
@@ -50,11 +50,11 @@ class Findings:
 
 @dataclass(frozen=True)
 class _Reference:
-    """pixel_size_A: None for a mixture. said: what it is, for people."""
+    """pixel_size_A: None for a mixture. description: what it is, for people."""
 
     volume: FourierVolume
     pixel_size_A: float | None
-    said: str
+    description: str
 
 
 def compare_files(
@@ -72,7 +72,7 @@ def compare_files(
     the run folder of one.
 
     Raises:
-        UserError: files that cannot be read, or fewer particles than tell anything.
+        UserError: files that cannot be read, or too few particles.
     """
     set_threads(threads)
     on = choose_device(device)
@@ -93,7 +93,7 @@ def compare_files(
     finest_A = found.resolution_A[-1]
     rows = [
         ("images compared", f"{len(sample)} of {len(particles)}, to {finest_A:.3g} Å"),
-        ("compared with", reference.said),
+        ("compared with", reference.description),
         *_curve_rows(found),
         *((item.label, _score(item, found.as_they_are)) for item in found.tried),
         ("poses of others", f"{found.in_disorder.score:.3f} ± {found.in_disorder.error:.3f}"),
@@ -140,15 +140,15 @@ def _reference(
     density = read_map(path)
     if float(np.ptp(density.data)) == 0.0:
         raise UserError(f"{path} is constant everywhere: give a map that shows the molecule")
-    said = f"map of {density.box_px} px, {density.pixel_size_A:g} Å"
+    description = f"map of {density.box_px} px, {density.pixel_size_A:g} Å"
     if (density.box_px, density.pixel_size_A) != (particles.box_px, particles.pixel_size_A):
-        said += (
+        description += (
             f" (particles: {particles.box_px} px, {particles.pixel_size_A:g} Å; compared where "
             "their frequencies overlap)"
         )
     values = torch.as_tensor(density.data, device=device)
     volume = volume_of_map(values, density.pixel_size_A, highest_per_A)
-    return _Reference(volume, density.pixel_size_A, said)
+    return _Reference(volume, density.pixel_size_A, description)
 
 
 def _curve_rows(found: Agreement) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What `gmmflex info` has to say about one file."""
+"""What `gmmflex info` reports about one file."""
 
 from __future__ import annotations
 

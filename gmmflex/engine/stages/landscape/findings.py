@@ -53,8 +53,8 @@ def findings_of(
     axes = principal_axes(latents)
     projected = axes.project(latents)
     energy = free_energy(projected)
-    said = f"{len(latents):,} latents of {latents.shape[1]} dimensions"
-    log(watch.event("landscape", 1, STEPS, said))
+    text = f"{len(latents):,} latents of {latents.shape[1]} dimensions"
+    log(watch.event("landscape", 1, STEPS, text))
     # First what may refuse the user's options without long work.
     if settings.umap:
         check_umap(latents)
@@ -82,8 +82,8 @@ def findings_of(
         )
         for c in combinations
     ]
-    said = f"trajectories: {', '.join(t.name for t in trajectories)}"
-    log(watch.event("landscape", 3, STEPS, said))
+    text = f"trajectories: {', '.join(t.name for t in trajectories)}"
+    log(watch.event("landscape", 3, STEPS, text))
     covariances = read_covariances(settings.run, latents)
     reliability = None
     if covariances is None:

@@ -1,4 +1,4 @@
-"""Pictures of trajectories and of what each particle's view tells."""
+"""Pictures of trajectories and of how much of the motion each view shows."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def draw_reliability(
     values = reliability.of_particles
     left.hist(values, bins=40, range=(0, 1), color="#1f5fa8")
     left.axvline(float(np.median(values)), color="#e07b00", label="median")
-    left.set_xlabel("reliability: share of the motion that the image tells")
+    left.set_xlabel("reliability: share of the motion that the image determines")
     left.set_ylabel("particles")
     left.legend(frameon=False)
     if views_deg is None:

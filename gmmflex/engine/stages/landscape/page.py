@@ -40,7 +40,7 @@ def report_of(settings: LandscapeSettings, found: Findings, summary: dict[str, A
         ),
     )
     sections = [
-        Section("What to doubt", points=doubts(summary)),
+        Section("What to treat with caution", points=doubts(summary)),
         Section(
             "Landscape",
             f"Variance of the latents along the principal components: {shares}.",
@@ -77,9 +77,10 @@ def report_of(settings: LandscapeSettings, found: Findings, summary: dict[str, A
             Section(
                 "Reliability of single particles",
                 f"Median {summary['reliability']['median']:.2f}: the share of the mean square "
-                "motion that a particle's own image tells. Standard error of a particle's state "
-                f"{summary['reliability']['median_error_A']:.2f} Å (median, RMS over Gaussians), "
-                f"against {summary['reliability']['spread_A']:.2f} Å that the states are spread.",
+                "motion that a particle's own image determines. Standard error of a particle's "
+                f"state {summary['reliability']['median_error_A']:.2f} Å (median, RMS over "
+                f"Gaussians), against {summary['reliability']['spread_A']:.2f} Å that the states "
+                f"are spread.",
                 ((folder / "reliability.png", "Reliability, and its mean by viewing direction."),),
             )
         )

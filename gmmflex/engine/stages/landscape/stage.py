@@ -1,4 +1,4 @@
-"""`gmmflex landscape`: what a trained latent space says, in tables, pictures and star files."""
+"""`gmmflex landscape`: a trained latent space in tables, pictures and star files."""
 
 from __future__ import annotations
 
@@ -71,18 +71,18 @@ def run_landscape(run: StageRun[LandscapeSettings]) -> None:
 
 
 def _write_tables(settings: LandscapeSettings, found: Findings) -> None:
-    output, energy, told = settings.output, found.energy, found.reliability
+    output, energy, reliability = settings.output, found.energy, found.reliability
     write_array(output / "components.npy", found.projected)
     write_components(output / "components.csv", found.axes)
     write_array(output / "free_energy.npy", np.stack([energy.energy_kT, energy.error_kT]))
     for k, places in enumerate(energy.places, start=1):
         write_array(output / f"free_energy_places{k}.npy", places)
-    of_particles = None if told is None else told.of_particles
+    of_particles = None if reliability is None else reliability.of_particles
     write_clusters(output, found.clusters, found.results.latents, energy, of_particles)
     if found.umap is not None:
         write_array(output / "umap.npy", found.umap)
-    if told is not None:
-        write_array(output / "reliability.npy", told.of_particles)
+    if reliability is not None:
+        write_array(output / "reliability.npy", reliability.of_particles)
     if found.motions:
         write_regions(output / "regions.csv", found.motions)
 

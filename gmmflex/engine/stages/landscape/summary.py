@@ -1,4 +1,4 @@
-"""What summary.json of a landscape says, and what a careful reader would hold against it."""
+"""The contents of a landscape's summary.json, and what a careful reader would object to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gmmflex.engine.latents.regions import LOCALISED
 from gmmflex.engine.latents.trajectories import CIRCLE
 from gmmflex.engine.stages.landscape.findings import Findings
 
-# Particles below tell less than half of the motion that is asked about.
+# Images of particles below determine less than half of their motion.
 _UNRELIABLE = 0.5
 
 
 def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
     """reached_A: of each trajectory, how far the Gaussians get from its first frame."""
-    clusters, energy, told = found.clusters, found.energy, found.reliability
+    clusters, energy, reliability = found.clusters, found.energy, found.reliability
     barriers = clusters.barriers_kT.tolist()
     return {
         "particles": len(clusters.labels),
@@ -75,27 +75,27 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
             for c in found.combinations
         ],
         "reliability": None
-        if told is None
+        if reliability is None
         else {
-            "median": float(np.median(told.of_particles)),
-            "share_below_half": float((told.of_particles < _UNRELIABLE).mean()),
-            "median_error_A": float(np.median(told.error_A)),
-            "spread_A": told.spread_A,
+            "median": float(np.median(reliability.of_particles)),
+            "share_below_half": float((reliability.of_particles < _UNRELIABLE).mean()),
+            "median_error_A": float(np.median(reliability.error_A)),
+            "spread_A": reliability.spread_A,
         },
     }
 
 
 def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
-    """What a careful reader would hold against the figures, most telling first."""
-    clusters, told = summary["clusters"], summary["reliability"]
+    """What a careful reader would object to the figures, most important first."""
+    clusters, reliability = summary["clusters"], summary["reliability"]
     found = []
     if clusters["number"] == 0:
         found.append("No groups were found; every particle is in cluster 0.")
     elif not clusters["stand_apart"]:
         found.append(
-            "The clusters do not stand apart (between two of them the density falls by less than "
-            "1 kT, or some are too small to tell): take them as pieces of a continuous motion, not "
-            "as states."
+            "The clusters are not separated (between two of them the density falls by less than "
+            "1 kT, or some are too small to judge): read them as pieces of a continuous motion, "
+            "not as states."
         )
     if summary["ring"]:
         found.append(
@@ -104,13 +104,13 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             "trajectories are written but not drawn, and a path between two clusters goes around "
             "one side only."
         )
-    if told is None:
+    if reliability is None:
         found.append("The run holds no uncertainties of its latents; analyse again to get them.")
-    elif told["share_below_half"] >= 0.005:  # what is not 0 % when it is told
+    elif reliability["share_below_half"] >= 0.005:  # what is not 0 % when rounded
         found.append(
-            f"{100 * told['share_below_half']:.0f} % of the particles have a reliability below "
-            "0.5: their images tell less than half of the motion, and their places say more of "
-            "all particles than of themselves."
+            f"{100 * reliability['share_below_half']:.0f} % of the particles have a reliability "
+            "below 0.5: their images determine less than half of the motion, and their latents "
+            "reflect all particles more than their own state."
         )
     loose = [region for region in summary["regions"] if region["share_inside"] < LOCALISED]
     if loose:
@@ -130,12 +130,13 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             places = int(np.prod(combination["amplitudes"]))
             found.append(
                 f"{combination['empty']} of the {places} combinations {combination['name']} lie "
-                "where next to no particle is: nothing in the data says that such states exist."
+                "where next to no particle is: nothing in the data shows that such states exist."
             )
     sparse = 100 * summary["free_energy"]["share_of_particles_in_sparse_places"]
     found += [
-        f"Free energies above {summary['free_energy']['told_up_to_kT']:.1f} kT cannot be told from "
-        f"so many particles; {sparse:.1f} % of them lie in such places and are given that value.",
+        f"Free energies above {summary['free_energy']['told_up_to_kT']:.1f} kT cannot be "
+        f"measured with so many particles; {sparse:.1f} % of them lie in such places and are given "
+        f"that value.",
         "Densities are those of the latents: noise fills valleys in and lowers barriers, and a "
         "latent space that is stretched in one place shows a lower density there. Preferred "
         "orientations, picking and classification change the populations too. Differences of less "

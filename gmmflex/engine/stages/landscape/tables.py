@@ -40,9 +40,9 @@ def write_clusters(
     rows = []
     for k, (size, centre) in enumerate(zip(clusters.sizes, clusters.centres, strict=True), start=1):
         own = clusters.labels == k
-        told = None if reliability is None else float(np.median(reliability[own]))
+        median_reliability = None if reliability is None else float(np.median(reliability[own]))
         median = float(np.median(energy.of_particles_kT[own]))
-        values = [clusters.barriers_kT[k - 1], median, told, *centre.tolist()]
+        values = [clusters.barriers_kT[k - 1], median, median_reliability, *centre.tolist()]
         share = size / len(latents)
         rows.append(f"{k},{size},{share:.6f},{nearest[k - 1] + 1},{numbers(values)}")
     header = "cluster,particles,share,nearest_particle,barrier_to_nearest_kT"

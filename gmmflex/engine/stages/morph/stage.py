@@ -18,13 +18,12 @@ from gmmflex.engine.motion.carried_model import Morph, morph_of
 from gmmflex.engine.motion.reference_state import neutral_reference
 from gmmflex.engine.runs.results import RunResults, read_run
 from gmmflex.engine.runs.stage_run import StageRun, stage
-from gmmflex.engine.settings.morph import MorphSettings
+from gmmflex.engine.settings.morph import COMPONENT, FRAMES, MorphSettings
 from gmmflex.engine.stages.morph.bond_changes import BondChanges
 from gmmflex.engine.stages.morph.displacements import Displacements
 from gmmflex.engine.stages.morph.output import write_displacements, write_morph
 from gmmflex.engine.stages.morph.picture import draw_displacements
 
-_FRAMES = 10
 # About 2 GB of text.
 _MOST_ATOMS = 20_000_000
 # Below this correlation of densities the model hardly shows what the mixture shows.
@@ -88,10 +87,8 @@ def _model(settings: MorphSettings, log: Log) -> AtomicModel:
 def _states(settings: MorphSettings, results: RunResults) -> States:
     if settings.latents is not None:
         return States(latents_of_file(settings.latents, results.latents.shape[1]), None, None)
-    component = settings.component or 1
-    latents, places = latents_along_component(
-        results.latents, component, settings.frames or _FRAMES
-    )
+    component = settings.component or COMPONENT
+    latents, places = latents_along_component(results.latents, component, settings.frames or FRAMES)
     return States(latents, component, places)
 
 

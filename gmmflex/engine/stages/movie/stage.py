@@ -17,13 +17,12 @@ from gmmflex.engine.latents.along_component import latents_along_component, late
 from gmmflex.engine.motion.carried_model import Morph, morph_of
 from gmmflex.engine.runs.results import RunResults, read_run
 from gmmflex.engine.runs.stage_run import StageRun, stage
-from gmmflex.engine.settings.movie import MovieSettings
+from gmmflex.engine.settings.movie import COMPONENT, FRAMES, MovieSettings
 from gmmflex.engine.stages.movie.files import in_order, mp4_possible, write_gif, write_mp4
 from gmmflex.engine.stages.movie.frames import pictures, sheet
 from gmmflex.engine.stages.movie.script import slider_script
 from gmmflex.engine.stages.movie.states import as_map, stage_of
 
-_FRAMES = 16
 # Voxels along an edge of the maps: enough for pictures and for ChimeraX.
 _BOX = 128
 _MOST_STATES = 500
@@ -83,8 +82,8 @@ def run_movie(run: StageRun[MovieSettings]) -> None:
 def _way(settings: MovieSettings, results: RunResults) -> Way:
     """The latents to go through; UserError if they are none of this run's."""
     if settings.latents is None:
-        component = settings.component or 1
-        along, _ = latents_along_component(results.latents, component, settings.frames or _FRAMES)
+        component = settings.component or COMPONENT
+        along, _ = latents_along_component(results.latents, component, settings.frames or FRAMES)
         return Way(along, f"along component {component}")
     for name in ("component", "frames"):
         if getattr(settings, name) is not None:

@@ -15,6 +15,7 @@ from gmmflex.engine.stages.neutral.bonds import BondTerm
 from gmmflex.engine.stages.neutral.choice import Held, resolution_when_held_A, sentence_of
 from gmmflex.engine.stages.neutral.completeness import completeness
 from gmmflex.engine.stages.neutral.ladder import (
+    Climb,
     Ladder,
     climb_from_map,
     climb_from_model,
@@ -62,19 +63,23 @@ def build(
     log: Log,
 ) -> Built:
     """Fit a mixture to the target, starting from the atoms of the model if there is one."""
-    resolution, wanted, seed = settings.resolution_A, settings.gaussians, settings.seed
+    resolution = settings.resolution_A
     if resolution is None and settings.map is None:
         resolution = MODEL_RESOLUTION_A
     usual = resolution or default_resolution_A(target.density.pixel_size_A)
     if model is None:
-        ladder = climb_from_map(target, usual, wanted, seed, device, log)
+        climb = Climb(target, usual, settings.gaussians, settings.seed, device, log)
+        ladder = climb_from_map(climb)
         return Built(target, usual, ladder, Held(False))
     sharp = _sharp(settings, target, model, log)
     held = _held(settings, target, blurred_like_map(sharp, target, usual)[0], log)
     if held.held and resolution is None:
         assert settings.map is not None
         usual = resolution_when_held_A(target, sharp, settings.atoms == "ca")
-        log(f"resolution {usual:.1f} A: so far model and map agree; --resolution would set another")
+        log(
+            f"resolution {usual:.1f} A, to which model and map agree; --resolution would set "
+            f"another"
+        )
         density = target.density
         unmasked = Map(target.unmasked, density.pixel_size_A, density.origin_A)
         target = target_of_density(unmasked, settings.map, settings.mask, usual)
@@ -83,7 +88,8 @@ def build(
     if held.held:
         return Built(target, usual, hold_model(target, start, usual, device), held)
     bonds = BondTerm(model.atoms, start, target.centre_A, device) if settings.bonds else None
-    ladder = climb_from_model(target, start, usual, wanted, seed, device, log, bonds)
+    climb = Climb(target, usual, settings.gaussians, settings.seed, device, log)
+    ladder = climb_from_model(climb, start, bonds)
     return Built(target, usual, ladder, held, bonds)
 
 

@@ -29,7 +29,8 @@ _PIXELS, _RESIDUE_A = 2.75, 5.0
 
 @dataclass(frozen=True)
 class Held:
-    """Whether the model's Gaussians are kept as they are, and what the map said if it was asked."""
+    """Whether the model's Gaussians are kept as they are, and what the map showed if it was "
+    "asked."""
 
     held: bool
     weighed: Completeness | None = None
@@ -58,7 +59,7 @@ def sentence_of(weighed: Completeness) -> str:
             "Gaussians are fitted and others added where it has none; --hold-model would keep "
             "them as they are"
         )
-    return f"whether the model is complete the map does not tell ({_doubt(weighed)}): {fitted}"
+    return f"the map does not show whether the model is complete ({_doubt(weighed)}): {fitted}"
 
 
 def _doubt(weighed: Completeness) -> str:

@@ -46,7 +46,7 @@ class Completeness:
 
     @property
     def decided(self) -> bool:
-        """Whether mass can be told from this map at all."""
+        """Whether mass can be measured in this map at all."""
         return not (self.has_halo or self.solvent_is_scarce) and self.missing > _LESS
 
     @property

@@ -63,22 +63,40 @@ def ladder_resolutions(extent_A: float, target_A: float) -> list[float]:
     return [float(r) for r in np.geomspace(start, target_A, count + 1)]
 
 
-def climb_from_map(
-    target: Target,
-    resolution_A: float,
-    n_gaussians: int | None,
-    seed: int,
-    device: torch.device,
-    log: Log,
-) -> Ladder:
-    """Seed on the density and climb; N as needed for FSC ≥ 0.95, or as given."""
-    density = target.density
+@dataclass(frozen=True)
+class Climb:
+    """What is climbed to: the target, up to resolution_A, with n_gaussians (None: as many as FSC ≥
+    0.95 needs)."""
+
+    target: Target
+    resolution_A: float
+    n_gaussians: int | None
+    seed: int
+    device: torch.device
+    log: Log
+
+
+@dataclass(frozen=True)
+class _Start:
+    """mixture: its first n_of_model Gaussians are a model's, pulled back to where they were and
+    kept in its geometry; volume_A3: where further ones may go."""
+
+    mixture: GaussianMixture
+    volume_A3: float
+    n_of_model: int = 0
+    pull: Pull | None = None
+    bonds: Penalty | None = None
+
+
+def climb_from_map(climb: Climb) -> Ladder:
+    """Seed on the density and climb."""
+    density, n_gaussians = climb.target.density, climb.n_gaussians
     threshold = density_threshold(density.data)
     volume = float((density.data > threshold).sum()) * density.pixel_size_A**3
-    resolutions = ladder_resolutions(density.box_px * density.pixel_size_A, resolution_A)
+    resolutions = ladder_resolutions(density.box_px * density.pixel_size_A, climb.resolution_A)
     first = _sensible_number(volume, resolutions[0], n_gaussians)
-    mixture = seed_on_density(density.data, density.pixel_size_A, first, threshold, seed)
-    return _climb(mixture, 0, target, resolutions, volume, n_gaussians, seed, device, log)
+    mixture = seed_on_density(density.data, density.pixel_size_A, first, threshold, climb.seed)
+    return _climb(climb, _Start(mixture, volume), resolutions)
 
 
 def hold_model(
@@ -96,22 +114,14 @@ def hold_model(
     return Ladder(kept.mixture.to("cpu"), atoms.n_gaussians, [rung])
 
 
-def climb_from_model(
-    target: Target,
-    atoms: GaussianMixture,
-    resolution_A: float,
-    n_gaussians: int | None,
-    seed: int,
-    device: torch.device,
-    log: Log,
-    bonds: Penalty | None = None,
-) -> Ladder:
+def climb_from_model(climb: Climb, atoms: GaussianMixture, bonds: Penalty | None = None) -> Ladder:
     """Keep a Gaussian on every atom and seed further ones where the map shows more.
 
     bonds: what the model's Gaussians, the first, are to keep of its geometry.
     Chen, Toader & Lederman 2023, "Building GMMs from molecular models".
     """
-    density = target.density
+    target, resolution_A, n_gaussians = climb.target, climb.resolution_A, climb.n_gaussians
+    density, device = target.density, climb.device
     grid, transform = _grid_and_transform(target, resolution_A, device)
     n_atoms = atoms.n_gaussians
     start = atoms.to(device)
@@ -129,43 +139,23 @@ def climb_from_model(
     # A few voxels along the model's edge are no missing domain.
     missing = open_volume > 4 * resolution_A**3
     if n_more > 0 and (missing or n_gaussians is not None):
-        log(f"the model leaves {open_volume:.0f} Å3 of the map open: {n_more} further Gaussians")
+        climb.log(
+            f"the model leaves {open_volume:.0f} Å3 of the map open: {n_more} further Gaussians"
+        )
         least = 0.5 * threshold if missing else 0.0
         if not (residual > least).any():
             # The model explains everything: what was asked for goes where the density is.
             residual, least = density.data.astype(np.float64), threshold
-        seeds = seed_on_density(residual, density.pixel_size_A, n_more, least, seed)
+        seeds = seed_on_density(residual, density.pixel_size_A, n_more, least, climb.seed)
         fitted = concatenate([fitted, seeds.to(device)])
-    return _climb(
-        fitted,
-        n_atoms,
-        target,
-        [resolution_A],
-        open_volume,
-        n_gaussians,
-        seed,
-        device,
-        log,
-        pull,
-        bonds,
-    )
+    return _climb(climb, _Start(fitted, open_volume, n_atoms, pull, bonds), [resolution_A])
 
 
-def _climb(
-    mixture: GaussianMixture,
-    n_of_model: int,
-    target: Target,
-    resolutions: list[float],
-    volume_A3: float,
-    n_gaussians: int | None,
-    seed: int,
-    device: torch.device,
-    log: Log,
-    pull: Pull | None = None,
-    bonds: Penalty | None = None,
-) -> Ladder:
-    generator = torch.Generator().manual_seed(seed)
-    mixture = mixture.to(device)
+def _climb(climb: Climb, start: _Start, resolutions: list[float]) -> Ladder:
+    target, n_gaussians, device, log = climb.target, climb.n_gaussians, climb.device, climb.log
+    n_of_model, pull, bonds = start.n_of_model, start.pull, start.bonds
+    generator = torch.Generator().manual_seed(climb.seed)
+    mixture = start.mixture.to(device)
     watch = Stopwatch()
     rungs: list[Rung] = []
     steps, growth_steps, last_steps = (FitSettings(steps=number) for number in (60, 100, 120))
@@ -177,7 +167,7 @@ def _climb(
         fit = fit_to_map(mixture, transform, grid, last_steps if last else steps, pull, bonds)
         for _ in range(_MAX_GROWTHS):
             reached = float(fit.fsc.min())
-            limit = n_gaussians if n_gaussians is not None else _most(volume_A3, resolution)
+            limit = n_gaussians if n_gaussians is not None else _most(start.volume_A3, resolution)
             more = min(int(fit.mixture.n_gaussians * _GROWTH), limit + n_of_model)
             if reached >= FSC_GOAL or more <= fit.mixture.n_gaussians:
                 break

@@ -51,11 +51,6 @@ def default_resolution_A(pixel_size_A: float) -> float:
     return max(8.0, 2.75 * pixel_size_A)
 
 
-def target_of_map(map_path: Path, mask: str, resolution_A: float | None) -> Target:
-    """Read a map and its mask; see `target_of_density`."""
-    return target_of_density(read_map(map_path), map_path, mask, resolution_A)
-
-
 def target_of_density(
     density: Map, map_path: Path, mask: str, resolution_A: float | None
 ) -> Target:

@@ -143,7 +143,7 @@ def refine_poses(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> 
             of_frame = _rms_of(fit.changes - kept)
             fit = replace(fit, changes=kept)
             log(
-                f"what went with the shape of the molecule was taken off: "
+                f"what went with the shape of the molecule was removed: "
                 f"{of_frame.angle_deg:.2f} degrees, {of_frame.shift_A:.2f} A RMS"
             )
     data.images.remove()

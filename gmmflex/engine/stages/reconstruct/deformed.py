@@ -56,6 +56,16 @@ class Undone:
     unseen: HalfMaps
 
 
+@dataclass(frozen=True)
+class Undoing:
+    """mask: (M, M, M) where motion is undone, to the degree of its values; judged: where halves are
+    compared, None for the whole box; shells: that the motion was not learnt from."""
+
+    mask: NDArray[np.float32]
+    judged: NDArray[np.float32] | None
+    shells: UnseenShells
+
+
 def regions_of(groups: Groups, box_px: int, pixel_size_A: float) -> Regions:
     """The masks, from the mixture."""
     mixture, motion_A = groups.mixture, groups.motion_A
@@ -71,19 +81,15 @@ def deformed(
     groups: Groups,
     together: HalfSums,
     sums_of: Callable[[NDArray[np.int64]], HalfSums],
-    mask: NDArray[np.float32],
-    judged: NDArray[np.float32] | None,
-    shells: UnseenShells,
+    undoing: Undoing,
     log: Log,
 ) -> Undone:
     """The map of all particles in the state of `groups.reference`.
 
-    together: the sums of all; sums_of: those of the particles at some rows. mask: (M, M, M) where
-    motion is undone, to the degree of its values; judged: where halves are compared; shells: that
-    the motion was not learnt from. One group
-    after the other: memory is that of the sums of all and of one group.
+    together: the sums of all; sums_of: those of the particles at some rows. One group after the
+    other: memory is that of the sums of all and of one group.
     """
-    grid = together.grid
+    grid, mask, shells = together.grid, undoing.mask, undoing.shells
     box, pixel_size_A = grid.box_px, grid.pixel_size_A
     inside = np.nonzero(mask)
     field = shift_field(groups, mask, pixel_size_A)
@@ -105,5 +111,5 @@ def deformed(
                 total[inside] += share * moved
         log(watch.event("undoing motion, group", group + 1, count))
     first, second = (Map(total, pixel_size_A, np.zeros(3)) for total in totals)
-    found = reconstruction_of((first, second), together.counts, grid, judged)
+    found = reconstruction_of((first, second), together.counts, grid, undoing.judged)
     return Undone(found, (unseen[0], unseen[1]))

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmmflex.engine.io.maps import Map, write_map
-from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.reconstruction.half_maps import (
     HalfSums,
     maps_of_halves,
     reconstruction_of,
 )
-from gmmflex.engine.reconstruction.local import LocalOf
-from gmmflex.engine.reconstruction.maps import MaskChoice, placed, with_decoded
-from gmmflex.engine.runs.results import RunResults
-from gmmflex.engine.stages.reconstruct.deformed import deformed, regions_of
+from gmmflex.engine.reconstruction.maps import placed, with_decoded
+from gmmflex.engine.runs.particles import RunParticles
+from gmmflex.engine.stages.reconstruct.deformed import Undoing, deformed, regions_of
 from gmmflex.engine.stages.reconstruct.groups import Groups
 from gmmflex.engine.stages.reconstruct.output import StateRow, state_row, write_state
-from gmmflex.engine.stages.reconstruct.state_maps import SumsOf
+from gmmflex.engine.stages.reconstruct.state_maps import MapWork
 from gmmflex.engine.stages.reconstruct.states import ParticleState
 from gmmflex.engine.stages.reconstruct.verdict import tell, unseen_shells, verdict_of
 
 
 def deformed_maps(
-    output: Path,
-    groups: Groups,
-    sums_of: SumsOf,
-    mask: MaskChoice,
-    results: RunResults,
-    learnt_to_A: float,
-    copies: int,
-    local_of: LocalOf,
-    log: Log,
+    work: MapWork, groups: Groups, source: RunParticles
 ) -> tuple[list[StateRow], dict[str, Any]]:
     """Write both maps, both in the state of the reference group, and judge them alike.
 
-    learnt_to_A: the resolution up to which the run looked at the images; copies: of each image, by
-    symmetry. Returns the rows of the
-    tables, the last two of the moving part alone, and what the summary says of the motion.
+    source: the particles of the run, and up to which resolution it looked at them. Returns the rows
+    of the tables, the last two of the moving part alone, and what the summary says of the motion.
     """
+    output, results, mask, log = work.output, work.results, work.mask, work.log
     everything = _state("consensus", np.arange(len(groups.labels)), groups, "all of the run")
     motion_A = groups.motion_A
     log(
@@ -50,25 +39,25 @@ def deformed_maps(
         f"most {motion_A.max():.2f} A from group {groups.reference + 1}, whose state all are "
         "brought to"
     )
-    together = sums_of(everything, log)
+    together = work.sums_of(everything, log)
     grid = together.grid
     regions = regions_of(groups, grid.box_px, grid.pixel_size_A)
     judged = regions.molecule if isinstance(mask, str) else mask
     plain = maps_of_halves(together, judged)
 
     def of_rows(rows: NDArray[np.int64]) -> HalfSums:
-        return sums_of(_state("group", rows, groups, "a group"), lambda text: None)
+        return work.sums_of(_state("group", rows, groups, "a group"), lambda text: None)
 
     extent_A = grid.box_px * grid.pixel_size_A
-    shells = unseen_shells(extent_A, len(plain.fsc), learnt_to_A)
-    moved = deformed(groups, together, of_rows, regions.molecule, judged, shells, log)
+    shells = unseen_shells(extent_A, len(plain.fsc), source.resolution_A)
+    moved = deformed(groups, together, of_rows, Undoing(regions.molecule, judged, shells), log)
     undone = moved.found
 
     rows = []
     states = (everything, _state("deformed", everything.rows, groups, "all, motion undone"))
     for state, found in zip(states, (plain, undone), strict=True):
         maps = with_decoded(found, groups.mixture)
-        local = local_of(state.file, found)
+        local = work.local_of(state.file, found)
         write_state(output, state.file, maps, results.centre_A)
         rows.append(state_row(state, together.counts, maps, local))
         if local is not None:
@@ -86,9 +75,8 @@ def deformed_maps(
             f"{after.fsc.mean():.3f}){name}"
         )
     first, second = (shells.alone(half.data) for half in plain.halves)
-    verdict = verdict_of(
-        (first, second), moved.unseen, judged, regions.moving, shells, extent_A, copies
-    )
+    alike = len(source.operators)
+    verdict = verdict_of((first, second), moved.unseen, judged, regions.moving, shells, alike)
     tell(verdict, log)
     about = {
         **verdict.summary(),

@@ -15,7 +15,7 @@ from gmmflex.engine.stages.reconstruct.output import StateRow
 from gmmflex.engine.stages.reconstruct.states import ParticleState
 
 _FOLDER = "unfinished"
-# What is told anew when the command goes on.
+# What is logged anew when the command goes on.
 _TOLD_ANEW = ("state", "local")
 _CHOSEN = "chosen"
 

@@ -30,7 +30,7 @@ from gmmflex.engine.stages.reconstruct.output import (
 )
 from gmmflex.engine.stages.reconstruct.picture import draw_curves, draw_maps
 from gmmflex.engine.stages.reconstruct.rows import forget_rows
-from gmmflex.engine.stages.reconstruct.state_maps import state_maps
+from gmmflex.engine.stages.reconstruct.state_maps import MapWork, state_maps
 from gmmflex.engine.stages.reconstruct.states import (
     ParticleState,
     alike,
@@ -90,22 +90,12 @@ def run_reconstruct(run: StageRun[ReconstructSettings]) -> None:
             return None
         return write_local(settings.output, name, found, results.centre_A, device)
 
+    work = MapWork(settings.output, sums_of, mask, results, local_of, log)
     about: dict[str, Any] = {}
     if groups is None:
-        rows = state_maps(settings.output, states, sums_of, mask, results, local_of, log)
+        rows = state_maps(work, states)
     else:
-        learnt_to_A = source.resolution_A
-        rows, about = deformed_maps(
-            settings.output,
-            groups,
-            sums_of,
-            mask,
-            results,
-            learnt_to_A,
-            len(source.operators),
-            local_of,
-            log,
-        )
+        rows, about = deformed_maps(work, groups, source)
     extent_A = particles.box_px * particles.pixel_size_A
     write_fsc(settings.output / "fsc.csv", rows, extent_A)
     write_states(settings.output / "states.csv", rows, len(results.latents))
@@ -135,7 +125,7 @@ def mask_of(choice: str, particles: Particles) -> MaskChoice:
             f"particles {particles.box_px} of {particles.pixel_size_A:.4g} A: give one of their box"
         )
     if density.data.min() < -1e-3 or density.data.max() > 1 + 1e-3 or not density.data.any():
-        raise UserError(f"--mask {choice} is no mask: its values must lie between 0 and 1")
+        raise UserError(f"--mask {choice} is not a mask: its values must lie between 0 and 1")
     return density.data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gmmflex.engine.machine.progress import Log
@@ -17,20 +18,26 @@ from gmmflex.engine.stages.reconstruct.states import ParticleState
 SumsOf = Callable[[ParticleState, Log], HalfSums]
 
 
-def state_maps(
-    output: Path,
-    states: list[ParticleState],
-    sums_of: SumsOf,
-    mask: MaskChoice,
-    results: RunResults,
-    local_of: LocalOf,
-    log: Log,
-) -> list[StateRow]:
+@dataclass(frozen=True)
+class MapWork:
+    """How maps are made and where they go. output: the run folder; sums_of: the particles of a
+    state, added up; mask: in which halves are compared; results: of the analysis; local_of: the
+    local resolution of a map, if that is asked for."""
+
+    output: Path
+    sums_of: SumsOf
+    mask: MaskChoice
+    results: RunResults
+    local_of: LocalOf
+    log: Log
+
+
+def state_maps(work: MapWork, states: list[ParticleState]) -> list[StateRow]:
     """Write the maps of each state; memory is that of one.
 
     States whose maps an unfinished run of the same command has written are left as they are.
     """
-    rows = []
+    output, log, rows = work.output, work.log, []
     for state in states:
         kept = kept_row(output, state)
         if kept is not None:
@@ -38,11 +45,11 @@ def state_maps(
             rows.append(kept)
             continue
         log(f"{state.file}: {state.particles:,} particles ({state.what})")
-        sums = sums_of(state, log)
-        found = maps_of_halves(sums, mask)
-        maps = with_decoded(found, results.mixture(state.latent))
-        local = local_of(state.file, found)
-        write_state(output, state.file, maps, results.centre_A)
+        sums = work.sums_of(state, log)
+        found = maps_of_halves(sums, work.mask)
+        maps = with_decoded(found, work.results.mixture(state.latent))
+        local = work.local_of(state.file, found)
+        write_state(output, state.file, maps, work.results.centre_A)
         rows.append(state_row(state, sums.counts, maps, local))
         keep_row(output, rows[-1])
         log(

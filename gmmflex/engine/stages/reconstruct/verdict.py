@@ -1,4 +1,4 @@
-"""Whether undoing the motion made the map better, told where the motion has not been learnt from.
+"""Whether undoing the motion made the map better, judged where the motion has not been learnt from.
 
 Latents and decoder were fitted to both half sets, but only to rings up to the resolution of the
 run. A latent that follows noise of its image moves that noise to where other particles' noise was
@@ -47,10 +47,11 @@ class Gain:
 
 @dataclass(frozen=True)
 class UnseenShells:
-    """Shells of a box that a run has not looked at: `cut` is the last one that is cut away, `first`
-    the first and `last` the last one that tells. held_out: whether they are that; if hardly any is
-    left, all shells tell and none is cut."""
+    """Shells of a box of `extent_A` that a run has not looked at: `cut` is the last one that is cut
+    away, `first` the first and `last` the last one that is judged by. held_out: whether they are
+    that; if hardly any is left, all shells are judged by and none is cut."""
 
+    extent_A: float
     cut: int
     first: int
     last: int
@@ -69,7 +70,8 @@ def unseen_shells(extent_A: float, last: int, learnt_to_A: float) -> UnseenShell
     """Of a box of some extent with shells 1 … last; learnt_to_A: resolution of the run."""
     seen = int(np.ceil(extent_A / learnt_to_A - 1e-3))
     held_out = last - (seen + _BEYOND) + 1 >= _FEWEST_SHELLS
-    return UnseenShells(seen if held_out else 0, seen + _BEYOND if held_out else 1, last, held_out)
+    cut, first = (seen, seen + _BEYOND) if held_out else (0, 1)
+    return UnseenShells(extent_A, cut, first, last, held_out)
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,12 @@ def verdict_of(
     molecule: NDArray[np.float32] | None,
     moving: NDArray[np.float32],
     shells: UnseenShells,
-    extent_A: float,
     copies: int = 1,
 ) -> Verdict:
     """Compare the consensus and the map with motion undone.
 
     plain, undone: half maps of the unseen shells alone, see `UnseenShells.alone`. molecule, moving:
-    masks (None: the whole box). extent_A: of the box. copies: of each image, where particles are
+    masks (None: the whole box). copies: of each image, where particles are
     expanded by symmetry; all of them hold the same noise, which shows in the molecule as a whole.
     """
 
@@ -124,7 +125,7 @@ def verdict_of(
     return Verdict(
         "deformed" if better and not harmed else "consensus",
         shells.held_out,
-        (extent_A / shells.first, extent_A / shells.last),
+        (shells.extent_A / shells.first, shells.extent_A / shells.last),
         of_molecule,
         of_moving,
     )
@@ -147,18 +148,18 @@ def tell(verdict: Verdict, log: Log) -> None:
     if verdict.recommended == "deformed":
         log("recommended: deformed.mrc, with motion undone")
     else:
-        log("recommended: consensus.mrc; undoing the motion brings nothing that can be told here")
+        log("recommended: consensus.mrc; undoing the motion brings no significant gain here")
     if not verdict.held_out:
         log(
-            "  the motion was learnt from these shells, so this is no independent evidence: run "
-            "'gmmflex heterogeneity' with a coarser --resolution to have some"
+            "  the motion was learnt from these shells, so this is not independent evidence: run "
+            "'gmmflex heterogeneity' with a coarser --resolution to obtain it"
         )
 
 
 def _curve(
     halves: HalfMaps, mask: NDArray[np.float32] | None, shells: UnseenShells
 ) -> NDArray[np.float64]:
-    """FSC of the halves inside the mask in the shells that tell."""
+    """FSC of the halves inside the mask in the shells that show it."""
     first, second = (half if mask is None else half * mask for half in halves)
     return shell_correlation_of(first, second)[shells.first - 1 : shells.last]
 

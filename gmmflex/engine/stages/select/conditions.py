@@ -1,4 +1,4 @@
-"""What each condition of `gmmflex select` says of every row of the latents."""
+"""The conditions of `gmmflex select`, each as a mask over the rows of the latents."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def distances(near: str, latents: NDArray[np.float32]) -> NDArray[np.float64]:
         point = np.array([float(part) for part in near.split(",")])
     except ValueError as fault:
         raise UserError(
-            f"--near {near} is no latent: give {d} numbers as in 0.5,-1.2, or a .npy file"
+            f"--near {near} is not a latent: give {d} numbers as in 0.5,-1.2, or a .npy file"
         ) from fault
     if len(point) != d or not np.isfinite(point).all():
-        raise UserError(f"--near {near} is no latent of this run: give {d} numbers")
+        raise UserError(f"--near {near} is not a latent of this run: give {d} numbers")
     return np.asarray(np.linalg.norm(latents - point, axis=1))
 
 
@@ -90,7 +90,7 @@ def compared(condition: str, tables: ParticleTables) -> _Mask:
     found = _CONDITION.match(condition)
     if found is None:
         raise UserError(
-            f"--where {condition!r} is no comparison: write it as in 'gmmflexReliability > 0.5'"
+            f"--where {condition!r} is not a comparison: write it as in 'gmmflexReliability > 0.5'"
         )
     label, sign, value = found.groups()
     label = label.removeprefix("_")
@@ -106,7 +106,8 @@ def compared(condition: str, tables: ParticleTables) -> _Mask:
         if sign in ("=", "==", "!="):
             return np.asarray(_COMPARED[sign](texts.astype(str), value), dtype=np.bool_)
         raise UserError(
-            f"--where {condition!r} compares what are no numbers: only = and != compare text"
+            f"--where {condition!r} compares values that are not numbers: only = and != compare "
+            f"text"
         ) from fault
 
 
@@ -128,5 +129,5 @@ def _text_table(path: Path, option: str) -> NDArray[np.float64]:
         return np.array([[float(part) for part in row] for row in rows if row])
     except (OSError, UnicodeDecodeError, ValueError) as fault:
         raise UserError(
-            f"{option} {path} is no table of numbers: write numbers separated by commas or space"
+            f"{option} {path} is not a table of numbers: write numbers separated by commas or space"
         ) from fault

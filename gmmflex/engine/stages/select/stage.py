@@ -92,7 +92,8 @@ def _run_of(stored: dict[str, Any], landscape: Path) -> Path:
         return Path(stored["inputs"][0]["path"]).parent
     except (KeyError, IndexError, TypeError) as fault:
         raise UserError(
-            f"{landscape / RUN_FILE} does not say which run it is of: run 'gmmflex landscape' again"
+            f"{landscape / RUN_FILE} does not name the run it was made from: run 'gmmflex "
+            f"landscape' again"
         ) from fault
 
 
@@ -100,11 +101,11 @@ def _rows(settings: SelectSettings, source: _Source, log: Log) -> NDArray[np.int
     """Rows of the latents for which all conditions hold, in their order."""
     latents, n = source.latents, len(source.latents)
     chosen = np.ones(n, dtype=np.bool_)
-    said = []
+    conditions = []
 
     def hold(mask: NDArray[np.bool_], what: str) -> None:
         chosen[:] &= mask
-        said.append(what)
+        conditions.append(what)
         log(f"{what}: {int(mask.sum()):,} of {n:,}, {int(chosen.sum()):,} with those before")
 
     if settings.cluster or settings.clusters is not None:
@@ -130,14 +131,14 @@ def _rows(settings: SelectSettings, source: _Source, log: Log) -> NDArray[np.int
             order = np.argsort(apart[held], kind="stable")
             closest[held[order[: settings.nearest]]] = True
             hold(closest, f"--nearest {settings.nearest}")
-    if not said and settings.random is None:
+    if not conditions and settings.random is None:
         raise UserError(
-            "nothing says which particles are wanted: give --cluster, --near, --polygon, --rows, "
+            "no condition chooses particles: give --cluster, --near, --polygon, --rows, "
             "--where or --random"
         )
     rows = np.flatnonzero(chosen)
     if len(rows) == 0:
-        raise UserError(f"no particle meets {', '.join(said)}: widen one of them")
+        raise UserError(f"no particle meets {', '.join(conditions)}: relax one of them")
     return rows if settings.random is None else _some(rows, settings.random, settings.seed)
 
 

@@ -1,9 +1,8 @@
-"""Two analyses of different particles, trained independently, and what both say of each image."""
+"""Two analyses of different particles, trained independently, and how both read each image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ class HalvesVerdict:
 
     motion: of Gaussians, by one half of each image for the one and the other half for the other;
     within: the same between the two halves of images in one analysis, the most that can be had;
-    latents_r2, latents_r2_within: variance of one's latents that the other's tell, by nearest
+    latents_r2, latents_r2_within: variance of one's latents that the other's explain, by nearest
     neighbours, and the same within one analysis; classes: adjusted Rand index of k-means groups.
     """
 
@@ -78,8 +77,8 @@ def compare_halves(
         len(rows),
         _mean(crossed, swapped),
         _mean(alone[0], alone[1]),
-        _told(first[:, 0], second[:, 1]),
-        _told(second[:, 0], second[:, 1]),
+        _predicted_r2(first[:, 0], second[:, 1]),
+        _predicted_r2(second[:, 0], second[:, 1]),
         _same_groups(first.mean(1), second.mean(1), seed),
     )
 
@@ -103,7 +102,7 @@ def _latents_apart(
     return fitting.apart(rows, for_both_folds(latents.mean(0).expand(len(rows), -1)), way)
 
 
-def _told(first: Tensor, second: Tensor) -> float:
+def _predicted_r2(first: Tensor, second: Tensor) -> float:
     """R² of the second latents (m, d'), read off the first (m, d) of neighbouring particles."""
     m = len(first)
     learn, test = np.arange(0, m, 2), np.arange(1, m, 2)
@@ -128,8 +127,3 @@ def _mean(first: Agreement, second: Agreement) -> Agreement:
         (first.by_chance + second.by_chance) / 2,
         (first.together + second.together) / 2,
     )
-
-
-def half_star(folder: Path, number: int) -> Path:
-    """Where the particles of a half set are written."""
-    return folder / f"half{number}.star"

@@ -1,8 +1,8 @@
-"""Whether the latents tell where a particle was imaged instead of what state it is in.
+"""Whether latents depend on how a particle was imaged instead of the state it is in.
 
 The mutual information of each principal component with pose, defocus and shift (Kraskov, Stögbauer
 & Grassberger, Phys. Rev. E 69 (2004) 066138, as scikit-learn has it), beside what it is between
-the component and the values of other particles. It is told as a correlation: normally distributed
+the component and the values of other particles. It is given as a correlation: normally distributed
 values with the correlation r have the information −½ ln(1 − r²).
 """
 

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 # Displacements held at a time, in numbers.
 _AT_ONCE = 2**24
-# Pairs of different particles tell what agreement chance alone gives.
+# Pairs of different particles show what agreement chance alone gives.
 _SHUFFLES = 5
 
 

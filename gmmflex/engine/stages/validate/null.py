@@ -76,8 +76,8 @@ def write_null_particles(
             drawn = torch.randn(len(some), box, box, generator=generator)
             images = _images(mixture, data.batch(own[some]), data, rings, drawn)
             stack[some[0] : some[-1] + 1] = images.cpu().numpy()
-    said = f"{n} particles without motion, {coefficients.n_rings} rings"
-    log(watch.event("particles without motion", n, n, said))
+    text = f"{n} particles without motion, {coefficients.n_rings} rings"
+    log(watch.event("particles without motion", n, n, text))
     names = np.array([f"{k + 1:06d}@{stack_path.resolve()}" for k in range(n)])
     write_particles_star(folder / "particles.star", particles, {"rlnImageName": names})
     return folder / "particles.star"

@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 
 _COLOURS = {MOVES: "#1f5fa8", UNSURE: "#d9a441", NOISE: "0.6", UNTESTED: "0.6"}
 _WORDS = {
-    MOVES: "most of the motion is there for sure",
-    UNSURE: "only part of the motion could be told from noise",
+    MOVES: "most of the motion is reproducible",
+    UNSURE: "only part of the motion could be distinguished from noise",
     NOISE: "most of what looks like motion may be noise",
     UNTESTED: "whether the motion is real was not tested",
 }
@@ -113,7 +113,7 @@ def draw_checks(
 
 
 def draw_leakage(path: Path, leaks: Sequence[Leak]) -> None:
-    """What each component tells of what it should not."""
+    """How each component depends on what it should not depend on."""
     names = list(dict.fromkeys(leak.about for leak in leaks))
     count = max(leak.component for leak in leaks)
     values = np.zeros((len(names), count))
@@ -140,7 +140,7 @@ def draw_leakage(path: Path, leaks: Sequence[Leak]) -> None:
 def summary_of(
     verdict: Verdict, halves: HalvesVerdict | None, leaks: Sequence[Leak]
 ) -> dict[str, Any]:
-    """summary.json; `in_words` says it in a sentence."""
+    """summary.json; `in_words` is its verdict as a sentence."""
     counts = {kind: int((verdict.kinds == kind).sum()) for kind in (MOVES, UNSURE, NOISE)}
     return {
         "verdict": verdict.overall,
@@ -187,14 +187,14 @@ def write_page(
     leaks: Sequence[Leak],
     summary: dict[str, Any],
 ) -> None:
-    """report.html: what moves for sure, what may be noise, what to do."""
+    """report.html: what moves significantly, what may be noise, what to do."""
     output = settings.output
     words = str(summary["in_words"]).replace(" A", " Å")
     counts = summary["gaussians"]
     about = [
-        f"{counts[MOVES]} Gaussians move for sure, {counts[UNSURE]} are unsure, "
+        f"{counts[MOVES]} Gaussians move significantly, {counts[UNSURE]} are unsure, "
         f"{counts[NOISE]} may be noise.",
-        f"{100 * verdict.sure_share:.0f} % of the mean square motion is for sure.",
+        f"{100 * verdict.sure_share:.0f} % of the mean square motion is significant.",
     ]
     sections = [
         Section(
@@ -214,8 +214,8 @@ def write_page(
             Section(
                 "Two half sets, analysed independently",
                 f"{halves.particles:,} particles, one half of each image read by the one analysis "
-                "and the other half by the other: they share no noise. What two halves of an image "
-                "say within one analysis is the most that can be had.",
+                "and the other half by the other: they share no noise. The agreement of two "
+                "halves of an image within one analysis is the most that can be expected.",
                 table=Table(("agreement of", "half sets", "within one"), rows),
             )
         )
@@ -226,7 +226,7 @@ def write_page(
         )
         sections.append(
             Section(
-                "Does the latent space tell of the imaging?",
+                "Do latents depend on the imaging?",
                 _of_leaks(leaks),
                 ((output / "leakage.png", caption),),
             )
@@ -240,30 +240,32 @@ def write_page(
 def _of_leaks(leaks: Sequence[Leak]) -> str:
     strong = [leak for leak in leaks if leak.significant]
     if not strong:
-        return "No component tells more of pose, defocus or shift than chance."
+        return "No component depends on pose, defocus or shift by more than chance."
     named = ", ".join(f"{leak.about} in component {leak.component}" for leak in strong)
     return f"More than chance: {named}."
 
 
 def _advice(verdict: Verdict, halves: HalvesVerdict | None, leaks: Sequence[Leak]) -> list[str]:
-    told = {
+    advice = {
         MOVES: "Interpret the motion where Gaussians are marked as moving (gaussians.csv).",
         UNSURE: "Interpret only Gaussians marked as moving; more particles, a coarser --resolution "
-        "or a decoder with fewer ways to move (rigid, hierarchical) may tell more.",
+        "or a decoder with fewer degrees of freedom (rigid, hierarchical) may show more.",
         NOISE: "Do not interpret the motion. Try a coarser --resolution, --bonds with a fitted "
         "model, or rigid bodies; check that the mixture fits the map.",
         UNTESTED: "Add the checks 'halves' and 'null' to learn whether the motion is real.",
     }
-    found = [told[verdict.overall]]
+    found = [advice[verdict.overall]]
     if halves is not None and halves.motion.together < 0.5 * halves.within.together:
         found.append(
             "The half sets agree much less than two halves of an image within one analysis: the "
             "decoders differ; more particles or fewer latent dimensions may help."
         )
     if any(leak.significant and leak.about in ("defocus", "astigmatism") for leak in leaks):
-        found.append("Latents go with defocus: check the CTF and the amplitudes of the mixture.")
+        found.append("Latents depend on defocus: check the CTF and the amplitudes of the mixture.")
     if any(leak.significant and leak.about == "shift" for leak in leaks):
-        found.append("Latents go with the shift: the mixture may be off-centre against the images.")
+        found.append(
+            "Latents depend on the shift: the mixture may be off-centre against the images."
+        )
     found.append(
         "The mixture was built from the map of all particles: the half sets share it, and with it "
         "any bias that it has."

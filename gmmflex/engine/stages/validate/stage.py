@@ -1,4 +1,4 @@
-"""`gmmflex validate`: what of a run's motion is there for sure, and what noise alone would give."""
+"""`gmmflex validate`: what of a motion is reproducible, and what noise alone would give."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _halves(subject: Subject, log: Log) -> HalvesVerdict:
         runs.append(subject.analysed(f"half{number}", star, images, log))
     expanded = subject.data.in_symmetric_poses(subject.run.particles.operators)
     first, second = (expanded.rows_of(torch.from_numpy(own)) for own in rows)
-    log("comparing what both say of each particle")
+    log("comparing both readings of each particle")
     latent_noise = float(subject.run.settings.latent_noise)
     return compare_halves(
         (runs[0], runs[1]),

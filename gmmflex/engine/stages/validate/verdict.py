@@ -1,4 +1,4 @@
-"""What moves for sure and what may be noise, Gaussian by Gaussian and altogether."""
+"""What moves significantly and what may be noise, Gaussian by Gaussian and altogether."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 MOVES, UNSURE, NOISE, UNTESTED = "moves", "unsure", "may be noise", "not tested"
 
-# A motion is for sure where it is so many times what noise alone gives, and two independent
+# A motion is significant where it is so many times what noise alone gives, and two independent
 # analyses agree by more than chance does (in standard deviations) and by this much.
 _TIMES_NOISE, _DEVIATIONS, _LEAST_AGREEMENT = 2.0, 4.0, 0.3
 # Below this it is no more than noise gives.
@@ -25,7 +25,7 @@ _MOST_OF_IT = 0.5
 @dataclass(frozen=True)
 class Verdict:
     """kinds: (N,) of each Gaussian; overall: of the whole; sure_share: share of the mean square
-    motion that is for sure; size_A, noise_A: root mean square over Gaussians, of the run and of
+    motion that is significant; size_A, noise_A: root mean square over Gaussians, of the run and of
     what does not move; without_noise_A: what is left of size_A when that is taken off in squares.
     """
 

@@ -1,7 +1,7 @@
 """How a command ends: exit codes, and one sentence for whatever the user can put right.
 
-0: done. 2: a file, an option or the machine is at fault, told in one sentence. 128 + n: stopped by
-signal n. 1: a fault of gmmflex itself, with its traceback.
+0: done. 2: a file, an option or the machine is at fault, reported in one sentence. 128 + n: stopped
+by signal n. 1: a fault of gmmflex itself, with its traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import NoReturn
 
-from gmmflex.engine.cli.signals import Stopped, stoppable
+from gmmflex.engine.cli.shell.signals import Stopped, stoppable
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.faults import file_fault, has_lost_others, is_out_of_memory
 from gmmflex.engine.machine.progress import print_end
@@ -61,7 +61,8 @@ def told_in_words() -> Iterator[None]:
 
 
 def sentence_of(fault: Exception) -> str | None:
-    """What the user is told and can put right; None for a fault of gmmflex itself."""
+    """What is reported to users and can be put right by them; None for a fault of gmmflex "
+    "itself."""
     if isinstance(fault, UserError):
         return " ".join(str(fault).split())
     if is_out_of_memory(fault):
@@ -71,7 +72,7 @@ def sentence_of(fault: Exception) -> str | None:
         )
     if has_lost_others(fault):
         return (
-            f"another process of this run has ended ({_in_one_line(fault)}): see what it said, and "
+            f"another process of this run has ended ({_in_one_line(fault)}): see its message, and "
             "run the same command again to go on"
         )
     found = file_fault(fault)

@@ -8,12 +8,6 @@ import typer
 
 from gmmflex.engine.settings.decoder_registry import BUILT_IN, decoder_names
 
-# Not the others: looking for them takes as long as all else of `--help`.
-DECODER_HELP = (
-    f"How Gaussians move: {', '.join(BUILT_IN)}, or one that another package brings.  "
-    "[default: free]"
-)
-
 
 def _list(wanted: bool) -> None:
     if wanted:

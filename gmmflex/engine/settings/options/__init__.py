@@ -1,0 +1,1 @@
+"""How settings are given: options, their bounds and help, and the sentences for wrong ones."""
