@@ -27,11 +27,11 @@ def trained(moving, tmp_path_factory):
     seen = {}
     write = heterogeneity.write_results
 
-    def watch(options, particles, prepared, progress, refitted, readout, *rest):
+    def watch(options, particles, prepared, outcome, *rest):
         with torch.no_grad():
-            seen["offsets"] = prepared.model.decoder(torch.ones(1, 2))
-        seen["latents"] = readout
-        write(options, particles, prepared, progress, refitted, readout, *rest)
+            seen["offsets"] = prepared.task.model.decoder(torch.ones(1, 2))
+        seen["latents"] = outcome.readout
+        write(options, particles, prepared, outcome, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heterogeneity, "write_results", watch)
