@@ -68,7 +68,7 @@ def build(
         usual = resolution_when_held_A(target, sharp, settings.atoms == "ca")
         log(
             f"resolution {usual:.1f} A, to which model and map agree; --resolution would set "
-            f"another"
+            "another"
         )
         target = target_of_map(settings.map, settings.mask, usual)
     start, blur_A = blurred_like_map(sharp, target, usual)
