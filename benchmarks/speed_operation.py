@@ -78,7 +78,7 @@ def time_of_ours(
 def ours(problem: Problem) -> Result:
     """What training calls."""
     leaves = _leaves(problem.mixtures)
-    loss = -compare(leaves, problem.batch, problem.data).whole().mean()
+    loss = -compare(leaves, problem.batch, problem.coefficients).whole().mean()
     loss.backward()
     return _collected(loss, leaves)
 

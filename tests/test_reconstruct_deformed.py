@@ -200,5 +200,5 @@ def test_refusals(inputs):
         groups_of(few, half_set[:30], GROUPS)
     with pytest.raises(UserError, match="see to it that both half sets are in the input"):
         groups_of(inputs["results"], np.ones_like(half_set), GROUPS)
-    with pytest.raises(ValueError, match="leave out --clusters"):
+    with pytest.raises(ValueError, match="leave out clusters"):
         ReconstructSettings(run="r", output="o", clusters="c.npy", deformed=True)

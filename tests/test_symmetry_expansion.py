@@ -11,15 +11,18 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from scipy.stats import spearmanr
-from toy_trimer import N_ONE, levels, run, simulated_trimer
+from toy_trimer import BOX, N_ONE, PIXEL_A, levels, run, simulated_trimer
 from two_states import N, two_states
 
+from gmmflex.engine import cli
 from gmmflex.engine.io.errors import UserError
+from gmmflex.engine.io.maps import Map, write_map
 from gmmflex.engine.io.particles import read_particle_records
 from gmmflex.engine.io.star import read_star
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 from gmmflex.engine.parts.symmetry_copies import columns_of_copies
 from gmmflex.engine.settings.decoder import DecoderSettings
+from gmmflex.engine.stages.heterogeneity import analysis as heterogeneity
 from gmmflex.engine.training.earlier_run import read_earlier_run
 
 PARTICLES = 400
@@ -183,3 +186,65 @@ def test_a_run_of_one_unit_tells_how_to_read_the_copies(trimer: Any) -> None:
     print(found.round(3))
     own = np.eye(3, dtype=bool)
     assert found[own].min() > 0.8 and found[~own].max() < 0.2
+
+
+@pytest.mark.slow
+def test_copies_of_a_particle_are_held_out_together(
+    trimer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Any] = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(_settings: Any, prepared: Any, *_: Any) -> None:
+        held.append(prepared)
+        raise Enough
+
+    monkeypatch.setattr(heterogeneity, "train_in_rounds", stop)
+    lines: list[str] = []
+    with pytest.raises(Enough):
+        run(trimer, trimer / "stopped", lines)
+    particles = held[0].task.particles
+    test, train = (
+        set((rows // 3).tolist()) for rows in (particles.test_rows, particles.train_rows)
+    )
+    assert len(test) == 20 and not test & train and len(test | train) == PARTICLES
+    assert sorted(particles.test_rows.tolist()) == [
+        3 * i + c for i in sorted(test) for c in range(3)
+    ]
+    data = particles.data
+    assert len(data.images) == PARTICLES and data.rotations.shape[0] == PARTICLES
+    assert int(held[0].varies.sum()) == N_ONE
+    assert "the most compact one" in " ".join(lines) and "warning" not in " ".join(lines)
+
+
+@pytest.mark.slow
+def test_a_wrong_group_and_a_mask_of_all_units_are_told(trimer: Any) -> None:
+    everything = Map(np.ones((BOX, BOX, BOX), np.float32), PIXEL_A, np.zeros(3))
+    write_map(trimer / "everything.mrc", everything)
+    lines: list[str] = []
+    mask = trimer / "everything.mrc"
+    run(trimer, trimer / "wrong", lines, symmetry="C4", epochs=1, mask=mask)
+    assert sum("turned by C4 the mixture fits much worse" in line for line in lines) == 1
+    lines.clear()
+    run(trimer, trimer / "shared", lines, epochs=1, mask=mask)
+    assert not any("much worse" in line for line in lines)
+    assert any("100 % of the Gaussians that may vary are copies" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_expanded_particles_are_not_expanded_again(
+    trimer: Any, analysed: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["gmmflex", "heterogeneity", str(analysed / "latents.star")]
+    command += ["--image-root", str(trimer / "set"), "--neutral", str(trimer / "mixture.cif")]
+    command += ["--output", str(trimer / "again"), "--symmetry"]
+    for name, told in (("C3", "3 times, as expanded sets do"), ("Q", "is not a point group")):
+        monkeypatch.setattr("sys.argv", [*command, name])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 2
+        error = capsys.readouterr().err
+        assert told in error and error.count("\n") == 1
+        assert not (trimer / "again").exists()

@@ -131,13 +131,13 @@ class Change:
             ctf = replace(ctf, defocus_u_A=-ctf.defocus_u_A, defocus_v_A=-ctf.defocus_v_A)
         return Poses(rotations, origins, ctf)
 
-    def applied(self, contrast: Tensor) -> Tensor:
+    def applied(self, ctf: Tensor) -> Tensor:
         """What the image is multiplied by, from its CTF."""
         if self.ctf == "phases flipped":
-            return contrast.abs()
+            return ctf.abs()
         if self.ctf == "multiplied":
-            return contrast.square()
-        return torch.ones_like(contrast) if self.ctf == "corrected" else contrast
+            return ctf.square()
+        return torch.ones_like(ctf) if self.ctf == "corrected" else ctf
 
 
 @torch.no_grad()
@@ -158,11 +158,9 @@ def correlations(volume: FourierVolume, sample: Sample, change: Change) -> Tenso
         turns = at.origins_A.to(device) @ kxy
         values = torch.view_as_complex(values.contiguous())
         values = values * torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
-        contrast = change.applied(
+        ctf = change.applied(
             ctf_at(at.ctf.to(device), coefficients.kx_index, coefficients.ky_index, grid)
         )
         images = sample.images[part].to(device)
-        found.append(
-            ring_sums(torch.view_as_real(values), contrast, images, coefficients).whole().cpu()
-        )
+        found.append(ring_sums(torch.view_as_real(values), ctf, images, coefficients).whole().cpu())
     return torch.cat(found)

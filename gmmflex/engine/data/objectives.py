@@ -20,12 +20,18 @@ ObjectiveFactory = Callable[[Tensor, Coefficients], Objective]
 are compared."""
 
 GROUP = "gmmflex.objectives"
-_KNOWN: dict[str, ObjectiveFactory] = {"frc": WeightedFrc.of_likelihood}
+_BUILT_IN: dict[str, ObjectiveFactory] = {"frc": WeightedFrc.of_likelihood}
+_registered: dict[str, ObjectiveFactory] = {}
 
 
 def register_objective(name: str, factory: ObjectiveFactory) -> None:
-    """Make an objective known by name in this process; a later run that goes on needs it, too."""
-    _KNOWN[name] = factory
+    """Make an objective known by name in this process; a later run that goes on needs it, too.
+
+    Raises ValueError for the name of the built-in one.
+    """
+    if name in _BUILT_IN:
+        raise ValueError(f"objective {name}: that name is taken: give another")
+    _registered[name] = factory
 
 
 def named_objective(name: str) -> ObjectiveFactory:
@@ -33,17 +39,20 @@ def named_objective(name: str) -> ObjectiveFactory:
 
     Raises UserError if there is none, or if the package that brings it cannot be imported.
     """
-    if name in _KNOWN:
-        return _KNOWN[name]
+    known = {**_BUILT_IN, **_registered}
+    if name in known:
+        return known[name]
     others = {point.name: point for point in entry_points(group=GROUP)}
     if name not in others:
-        known = ", ".join(sorted({*_KNOWN, *others}))
-        raise UserError(f"--objective {name} is not known here: give one of {known}")
+        raise UserError(
+            f"objective {name}: there is none of this name here: give one of "
+            f"{', '.join(sorted({*known, *others}))}, or install the package that brings it"
+        )
     try:
         found: ObjectiveFactory = others[name].load()
-    except (ImportError, AttributeError) as fault:
+    except Exception as fault:
         raise UserError(
-            f"--objective {name} cannot be loaded from {others[name].value} ({fault}): install the "
+            f"objective {name} cannot be loaded from {others[name].value} ({fault}): install the "
             "package that brings it again"
         ) from fault
     return found

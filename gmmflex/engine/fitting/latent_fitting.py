@@ -102,8 +102,8 @@ class Fitting:
         for own, (_, particles) in zip(
             places, self.data.loaded(rows[part] for part in places), strict=True
         ):
-            in_room = partial(self._fitted, particles, start[own], way, folds)
-            fit = self.batch_limit.retried(in_room)
+            in_pieces = partial(self._fitted, particles, start[own], way, folds)
+            fit = self.batch_limit.retried(in_pieces)
             for whole, part in zip(vars(found).values(), vars(fit).values(), strict=True):
                 whole[own] = part
         return found

@@ -2,9 +2,8 @@
 
 The algebra is that of model/inference/latent_posterior.py with five more unknowns: the change of
 the pose in units of what it is expected to be. The mixture is laid upon the one at rest before it
-is projected,
-so that a motion of the whole is the pose's alone. Coarse rings first: there one turn of a few
-degrees is a small part of a period everywhere in the molecule.
+is projected, so that a motion of the whole is the pose's alone. Coarse rings first: there one turn
+of a few degrees is a small part of a period everywhere in the molecule.
 """
 
 from __future__ import annotations

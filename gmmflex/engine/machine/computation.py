@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log, print_line
 from gmmflex.engine.machine.row_store import Storage
 
-# Particles at a time where nobody has asked how many memory holds; rows kept in memory, in GB.
-_AT_ONCE, _MEMORY_GB = 64, 8.0
+# Particles at a time where nobody has asked how many memory holds.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,5 @@ def computation_alone(
     at_once: int = _AT_ONCE, log: Log = print_line, device: torch.device | str = "cpu"
 ) -> Computation:
     """In this process alone, with all rows in memory: for notebooks, tests and benchmarks."""
-    storage = Storage(Path.cwd(), _MEMORY_GB)
+    storage = Storage(Path.cwd(), math.inf)
     return Computation(torch.device(device), storage, BatchLimit(at_once, log), log)

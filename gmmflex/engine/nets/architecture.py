@@ -5,7 +5,12 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gmmflex.engine.nets.build import DecoderDescription, expected_tensors, first_difference
+from gmmflex.engine.nets.build import (
+    DecoderDescription,
+    expected_tensors,
+    first_difference,
+    name_is_taken,
+)
 from gmmflex.engine.nets.decoders.base import Shapes, shapes_of
 from gmmflex.engine.nets.encoder import Encoder
 
@@ -29,6 +34,8 @@ class Architecture(BaseModel):
     def _possible(self) -> Architecture:
         if len({item.name for item in self.decoders}) < len(self.decoders):
             raise ValueError("two decoders have the same name")
+        if any(name_is_taken(item.name) for item in self.decoders):
+            raise ValueError("a decoder has a name that no part of a network can have")
         return self
 
 
@@ -50,13 +57,18 @@ def check_tensors(about: Architecture, stored: Shapes) -> None:
     for item in about.decoders:
         prefix = f"decoder.parts.{item.name}."
         own = _under(prefix, stored)
-        parts[prefix] = expected_tensors(item, about.latent_dim, about.gaussians, own)
+        try:
+            parts[prefix] = expected_tensors(item, about.latent_dim, about.gaussians, own)
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as fault:
+            raise WrongTensors(
+                f"decoder {item.name} ({item.kind}) cannot say what it stores ({fault})"
+            ) from fault
         whose[prefix] = f"decoder {item.name} ({item.kind})"
     for prefix, expected in parts.items():
         found = _under(prefix, stored) if prefix else _others(tuple(parts), stored)
-        fault = first_difference(found, expected)
-        if fault is not None:
-            raise WrongTensors(f"{whose[prefix]} {fault}")
+        difference = first_difference(found, expected)
+        if difference is not None:
+            raise WrongTensors(f"{whose[prefix]} {difference}")
 
 
 def _of_mixture(about: Architecture) -> Shapes:

@@ -14,12 +14,13 @@ from gmmflex.engine.io.runs.run_folder import RUN_FILE, read_json
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.nets.build import DecoderDescription, build_decoder, name_is_taken
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
+from gmmflex.engine.nets.registry import decoder_kind
 from gmmflex.engine.nets.rest_correction import RestCorrection
 from gmmflex.engine.parts.bodies import gaussians_at, memberships
 from gmmflex.engine.parts.neutral import Neutral, varying_gaussians
 from gmmflex.engine.settings.decoder import DecoderSettings
 from gmmflex.engine.settings.decoder_kind import SHARED
-from gmmflex.engine.settings.decoder_registry import decoder_spec
+from gmmflex.engine.settings.decoder_registry import UnknownDecoder, decoder_spec
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 
 Bodies = tuple[tuple[str, ...], Tensor]
@@ -61,6 +62,10 @@ def regions_of(
     for decoder in decoders:
         if name_is_taken(decoder.name):
             raise UserError(f"decoder {decoder.name}: that name is taken: give another")
+        try:
+            decoder_kind(decoder.kind)
+        except UnknownDecoder as fault:
+            raise UserError(f"decoder {decoder.name}: {fault}") from fault
     needs_model = any(decoder.region or decoder.bodies for decoder in decoders)
     model = fitted_model(settings.model, neutral) if needs_model else None
     return {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.data.objective import Objective
 from gmmflex.engine.data.objectives import named_objective
+from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
 from gmmflex.engine.model.images.scoring import Coefficients
 from gmmflex.engine.runs.arrays import array_beside_latents, read_by_fold
@@ -94,8 +95,12 @@ class Run:
     def objective(self, device: torch.device | str) -> Objective:
         """The score that its training raised."""
         name = str(self.config.get("objective", "frc"))
+        try:
+            factory = named_objective(name)
+        except UserError as fault:
+            raise UserError(f"{self.folder} was made with another objective; {fault}") from fault
         frc = torch.tensor(mean_frc_of_run(self.folder, self.summary), device=device)
-        return named_objective(name)(frc, self.coefficients(device))
+        return factory(frc, self.coefficients(device))
 
     def setting(self, name: str) -> float:
         """A number among its settings."""

@@ -86,6 +86,8 @@ def stage(command: str) -> Callable[[Callable[[StageRun[Settings]], None]], Stag
                 threads = set_threads(settings.threads)
                 work(StageRun(command, settings, overwrite, log, threads, Stopwatch()))
 
+        # What people see is how it is called, not the function behind it.
+        del run.__wrapped__
         return run
 
     return decorate

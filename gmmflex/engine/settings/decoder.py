@@ -34,7 +34,9 @@ def in_order(vary: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
 
 
 def _split(value: Any) -> Any:
-    """The parts of a text with commas; anything else as it is."""
+    """The parts of a text with commas, a number alone as the only one; anything else as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())

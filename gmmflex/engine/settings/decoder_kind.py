@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from gmmflex.engine.settings.limits import PARAMETERS, Parameter
 from gmmflex.engine.settings.options.option import contradiction
@@ -92,10 +93,19 @@ class DecoderSpec:
         try:
             return self.options(**{**given, **own})
         except ValidationError as fault:
-            raise ValueError(self._sentence(fault)) from fault
+            raise self._fault(fault) from fault
 
-    def _sentence(self, fault: ValidationError) -> str:
+    def _fault(self, fault: ValidationError) -> ValueError:
         first = fault.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if name in SHARED:
+            message = first["msg"].removeprefix("Value error, ").lower()
+            return contradiction(
+                f"{{{name}}} of a {self.name} decoder: {message.replace('{', '(')}", name
+            )
+        return ValueError(self._sentence(first))
+
+    def _sentence(self, first: ErrorDetails) -> str:
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = [field for field in self.options.model_fields if field not in SHARED]

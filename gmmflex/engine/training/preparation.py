@@ -123,9 +123,10 @@ def prepare(
     inputs = encoder_gradients(objective, mixture, data, plan, computation)
     descriptions = describe_decoders(settings, parts.regions, resolution_of(data.coefficients))
     encoder = Encoder(inputs.shape[-1], settings.latent_dim).to(computation.device)
-    decoder = build_decoders(
-        descriptions, parts.regions, settings.latent_dim, mixture, settings.refine_neutral
-    )
+    with computation.processes.together():
+        decoder = build_decoders(
+            descriptions, parts.regions, settings.latent_dim, mixture, settings.refine_neutral
+        )
     # All copies of a particle are held out, or none.
     test_rows, train_rows = data.rows_of(order[:n_test]), data.rows_of(order[n_test:])
     particles = LearningSet(data, inputs, train_rows, test_rows)

@@ -61,8 +61,8 @@ def told_in_words() -> Iterator[None]:
 
 
 def sentence_of(fault: Exception) -> str | None:
-    """What is reported to users and can be put right by them; None for a fault of gmmflex "
-    "itself."""
+    """What is reported to users and can be put right by them; None for a fault of gmmflex
+    itself."""
     if isinstance(fault, UserError):
         return " ".join(str(fault).split())
     if is_out_of_memory(fault):

@@ -31,7 +31,9 @@ def usable(device: torch.device) -> bool:
     two = torch.full((1, 1, 2), 2.0, device=device)
     one = torch.ones(1, device=device)
     try:
-        return bool(torch.isfinite(gather(spread(two, one, one, 8, 4), two, one, 4)).all())
+        planes = spread_planes(two, one, torch.ones(1, 1, 1, 4, device=device), 8, 4)
+        there_and_back = gather(spread(two, one, one, 8, 4), two, one, 4)
+        return bool(planes.isfinite().all() and there_and_back.isfinite().all())
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, OSError, CalledProcessError, TritonError):

@@ -76,8 +76,8 @@ def splat(mixture: GaussianMixture, box: int, voxel_A: float) -> Tensor:
         at_once = max(1, _MAX_FOOTPRINT_VOXELS // (2 * reach + 1) ** 3)
         for first in range(0, len(members), at_once):
             part = mixture.select(members[first : first + at_once])
-            coefficients, values = _footprints(part, box, voxel_A, reach)
-            grid.index_add_(0, coefficients, values)
+            voxels, values = _footprints(part, box, voxel_A, reach)
+            grid.index_add_(0, voxels, values)
     return grid.reshape(box, box, box)
 
 
@@ -140,9 +140,9 @@ def map_of_fourier(half_space: Tensor, grid: ShellGrid, box: int) -> Tensor:
     half_space: (2S + 1, 2S + 1, S + 1) complex. Returns (box, box, box), box ≥ 2S + 1.
     """
     shell = grid.max_shell
-    coefficients = torch.arange(-shell, shell + 1, device=half_space.device) % box
+    places = torch.arange(-shell, shell + 1, device=half_space.device) % box
     full = half_space.new_zeros((box, box, box // 2 + 1))
-    full[coefficients[:, None], coefficients, : shell + 1] = half_space
+    full[places[:, None], places, : shell + 1] = half_space
     data: Tensor = torch.fft.fftshift(torch.fft.irfftn(full, s=(box, box, box)))
     return data
 
@@ -190,13 +190,13 @@ def shells(grid: ShellGrid) -> Shells:
     return Shells(radius.reshape(-1)[used] - 1, used, count.reshape(-1)[used], grid.max_shell)
 
 
-def shell_correlation(first: Tensor, second: Tensor, coefficients: Shells) -> Tensor:
+def shell_correlation(first: Tensor, second: Tensor, within: Shells) -> Tensor:
     """FSC of two half spaces for the shells 1 … max_shell."""
-    cross = coefficients.sums((first * second.conj()).real)
-    return cross / (_root_power(first, coefficients) * _root_power(second, coefficients))
+    cross = within.sums((first * second.conj()).real)
+    return cross / (_root_power(first, within) * _root_power(second, within))
 
 
-def _root_power(half_space: Tensor, coefficients: Shells) -> Tensor:
+def _root_power(half_space: Tensor, within: Shells) -> Tensor:
     # The root before the product: maps of any scale stay within float32.
-    power = coefficients.sums(half_space.real**2 + half_space.imag**2)
+    power = within.sums(half_space.real**2 + half_space.imag**2)
     return power.clamp_min(_LEAST_POWER).sqrt()

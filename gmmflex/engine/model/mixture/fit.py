@@ -87,8 +87,8 @@ def fit_to_map(
     Loss: 1 − mean FSC over the shells, plus the penalties.
     """
     resolution = grid.extent_A / grid.max_shell
-    coefficients = shells(grid)
-    target_power = coefficients.sums(target.real**2 + target.imag**2).clamp_min(1e-30).log()
+    in_shells = shells(grid)
+    target_power = in_shells.sums(target.real**2 + target.imag**2).clamp_min(1e-30).log()
     low, high = (math.log(b * 0.225 * resolution) for b in settings.sigma_bounds)
     n_held = 0 if pull is None else pull.towards.n_gaussians
     if pull is not None:
@@ -124,8 +124,8 @@ def fit_to_map(
         optimiser.zero_grad()
         current = mixture()
         transform = fourier_density(current, grid)
-        fsc = shell_correlation(transform, target, coefficients)
-        power = coefficients.sums(transform.real**2 + transform.imag**2).clamp_min(1e-30).log()
+        fsc = shell_correlation(transform, target, in_shells)
+        power = in_shells.sums(transform.real**2 + transform.imag**2).clamp_min(1e-30).log()
         ratio = power - target_power
         loss = 1 - fsc.mean() + settings.power_weight * (ratio - ratio.mean()).square().mean()
         if start.n_gaussians - n_held > 1:
@@ -145,7 +145,7 @@ def fit_to_map(
         transform = fourier_density(result, grid)
         scale = _least_squares_scale(transform, target, grid)
         result = GaussianMixture(result.positions_A, result.amplitudes * scale, result.sigmas_A)
-        return Fit(result, shell_correlation(transform, target, coefficients))
+        return Fit(result, shell_correlation(transform, target, in_shells))
 
 
 def _least_squares_scale(transform: Tensor, target: Tensor, grid: ShellGrid) -> Tensor:

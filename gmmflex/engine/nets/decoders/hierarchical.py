@@ -50,7 +50,7 @@ class Hierarchical(DecoderKind):
         # A region of few Gaussians has fewer anchors than were asked for; how many tells only what
         # is stored.
         most = sum(min(count, sizes.gaussians) for count in sizes.options.anchors)
-        anchors = min(most, *sizes.stored.get("anchors_A", (0,))[:1])
+        anchors = min(most, (*sizes.stored.get("anchors_A", ()), 0)[0])
         return {
             **perceptron_shapes(sizes.latent_dim, hierarchical_columns(sizes.vary) * anchors),
             "transition": (sizes.gaussians, anchors),

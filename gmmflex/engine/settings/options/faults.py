@@ -127,6 +127,8 @@ def _remedy(error: ErrorDetails, place: Place, kind: type[BaseModel]) -> str | N
         return "give at least one"
     if error["type"] in ("tuple_type", "list_type"):
         return f"give a list of values, each {setting.asks_for()}"
+    if error["type"] in ("model_type", "dict_type"):
+        return 'give settings in braces, as in {"name": …}'
     known = error["type"] == "literal_error" or error["type"].startswith(
         ("int_", "float_", "bool_", "string_", "path_")
     )

@@ -153,6 +153,8 @@ class Setting:
         if self.choices:
             *first, last = self.choices
             return f"{', '.join(first)} or {last}" if first else last
+        if isinstance(self.value_type, type) and issubclass(self.value_type, (BaseModel, dict)):
+            return "settings in braces"
         kind = _KINDS.get(self.value_type, "a text")
         limits = self.bounds.words(self.unit)
         return f"{kind}, {limits}" if limits else kind

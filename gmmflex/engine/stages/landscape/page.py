@@ -80,7 +80,7 @@ def report_of(settings: LandscapeSettings, found: Findings, summary: dict[str, A
                 "motion that a particle's own image determines. Standard error of a particle's "
                 f"state {summary['reliability']['median_error_A']:.2f} Å (median, RMS over "
                 f"Gaussians), against {summary['reliability']['spread_A']:.2f} Å that the states "
-                f"are spread.",
+                "are spread.",
                 ((folder / "reliability.png", "Reliability, and its mean by viewing direction."),),
             )
         )

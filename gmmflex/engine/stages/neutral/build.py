@@ -78,7 +78,7 @@ def build(
         usual = resolution_when_held_A(target, sharp, settings.atoms == "ca")
         log(
             f"resolution {usual:.1f} A, to which model and map agree; --resolution would set "
-            f"another"
+            "another"
         )
         density = target.density
         unmasked = Map(target.unmasked, density.pixel_size_A, density.origin_A)

@@ -29,8 +29,8 @@ _PIXELS, _RESIDUE_A = 2.75, 5.0
 
 @dataclass(frozen=True)
 class Held:
-    """Whether the model's Gaussians are kept as they are, and what the map showed if it was "
-    "asked."""
+    """Whether the model's Gaussians are kept as they are, and what the map showed if it was
+    asked."""
 
     held: bool
     weighed: Completeness | None = None

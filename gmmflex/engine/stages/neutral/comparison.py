@@ -40,11 +40,11 @@ def compare(mixture: GaussianMixture, target: Target, resolution_A: float) -> Co
     density = target.density
     finest = max(2 * density.pixel_size_A, resolution_A / 2)
     grid = shell_grid(density.box_px, density.pixel_size_A, finest)
-    coefficients = shells(grid)
+    in_shells = shells(grid)
     with torch.no_grad():
         transform = fourier_density(mixture, grid)
         masked, unmasked = (
-            shell_correlation(transform, fourier_of_map(torch.tensor(data), grid), coefficients)
+            shell_correlation(transform, fourier_of_map(torch.tensor(data), grid), in_shells)
             for data in (density.data, target.unmasked)
         )
         soft = transform * soft_low_pass(grid, resolution_A)

@@ -102,12 +102,12 @@ def blurred_like_map(
     """
     density = target.density
     grid = shell_grid(density.box_px, density.pixel_size_A, resolution_A)
-    coefficients = shells(grid)
+    in_shells = shells(grid)
     with torch.no_grad():
         ours = fourier_density(sharp, grid)
         theirs = fourier_of_map(torch.tensor(density.data, dtype=torch.float32), grid)
         logs = [
-            coefficients.sums(f.real**2 + f.imag**2).clamp_min(1e-30).log() for f in (ours, theirs)
+            in_shells.sums(f.real**2 + f.imag**2).clamp_min(1e-30).log() for f in (ours, theirs)
         ]
     excess = (logs[0] - logs[1]).numpy().astype(np.float64)
     frequency = np.arange(1, len(excess) + 1) / grid.extent_A

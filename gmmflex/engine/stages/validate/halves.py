@@ -62,11 +62,12 @@ def compare_halves(
     particles, that each was made of, in the order of its latents."""
     n = len(data)
     rows = torch.linspace(0, n - 1, min(n, _MOST_COMPARED)).long()
+    models = tuple(run.model.on(torch.device(data.coefficients.grid.device)) for run in runs)
+    fittings = (Fitting(model, data, batch_limit) for model in models)
     first, second = (
-        _latents_apart(run, known, data, rows, batch_limit, latent_noise)
-        for run, known in zip(runs, own, strict=True)
+        _latents_apart(fitting, run.latents, known, rows, latent_noise)
+        for fitting, run, known in zip(fittings, runs, own, strict=True)
     )
-    models = tuple(run.model for run in runs)
     crossed = agreement_of(models[0], first[:, 0], models[1], second[:, 1], seed)
     swapped = agreement_of(models[0], first[:, 1], models[1], second[:, 0], seed)
     alone = [
@@ -84,19 +85,17 @@ def compare_halves(
 
 
 def _latents_apart(
-    run: RunResults,
-    own: Tensor,
-    data: ParticleData,
-    rows: Tensor,
-    batch_limit: BatchLimit,
-    latent_noise: float,
+    fitting: Fitting, known: NDArray[np.float32], own: Tensor, rows: Tensor, latent_noise: float
 ) -> Tensor:
-    """(m, 2, d) latents of the particles at `rows`, fitted to each half of the image alone."""
-    device = torch.device(data.coefficients.grid.device)
-    latents = torch.as_tensor(run.latents)
-    groups = KMeans(min(_CANDIDATES, len(latents)), n_init=1, random_state=0).fit(run.latents)
-    places = torch.as_tensor(groups.cluster_centers_, dtype=torch.float32, device=device)
-    fitting = Fitting(run.model.on(device), data, batch_limit)
+    """(m, 2, d) latents of the particles at `rows`, fitted to each half of the image alone.
+
+    known: (n, d) latents of the run that was made of the particles at `own` (n,).
+    """
+    latents = torch.as_tensor(known)
+    groups = KMeans(min(_CANDIDATES, len(latents)), n_init=1, random_state=0).fit(known)
+    places = torch.as_tensor(
+        groups.cluster_centers_, dtype=torch.float32, device=fitting.model.device
+    )
     sample = torch.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).long()
     way = fitting.way(own[sample], for_both_folds(latents[sample]), latent_noise, places, ALONE)
     return fitting.apart(rows, for_both_folds(latents.mean(0).expand(len(rows), -1)), way)
