@@ -174,7 +174,10 @@ def test_faults_are_named(names):
         (lambda: gmmflex.build_neutral(), "a map, a model or both"),
         (lambda: gmmflex.train(particles, neutral, latents=3), "no setting latents"),
         (lambda: gmmflex.train(particles, neutral, epochs=0), "epochs is 0"),
-        (lambda: gmmflex.train(particles, neutral, objective="nix"), "nix is not known"),
+        (
+            lambda: gmmflex.train(particles, neutral, objective="nix"),
+            "objective nix: there is none of this name",
+        ),
         (lambda: gmmflex.train(particles.subset(np.arange(5)), neutral), "holds 5 particles"),
         (lambda: gmmflex.Mixture(np.zeros((2, 3)), [1.0], [1.0, 1.0], np.zeros(3)), "amplitudes"),
     ]

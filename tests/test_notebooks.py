@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -14,12 +17,24 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MOST_LINES = 15
 
 
+@contextmanager
+def one_core() -> Iterator[None]:
+    """The kernel that is started inside takes one: threads that wait for each other beside other
+    tests take ten times as long."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def executed(path: Path, folder: Path) -> str:
     """All that the notebook printed or returned, as text; whatever a cell raises is raised here."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    place = {"metadata": {"path": str(folder)}}
+    with one_core():
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=place).execute()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     pictures = sum("image/png" in o.get("data", {}) for o in outputs)
     assert pictures > 0
