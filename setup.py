@@ -31,6 +31,7 @@ BASE = [
     "pillow>=9.1",
     "pydantic>=2.5",
     "typer>=0.12",
+    "tqdm>=4.65",  # progress bars of notebooks
 ]
 
 EXTRAS = {
@@ -67,6 +68,9 @@ EXTRAS = {
         "MDAnalysisTests>=2.4",
         "imageio-ffmpeg>=0.4.9",
         "umap-learn>=0.5.6",
+        # The notebooks of docs/notebooks.
+        "nbclient>=0.10",
+        "ipykernel>=6.29",
         # Runs and compiles the GPU kernels without a GPU; the version of torch 2.13's CUDA build.
         "triton==3.7.1; platform_system == 'Linux'",
     ],

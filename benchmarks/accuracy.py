@@ -1,12 +1,13 @@
 """How right the motion is: RMSD of the moved model to each particle's true model, and more.
 
     python -m benchmarks.accuracy [--sets adk …] [--decoders free …] [--seeds 1 2 3]
-        [--work FOLDER] [--again] [--kept] [--write]
+        [--objective NAME] [--work FOLDER] [--again] [--kept] [--write]
 
 Simulates each set, runs `gmmflex neutral` and `gmmflex heterogeneity` as a user would, each in a
 process of its own, and prints the table: median of the seeds and, in brackets, the worst. Figures
 of finished runs are kept in FOLDER and not made again, so that the table can be made in pieces.
-`--decoders` also takes the name of a decoder that another package brings (docs/extending.md).
+`--decoders` also takes the name of a decoder that another package brings, and `--objective` that of
+a loss (docs/extending.md).
 Structures that no package ships come from the folder that GMMFLEX_TEST_DATA names; a set without
 its source is named as not run, and with --kept, which makes no new runs, whatever has no figures
 yet. --write puts the table into docs/benchmarks.md.
@@ -21,6 +22,7 @@ from benchmarks.accuracy_runs import (
     USUAL,
     Figures,
     analyses,
+    by_objective,
     figures_of,
     kept_figures,
     possible,
@@ -37,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--decoders", nargs="+", choices=analyses(), default=USUAL)
+    parser.add_argument("--objective", default="frc", help="of an installed package")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks/accuracy"))
     parser.add_argument("--again", action="store_true", help="although figures are there")
@@ -47,7 +50,7 @@ def main() -> None:
     failed: dict[tuple[str, str], str] = {}
     for seed in options.seeds:
         for name in options.sets:
-            for decoder in options.decoders:
+            for decoder in (by_objective(each, options.objective) for each in options.decoders):
                 if not possible(SETS[name], decoder):
                     continue
                 folder = options.work / f"{name}_{seed}"

@@ -24,6 +24,8 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     # A rigid decoder for each body, by a configuration file: is their motion coordinated?
     "two rigid": (),
 }
+# Between a decoder and the objective that its analysis raises.
+_BY = " by "
 # What the table holds; any other registered decoder is asked for by its name.
 USUAL = (*BUILT_IN, *_OTHERS)
 _MEASURED = """
@@ -77,13 +79,21 @@ def analyses() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*USUAL, *decoder_names())))
 
 
-def options_of(decoder: str) -> tuple[str, ...]:
-    """Options of `gmmflex heterogeneity` for one of `analyses`."""
-    return _OTHERS.get(decoder, ("--decoder", decoder))
+def by_objective(decoder: str, objective: str) -> str:
+    """What the analysis of a decoder with another objective than the usual one is called."""
+    return decoder if objective == "frc" else f"{decoder}{_BY}{objective}"
 
 
-def possible(chosen: AccuracySet, decoder: str) -> bool:
+def options_of(analysis: str) -> tuple[str, ...]:
+    """Options of `gmmflex heterogeneity` for one of `analyses`, with another objective or not."""
+    decoder, _, objective = analysis.partition(_BY)
+    chosen = _OTHERS.get(decoder, ("--decoder", decoder))
+    return (*chosen, "--objective", objective) if objective else chosen
+
+
+def possible(chosen: AccuracySet, analysis: str) -> bool:
     """Whether a set can be analysed in this way: rigid bodies have to be named."""
+    decoder = analysis.partition(_BY)[0]
     if decoder == "two rigid":
         return chosen.course == "plane"
     return not _moves_bodies(decoder) or bool(chosen.bodies)
@@ -122,11 +132,12 @@ def figures_of(chosen: AccuracySet, decoder: str, folder: Path, seed: int, again
     if again or not (_finished(run) and run_cost.exists()):
         arguments = ["heterogeneity", simulated / "particles.star", "--neutral", neutral]
         arguments += ["--output", run, *options_of(decoder)]
+        kind = decoder.partition(_BY)[0]
         bodies = {name: f"{name}={residues}" for name, residues in chosen.bodies.items()}
-        if _moves_bodies(decoder):
+        if _moves_bodies(kind):
             arguments += [f"--body={body}" for body in bodies.values()]
             arguments += [f"--body={name}={body}" for name, body in chosen.moving_frame.items()]
-        if decoder == "two rigid":
+        if kind == "two rigid":
             each = [{"name": n, "kind": "rigid", "bodies": [body]} for n, body in bodies.items()]
             config = folder / "two_rigid_config.json"
             config.write_text(json.dumps({"decoders": each}), encoding="utf-8")

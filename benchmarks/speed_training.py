@@ -17,6 +17,7 @@ from benchmarks.speed_cases import Case, particle_data, random_mixture
 from benchmarks.timing import Clock, Contestant, Times, fair_clock, in_turns
 from gmmflex.engine.data import objective as objective_module
 from gmmflex.engine.data.objective import Objective
+from gmmflex.engine.data.objectives import named_objective
 from gmmflex.engine.data.particles import Batch
 from gmmflex.engine.data.scores import compare
 from gmmflex.engine.machine.computation import computation_alone
@@ -120,6 +121,7 @@ def preparation_of(
                 Neutral(nowhere, mixture, np.zeros(3), None),
                 {"free": Region(torch.ones(case.n_gaussians))},
                 None,
+                named_objective(settings.objective),
             ),
             np.random.default_rng(1),
             replace(

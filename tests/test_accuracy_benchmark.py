@@ -18,7 +18,7 @@ from benchmarks.accuracy_motions import (
     superpositions,
     turn,
 )
-from benchmarks.accuracy_runs import Figures
+from benchmarks.accuracy_runs import Figures, by_objective, options_of, possible
 from benchmarks.accuracy_scores import body_errors, motion_scores, state_correlation, state_r2
 from benchmarks.accuracy_sets import SETS
 from benchmarks.accuracy_table import BEGIN, END, accuracy_table, write_section
@@ -292,3 +292,10 @@ def test_a_decoder_that_moves_nothing_leaves_the_model_where_it_was(offset_A, tm
     assert found.unmoved_rmsd_A == pytest.approx(expected, abs=2e-3)
     assert found.median_rmsd_A == pytest.approx(expected, abs=2e-3)
     assert found.gain == pytest.approx(0.0, abs=1e-6)
+
+
+def test_an_objective_is_handed_to_the_command():
+    assert options_of(by_objective("free", "frc")) == ("--decoder", "free")
+    by_mean = by_objective("bonds", "mean-frc")
+    assert options_of(by_mean) == (*options_of("bonds"), "--objective", "mean-frc")
+    assert possible(SETS["adk"], by_mean) and by_mean != by_objective("bonds", "frc")

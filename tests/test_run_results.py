@@ -27,11 +27,11 @@ def trained(moving, tmp_path_factory):
     seen = {}
     write = heterogeneity.write_results
 
-    def watch(options, particles, prepared, outcome, *rest):
+    def watch(options, particles, prepared, outcome, centre_A):
         with torch.no_grad():
             seen["offsets"] = prepared.task.model.decoder(torch.ones(1, 2))
         seen["latents"] = outcome.readout
-        write(options, particles, prepared, outcome, *rest)
+        return write(options, particles, prepared, outcome, centre_A)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heterogeneity, "write_results", watch)

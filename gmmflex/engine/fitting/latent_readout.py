@@ -130,11 +130,9 @@ def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, processes: P
     all_of = Fit(torch.zeros(n, d), torch.zeros(n, d, d), torch.zeros(n, N_FOLDS, d))
     block, watch = processes.block(n), Stopwatch()
     parts = torch.arange(block.start, block.stop).split(max(1, -(-len(block) // 5)))
-    for number, rows in enumerate(parts, start=1):
+    for rows in parts:
         fit = fitting.fit(rows, by_fold[rows], way)
         for whole, part in zip(vars(all_of).values(), vars(fit).values(), strict=True):
             whole[rows] = part
-        if number < len(parts):
-            done = int(rows[-1]) + 1 - block.start
-            log(watch.event("fitting latents", done, len(block)))
+        log(watch.event("fitting latents", int(rows[-1]) + 1 - block.start, len(block)))
     return Fit(*(processes.sum(values) for values in vars(all_of).values()))

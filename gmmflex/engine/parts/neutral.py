@@ -35,6 +35,12 @@ def read_neutral(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
     Raises UserError if nothing fits, or if it lies outside the particles' box.
     """
     neutral = centred_mixture(path, box_px, pixel_size_A)
+    refuse_outside_box(neutral, box_px, pixel_size_A)
+    return neutral
+
+
+def refuse_outside_box(neutral: Neutral, box_px: int, pixel_size_A: float) -> None:
+    """Raises UserError if more than a few Gaussians lie outside the particles' box."""
     half = 0.5 * box_px * pixel_size_A
     outside = float((neutral.mixture.positions_A.abs() > half).any(1).float().mean())
     if outside > 0.01:
@@ -43,7 +49,6 @@ def read_neutral(path: Path, box_px: int, pixel_size_A: float) -> Neutral:
             f"box ({box_px} px of {pixel_size_A:.3f} Å): give the mixture made from the map of the "
             "same refinement, and the pixel size of that refinement"
         )
-    return neutral
 
 
 def centred_mixture(path: Path, box_px: int, pixel_size_A: float) -> Neutral:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.runs.source import config_of_run
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.settings.options.faults import KeyNames, sentences
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
 
@@ -61,3 +62,14 @@ def settings_of_run(run: Path) -> HeterogeneitySettings:
                 "in which that analysis was started"
             )
     return settings
+
+
+def settings_from(kind: type[_Settings], /, **values: Any) -> _Settings:
+    """The settings that a program gives by their names; what is not given has its usual value.
+
+    Raises UserError for a name that is not known or a value that is not allowed.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as fault:
+        raise UserError("; ".join(sentences(fault, kind, KeyNames()))) from fault

@@ -1,19 +1,20 @@
-"""Checkpoints of training: one file, replaced as a whole after every epoch."""
+"""Checkpoints of training: one file, replaced as a whole after every epoch, or none."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.writing import replacing
+from gmmflex.engine.machine.processes import ALONE, Processes
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.training.saved_state import read_saved_state
-from gmmflex.engine.training.training import Epoch, Progress
+from gmmflex.engine.training.training import Epoch, Progress, write_metrics
 
 _FILE = "state.pt"
 
@@ -27,6 +28,62 @@ class Checkpoint:
     weights: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
     random_state: torch.Tensor
+
+
+class Checkpoints(Protocol):
+    """Where training keeps its state between epochs. All processes call each of these together."""
+
+    def load(self) -> Checkpoint | None:
+        """Where an interrupted training stood; None: it begins."""
+        ...
+
+    def restore(self, checkpoint: Checkpoint, model: Model, optimiser: Adam) -> None:
+        """Put weights, optimiser and random generator back to where they stood."""
+        ...
+
+    def save(self, number: int, progress: Progress, model: Model, optimiser: Adam) -> None:
+        """Keep what the next epoch of round `number` depends on."""
+        ...
+
+
+class NoCheckpoints:
+    """Nothing is kept: training runs in memory, and begins anew if it is interrupted."""
+
+    def load(self) -> Checkpoint | None:
+        return None
+
+    def restore(self, checkpoint: Checkpoint, model: Model, optimiser: Adam) -> None:
+        raise ValueError("nothing was kept to go on from")
+
+    def save(self, number: int, progress: Progress, model: Model, optimiser: Adam) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """A checkpoint and metrics.csv in the run folder `output`, which the leader writes."""
+
+    output: Path
+    processes: Processes = ALONE
+
+    @property
+    def folder(self) -> Path:
+        return self.output / "checkpoint"
+
+    def load(self) -> Checkpoint | None:
+        with self.processes.together():
+            return load_checkpoint(self.folder)
+
+    def restore(self, checkpoint: Checkpoint, model: Model, optimiser: Adam) -> None:
+        with self.processes.together():
+            restore(checkpoint, self.folder, model, optimiser)
+
+    def save(self, number: int, progress: Progress, model: Model, optimiser: Adam) -> None:
+        with self.processes.together():
+            if self.processes.is_leader:
+                save_checkpoint(self.folder, number, progress, model, optimiser)
+                lines = (*progress.earlier, *progress.history)
+                write_metrics(self.output / "metrics.csv", lines)
 
 
 def save_checkpoint(

@@ -11,7 +11,7 @@ from torch import Tensor
 from gmmflex.engine.agreement.contrast import contrast_of_particles
 from gmmflex.engine.data.encoder_inputs import InputPlan, encoder_gradients
 from gmmflex.engine.data.learning_set import LearningSet
-from gmmflex.engine.data.objectives import named_objective
+from gmmflex.engine.data.objectives import ObjectiveFactory
 from gmmflex.engine.data.particles import ParticleData
 from gmmflex.engine.data.scores import mean_frc
 from gmmflex.engine.io.errors import UserError
@@ -90,11 +90,12 @@ def resolution_of(coefficients: Coefficients) -> float:
 @dataclass(frozen=True)
 class Parts:
     """What a run is put together from. regions: what each decoder may change; bonds: of a backbone
-    that is kept."""
+    that is kept; objective: makes the score that training raises."""
 
     neutral: Neutral
     regions: dict[str, Region]
     bonds: BondTerms | None
+    objective: ObjectiveFactory
 
 
 def prepare(
@@ -114,7 +115,7 @@ def prepare(
     order = torch.from_numpy(random.permutation(data.n_particles))
     n_test = max(1, round(settings.test_fraction * data.n_particles))
     data, frc = _seen_right(settings, mixture, data, order[:_SAMPLE], computation)
-    objective = named_objective(settings.objective)(frc, data.coefficients)
+    objective = parts.objective(frc, data.coefficients)
     if data.n_copies > 1:
         warn_of_shared_parts(varies, mixture, data.operators, computation.log)
         warn_of_misfit(settings.symmetry, mixture, data, objective.ring_weights, order, computation)

@@ -11,7 +11,7 @@ from gmmflex.engine.nets.decoder import LearnsWeights
 from gmmflex.engine.settings.decoder import RoundSettings
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.body_start import start_bodies
-from gmmflex.engine.training.checkpoint import load_checkpoint, restore, save_checkpoint
+from gmmflex.engine.training.checkpoint import Checkpoints
 from gmmflex.engine.training.earlier_run import EarlierRun, take_over_decoders
 from gmmflex.engine.training.network_start import (
     coarse_resolution_A,
@@ -26,21 +26,23 @@ from gmmflex.engine.training.training import (
     TrainingSettings,
     first_progress,
     train,
-    write_metrics,
 )
 
 
 def train_in_rounds(
-    settings: HeterogeneitySettings, prepared: Prepared, earlier: EarlierRun | None = None
+    settings: HeterogeneitySettings,
+    prepared: Prepared,
+    checkpoints: Checkpoints,
+    earlier: EarlierRun | None = None,
 ) -> Progress:
     """One round after the other; each goes on from the weights of the last.
 
-    earlier: a finished run to start from; without one the latent space is laid out anew.
+    checkpoints: where an interrupted training left its state; earlier: a finished run to start
+    from; without one the latent space is laid out anew.
     """
-    task, folder, rounds = prepared.task, settings.output / "checkpoint", settings.round_list
-    model, processes, log = task.model, task.computation.processes, task.computation.log
-    with processes.together():
-        checkpoint = load_checkpoint(folder)
+    task, rounds = prepared.task, settings.round_list
+    model, log = task.model, task.computation.log
+    checkpoint = checkpoints.load()
     if checkpoint is None:
         if earlier is None:
             _start_anew(prepared)
@@ -57,19 +59,14 @@ def train_in_rounds(
         how = training_settings(settings, number + 1, this.epochs)
         optimiser = model.optimiser(settings.learning_rate, first_round=number == 0)
         if checkpoint is not None and number == checkpoint.round:
-            with processes.together():
-                restore(checkpoint, folder, model, optimiser)
+            checkpoints.restore(checkpoint, model, optimiser)
             start = checkpoint.progress
             log(f"going on after epoch {len(start.history) - 1}")
         else:
             start = first_progress(of_round, how, () if progress is None else all_epochs(progress))
 
         def save(state: Progress, of: Adam, number: int = number) -> None:
-            with processes.together():
-                if processes.is_leader:
-                    save_checkpoint(folder, number, state, model, of)
-                    lines = (*state.earlier, *state.history)
-                    write_metrics(settings.output / "metrics.csv", lines)
+            checkpoints.save(number, state, model, of)
 
         progress = train(of_round, how, optimiser, start, save)
     assert progress is not None

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gmmflex.engine.data.objectives import named_objective
+from gmmflex.engine.data.objectives import ObjectiveFactory, named_objective
 from gmmflex.engine.data.unusable_images import counted
 from gmmflex.engine.io.errors import UserError
-from gmmflex.engine.io.models import read_model
+from gmmflex.engine.io.models import AtomicModel, read_model
 from gmmflex.engine.io.particles import Particles, read_particles
 from gmmflex.engine.model.geometry.bond_terms import BondTerms, bond_terms
 from gmmflex.engine.model.images.scoring import Coefficients
@@ -46,6 +46,17 @@ class Inputs:
         return [path for path in (*files, *models) if path is not None]
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What files, or a notebook, give. bonds: the model whose backbone is kept, None without;
+    objective: makes the score that training raises."""
+
+    particles: Particles
+    neutral: Neutral
+    bonds: AtomicModel | None
+    objective: ObjectiveFactory
+
+
 def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs:
     """Read everything but the images, and the first of those: most faults show there.
 
@@ -54,12 +65,29 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
     particles = read_particles(
         settings.particles, passthrough=settings.passthrough, image_root=settings.image_root
     )
+    refuse_too_few(particles)
+    neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
+    bonds, objective = _bonds_model(settings, neutral), named_objective(settings.objective)
+    return checked_inputs(settings, Sources(particles, neutral, bonds, objective), device)
+
+
+def refuse_too_few(particles: Particles) -> None:
+    """Raises UserError if so few particles can say nothing."""
     if len(particles) < _FEWEST:
         raise UserError(
-            f"{settings.particles} holds {len(particles)} particles, too few to learn motion "
+            f"{particles.source} holds {len(particles)} particles, too few to learn motion "
             f"from: give at least {_FEWEST}, better thousands"
         )
-    neutral = read_neutral(settings.neutral, particles.box_px, particles.pixel_size_A)
+
+
+def checked_inputs(
+    settings: HeterogeneitySettings, sources: Sources, device: torch.device
+) -> Inputs:
+    """What is needed beside the sources, which may come from memory; the first images are read.
+
+    Raises UserError for whatever the user can put right.
+    """
+    particles, neutral = sources.particles, sources.neutral
     expansion = expansion_of(settings, particles, neutral)
     regions = regions_of(settings, neutral, expansion.unit)
     coefficients = coefficients_of(settings, particles, neutral, device)
@@ -69,8 +97,8 @@ def read_inputs(settings: HeterogeneitySettings, device: torch.device) -> Inputs
         earlier = read_earlier_run(settings.start_from, names, poses, expansion.operators)
     with counted(particles, range(len(particles))):
         particles.read_images(np.arange(min(len(particles), 16)))
-    named_objective(settings.objective)
-    parts = Parts(neutral, regions, _bonds(settings, neutral, device))
+    bonds = None if sources.bonds is None else _bonds(settings, neutral, sources.bonds, device)
+    parts = Parts(neutral, regions, bonds, sources.objective)
     return Inputs(particles, parts, expansion, coefficients, earlier)
 
 
@@ -81,19 +109,24 @@ def bonds_file(settings: HeterogeneitySettings) -> Path | None:
     return settings.bonds
 
 
-def _bonds(
-    settings: HeterogeneitySettings, neutral: Neutral, device: torch.device
-) -> BondTerms | None:
+def _bonds_model(settings: HeterogeneitySettings, neutral: Neutral) -> AtomicModel | None:
+    """The model of --bonds; None without."""
     if settings.bonds is None:
         return None
-    if "positions" not in settings.varied:
-        raise UserError("--bonds keep a backbone that moves: let --vary include positions")
     path = bonds_file(settings)
     model = fitted_model(settings.model, neutral) if path is None else read_model(path)
     if model is None:
         raise UserError(
             f"--bonds model: {neutral.path} was built without a model: give the fitted model's file"
         )
+    return model
+
+
+def _bonds(
+    settings: HeterogeneitySettings, neutral: Neutral, model: AtomicModel, device: torch.device
+) -> BondTerms:
+    if "positions" not in settings.varied:
+        raise UserError("--bonds keep a backbone that moves: let --vary include positions")
     centre_A = torch.as_tensor(neutral.centre_A)
     try:
         return bond_terms(model, centre_A, neutral.mixture.positions_A.to(device))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,36 +11,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from gmmflex.engine.fitting.latent_readout import Readout
 from gmmflex.engine.io.particles import Particles
 from gmmflex.engine.io.runs.run_folder import finish_run
 from gmmflex.engine.io.writing import replacing
-from gmmflex.engine.machine.progress import Stopwatch
+from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.nets.architecture import Architecture
 from gmmflex.engine.runs.arrays import BY_FOLD
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.stages.heterogeneity.analysis import Outcome
 from gmmflex.engine.stages.heterogeneity.motion_reports import report_motions
 from gmmflex.engine.stages.heterogeneity.output import draw_training, write_latents
 from gmmflex.engine.training.bonds import TARGET_A
 from gmmflex.engine.training.evaluation import neutral_loss
 from gmmflex.engine.training.preparation import Prepared, resolution_of
 from gmmflex.engine.training.rounds import all_epochs
-from gmmflex.engine.training.training import Progress, write_metrics
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run has led to: by training (progress), by the fit of the latents (readout), and by
-    the decoder's refit from these (refitted)."""
-
-    progress: Progress
-    readout: Readout
-    refitted: Progress
-
-    @property
-    def latents(self) -> NDArray[np.float32]:
-        """(n, d) of all particles."""
-        return self.readout.latents.numpy().astype(np.float32)
+from gmmflex.engine.training.training import write_metrics
 
 
 def write_results(
@@ -48,16 +34,16 @@ def write_results(
     prepared: Prepared,
     outcome: Outcome,
     centre_A: NDArray[np.float64],
-    watch: Stopwatch,
-) -> None:
-    """The leader writes all files, summary.json last; every process calls it.
+) -> dict[str, Any]:
+    """The leader writes all files but summary.json, whose entries it returns; every process calls
+    it, the others get none.
 
     centre_A: (3,) box centre in the frame of the files.
     """
     task, output = prepared.task, settings.output
     score_neutral = -neutral_loss(task)
     if not task.computation.processes.is_leader:
-        return
+        return {}
     _write_weights(settings, prepared, centre_A)
     write_metrics(output / "metrics.csv", all_epochs(outcome.progress))
     operators = task.particles.data.operators.numpy().astype(np.float64)
@@ -71,19 +57,20 @@ def write_results(
             np.save(temporary, values.numpy().astype(np.float32))
     history = outcome.progress.history
     draw_training(output / "training.png", history, score_neutral, -refitted.best_test_loss)
-    summary = {
+    return {
         **_summary(settings, prepared, outcome, score_neutral),
         "latent_reliability": readout.reliability,
         "latent_fit": asdict(readout.trial),
         **report_motions(settings, prepared, centre_A, readout),
     }
-    # Before the end: a run that is killed in between goes on, one that has ended does not.
-    for rows in (task.particles.data.images, task.particles.inputs):
-        rows.remove()
+
+
+def finish_analysis(output: Path, summary: dict[str, Any], watch: Stopwatch, log: Log) -> None:
+    """Write summary.json, the very last thing; the leader alone does."""
     finish_run(output, {**summary, "seconds": watch.elapsed_s})
-    task.computation.log(
-        f"finished after {summary['epochs']} epochs: held-out score {score_neutral:.4f} -> "
-        f"{summary['test_score']:.4f}, written to {output}"
+    log(
+        f"finished after {summary['epochs']} epochs: held-out score "
+        f"{summary['test_score_neutral']:.4f} -> {summary['test_score']:.4f}, written to {output}"
     )
 
 

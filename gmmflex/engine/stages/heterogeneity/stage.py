@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 
-import numpy as np
-import torch
-
-from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.fitting.latent_readout import read_out
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.runs.run_folder import (
     RunState,
@@ -18,20 +13,17 @@ from gmmflex.engine.io.runs.run_folder import (
     run_state,
 )
 from gmmflex.engine.io.runs.run_lock import only_writer
-from gmmflex.engine.machine.batch_limit import batch_limit_for
-from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.compute import choose_device, set_seed, set_threads
 from gmmflex.engine.machine.processes import Processes, joined
 from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
-from gmmflex.engine.machine.row_store import Storage, storage_in
+from gmmflex.engine.machine.row_store import storage_in
 from gmmflex.engine.parts.regions import varied_anywhere
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
-from gmmflex.engine.stages.heterogeneity.decoder_refit import refit_decoder
+from gmmflex.engine.stages.heterogeneity.analysis import Logs, analyse, prepare_analysis
 from gmmflex.engine.stages.heterogeneity.inputs import Inputs, read_inputs
-from gmmflex.engine.stages.heterogeneity.results import Outcome, write_results
-from gmmflex.engine.training.evaluation import encode_by_fold
-from gmmflex.engine.training.preparation import Prepared, prepare, resolution_of
-from gmmflex.engine.training.rounds import train_in_rounds
+from gmmflex.engine.stages.heterogeneity.results import finish_analysis, write_results
+from gmmflex.engine.training.checkpoint import CheckpointFolder
+from gmmflex.engine.training.preparation import resolution_of
 
 
 def run_heterogeneity(
@@ -53,7 +45,7 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: 
     """say: prints in every process; all but a lack of memory is printed by the leader alone."""
     log = say if processes.is_leader else _silent
     config = settings.model_dump(mode="json")
-    watch = Stopwatch()
+    watch, checkpoints = Stopwatch(), CheckpointFolder(settings.output, processes)
     with processes.together():
         # The first version had no other objective.
         usual = {"objective": "frc"}
@@ -84,59 +76,25 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: 
             )
         if processes.is_leader:
             refuse_changed_inputs(settings.output, given.files(settings))
-            (settings.output / "checkpoint").mkdir(exist_ok=True)
+            checkpoints.folder.mkdir(exist_ok=True)
     _say_what_is_there(given, settings, f"{device}, {threads} threads", processes, log)
-    checkpoints = settings.output / "checkpoint"
-    with storage_in(checkpoints, settings.memory_limit_GB, processes) as storage:
+    with storage_in(checkpoints.folder, settings.memory_limit_GB, processes) as storage:
         try:
-            prepared = _prepared(settings, given, random, storage, (say, log))
+            prepared = prepare_analysis(settings, given, random, storage, Logs(say, log))
         except UserError:
             if state is RunState.NEW and processes.is_leader:
                 # Where the disk itself has gone there is nothing to clear.
                 with suppress(OSError):
                     clear_folder(settings.output)
             raise
-        _train(settings, given, prepared, watch)
-
-
-def _prepared(
-    settings: HeterogeneitySettings,
-    given: Inputs,
-    random: np.random.Generator,
-    storage: Storage,
-    logs: tuple[Log, Log],
-) -> Prepared:
-    """logs: that of every process, and that of the leader alone."""
-    say, log = logs
-    data = read_particle_data(given.particles, given.coefficients, storage, log)
-    data = data.in_symmetric_poses(given.expansion.operators)
-    mixture, coefficients = given.parts.neutral.mixture, given.coefficients
-    batch_limit = batch_limit_for(
-        mixture.n_gaussians, coefficients, settings.batch_size, say, storage.processes
-    )
-    device = torch.device(coefficients.grid.device)
-    computation = Computation(device, storage, batch_limit, log)
-    return prepare(settings, data, given.parts, random, computation)
-
-
-def _train(
-    settings: HeterogeneitySettings, given: Inputs, prepared: Prepared, watch: Stopwatch
-) -> None:
-    task = prepared.task
-    progress = train_in_rounds(settings, prepared, given.earlier)
-    by_fold = encode_by_fold(task.model, task.particles.inputs, task.computation.processes)
-    readout = read_out(
-        task.model,
-        task.particles,
-        task.objective,
-        by_fold,
-        settings.latent_noise,
-        task.computation,
-    )
-    refitted = refit_decoder(task, settings, progress, readout)
-    outcome = Outcome(progress, readout, refitted)
-    centre_A = given.parts.neutral.centre_A
-    write_results(settings, given.particles, prepared, outcome, centre_A, watch)
+        outcome = analyse(settings, prepared, checkpoints, given.earlier)
+        centre_A = given.parts.neutral.centre_A
+        summary = write_results(settings, given.particles, prepared, outcome, centre_A)
+        if processes.is_leader:
+            # Before the end: a run that is killed in between goes on, one that has ended does not.
+            for rows in (prepared.task.particles.data.images, prepared.task.particles.inputs):
+                rows.remove()
+            finish_analysis(settings.output, summary, watch, log)
 
 
 def _say_what_is_there(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gmmflex.engine.io.models import AtomicModel, read_model
+from gmmflex.engine.io.maps import Map
+from gmmflex.engine.io.models import AtomicModel
 from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.stages.neutral.bonds import BondTerm
@@ -26,13 +27,21 @@ from gmmflex.engine.stages.neutral.residues import (
     points_as_gaussians,
     residues_as_gaussians,
 )
-from gmmflex.engine.stages.neutral.target import Target, default_resolution_A, target_of_map
+from gmmflex.engine.stages.neutral.target import Target, default_resolution_A, target_of_density
 
 if TYPE_CHECKING:
     from gmmflex.engine.settings.neutral import NeutralSettings
 
 # Of a mixture from a model alone, in Å.
 MODEL_RESOLUTION_A = 8.0
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """whole: as in its file; atoms: those of it that Gaussians stand for."""
+
+    whole: AtomicModel
+    atoms: AtomicModel
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,11 @@ class Built:
 def build(
     settings: NeutralSettings,
     target: Target,
-    model: AtomicModel | None,
+    model: FittedModel | None,
     device: torch.device,
     log: Log,
 ) -> Built:
+    """Fit a mixture to the target, starting from the atoms of the model if there is one."""
     resolution = settings.resolution_A
     if resolution is None and settings.map is None:
         resolution = MODEL_RESOLUTION_A
@@ -70,12 +80,14 @@ def build(
             f"resolution {usual:.1f} A, to which model and map agree; --resolution would set "
             "another"
         )
-        target = target_of_map(settings.map, settings.mask, usual)
+        density = target.density
+        unmasked = Map(target.unmasked, density.pixel_size_A, density.origin_A)
+        target = target_of_density(unmasked, settings.map, settings.mask, usual)
     start, blur_A = blurred_like_map(sharp, target, usual)
     log(f"{start.n_gaussians} Gaussians of the model, blurred by {blur_A:.2f} A like the map")
     if held.held:
         return Built(target, usual, hold_model(target, start, usual, device), held)
-    bonds = BondTerm(model, start, target.centre_A, device) if settings.bonds else None
+    bonds = BondTerm(model.atoms, start, target.centre_A, device) if settings.bonds else None
     climb = Climb(target, usual, settings.gaussians, settings.seed, device, log)
     ladder = climb_from_model(climb, start, bonds)
     return Built(target, usual, ladder, held, bonds)
@@ -94,15 +106,14 @@ def _held(settings: NeutralSettings, target: Target, start: GaussianMixture, log
 
 
 def _sharp(
-    settings: NeutralSettings, target: Target, model: AtomicModel, log: Log
+    settings: NeutralSettings, target: Target, model: FittedModel, log: Log
 ) -> GaussianMixture:
     """The Gaussians that the model stands for, without the blur of a map."""
-    assert settings.model is not None
     if settings.atoms == "ca":
-        whole = read_model(settings.model)
+        whole = model.whole
         sharp = residues_as_gaussians(whole, whole.alpha_carbons(), target.centre_A)
     else:
-        sharp = points_as_gaussians(model, target.centre_A)
+        sharp = points_as_gaussians(model.atoms, target.centre_A)
     wanted = settings.gaussians
     if wanted is not None and wanted < sharp.n_gaussians:
         log(f"{sharp.n_gaussians} residues or atoms are gathered into {wanted} Gaussians")

@@ -8,20 +8,16 @@ import numpy as np
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.maps import Map, write_map
-from gmmflex.engine.io.models import AtomicModel, read_model
+from gmmflex.engine.io.models import AtomicModel
 from gmmflex.engine.io.models.mixture_file import write_mixture
 from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.machine.compute import choose_device, set_seed
-from gmmflex.engine.model.geometry.backbone import backbone_of
 from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.neutral import NeutralSettings
-from gmmflex.engine.stages.neutral.build import MODEL_RESOLUTION_A, Built, build
+from gmmflex.engine.stages.neutral.build import Built, build
 from gmmflex.engine.stages.neutral.comparison import compare
+from gmmflex.engine.stages.neutral.inputs import checked_sources, read_sources
 from gmmflex.engine.stages.neutral.pictures import draw_neutral
-from gmmflex.engine.stages.neutral.target import Target, target_of_map, target_of_model
-
-# Fewer make no mixture whose spread could be measured.
-_LEAST_ATOMS = 4
 
 
 @stage("neutral")
@@ -32,14 +28,7 @@ def run_neutral(run: StageRun[NeutralSettings]) -> None:
         raise UserError("gmmflex neutral needs --map, --model or both: give at least one")
     device = choose_device(settings.device)
     set_seed(settings.seed)
-    model = None if settings.model is None else _chosen_atoms(settings.model, settings.atoms)
-    if settings.hold_model and (model is None or settings.bonds):
-        raise UserError(
-            "--hold-model keeps a fitted model as it is: give it with --model, and without --bonds"
-        )
-    if settings.bonds:
-        _check_bonds(model, settings)
-    target = _target(settings, model)
+    target, model = checked_sources(settings, read_sources(settings))
     inputs = [settings.map, settings.model]
     if settings.mask not in ("auto", "none"):
         inputs.append(Path(settings.mask))
@@ -49,64 +38,7 @@ def run_neutral(run: StageRun[NeutralSettings]) -> None:
         f"{target.mask_source} ({100 * float(target.mask.mean()):.1f} % of the box)"
     )
     built = build(settings, target, model, device, log)
-    _write(run, built, model)
-
-
-def _chosen_atoms(path: Path, atoms: str) -> AtomicModel:
-    model = read_model(path)
-    if atoms == "all":
-        chosen = np.flatnonzero([str(e).upper() not in ("H", "D") for e in model.elements])
-        kind, remedy = "atoms", "give a model of a macromolecule"
-    else:
-        chosen = model.alpha_carbons()
-        kind, remedy = "alpha carbons or nucleic-acid phosphorus atoms", "use --from all"
-    if len(chosen) < _LEAST_ATOMS:
-        raise UserError(f"{path} holds only {len(chosen)} {kind}: {remedy}")
-    return model.subset(chosen)
-
-
-def _check_bonds(model: AtomicModel | None, settings: NeutralSettings) -> None:
-    if model is None:
-        raise UserError("--bonds keeps the bonds of a fitted model: give it with --model")
-    if not len(backbone_of(model).pairs):
-        raise UserError(
-            f"{settings.model} has no two residues that follow each other, so there are no bonds: "
-            "leave out --bonds"
-        )
-
-
-def _target(settings: NeutralSettings, model: AtomicModel | None) -> Target:
-    if settings.map is not None:
-        target = target_of_map(settings.map, settings.mask, settings.resolution_A)
-        if model is not None:
-            _check_model_in_map(model, target, settings)
-        return target
-    assert model is not None
-    assert settings.model is not None
-    resolution_A = settings.resolution_A or MODEL_RESOLUTION_A
-    if settings.gaussians is not None and settings.gaussians > len(model):
-        raise UserError(
-            f"--gaussians {settings.gaussians} is more than the {len(model)} atoms of "
-            f"{settings.model}: use --from all, fewer Gaussians, or add --map for the rest"
-        )
-    if (settings.box_px is None) != (settings.pixel_size_A is None):
-        raise UserError("--box and --pixel-size describe one box: give both of them or neither")
-    everything = _chosen_atoms(settings.model, "all")
-    return target_of_model(everything, resolution_A, settings.box_px, settings.pixel_size_A)
-
-
-def _check_model_in_map(model: AtomicModel, target: Target, settings: NeutralSettings) -> None:
-    """A model that was never fitted into the map must not be used in silence."""
-    index = (model.coordinates_A - target.density.origin_A) / target.density.pixel_size_A
-    index = np.round(index).astype(int)
-    inside = ((index >= 0) & (index < target.density.box_px)).all(axis=1)
-    covered = np.zeros(len(index), dtype=bool)
-    covered[inside] = target.mask[index[inside, 2], index[inside, 1], index[inside, 0]] > 0.1
-    if covered.mean() < 0.5:
-        raise UserError(
-            f"only {100 * covered.mean():.0f} % of the atoms of {settings.model} lie in the "
-            f"density of {settings.map}: fit the model into the map first (for example in ChimeraX)"
-        )
+    _write(run, built, None if model is None else model.atoms)
 
 
 def _write(run: StageRun[NeutralSettings], built: Built, model: AtomicModel | None) -> None:

@@ -51,15 +51,17 @@ def default_resolution_A(pixel_size_A: float) -> float:
     return max(8.0, 2.75 * pixel_size_A)
 
 
-def target_of_map(map_path: Path, mask: str, resolution_A: float | None) -> Target:
-    """Read a map and its mask; mask is a path, 'auto' (made from the map) or 'none'.
+def target_of_density(
+    density: Map, map_path: Path, mask: str, resolution_A: float | None
+) -> Target:
+    """A map inside its mask; mask is a path, 'auto' (made from the map) or 'none'.
 
-    Without a resolution the mask is made for the one that is usual with such pixels.
+    map_path: what the map is called. Without a resolution the mask is made for the one that is
+    usual with such pixels.
 
     Raises UserError if the resolution lies beyond the map's Nyquist limit or the mask differs
     from the map in box or pixel size or is empty.
     """
-    density = read_map(map_path)
     if resolution_A is None:
         resolution_A = default_resolution_A(density.pixel_size_A)
     _check_resolution(resolution_A, density.pixel_size_A, str(map_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from gmmflex.engine.io.models import AtomicModel, write_models
 from gmmflex.engine.io.runs.run_folder import RunState, begin_run, finish_run, run_state
 from gmmflex.engine.io.runs.run_lock import one_writer
 from gmmflex.engine.io.star import StarTable, write_star
-from gmmflex.engine.machine.progress import Stopwatch, print_line
+from gmmflex.engine.machine.progress import Log, Stopwatch, print_line
 from gmmflex.engine.settings.simulate import SimulateSettings
 from gmmflex.engine.stages.simulate.optics import (
     Optics,
@@ -36,8 +37,19 @@ from gmmflex.engine.stages.simulate.states import (
 _BATCH = 256
 
 
+@dataclass(frozen=True)
+class _Scene:
+    """states: as Gaussians; state: (n,) which of them each particle shows, how, and in what
+    optics."""
+
+    states: list[Scatterers]
+    state: NDArray[np.int64]
+    views: Views
+    optics: Optics
+
+
 @one_writer
-def simulate(settings: SimulateSettings) -> None:
+def simulate(settings: SimulateSettings, log: Log = print_line) -> None:
     """Write a simulated data set into `settings.output`.
 
     particles.mrcs, particles.star (RELION 3.1), consensus.mrc (mean density of the particles'
@@ -51,7 +63,7 @@ def simulate(settings: SimulateSettings) -> None:
     """
     config = settings.model_dump(mode="json", exclude={"output", "overwrite"})
     if run_state(settings.output, "simulate", config, settings.overwrite) is RunState.FINISHED:
-        print_line(f"{settings.output} is finished already; --overwrite makes it again")
+        log(f"{settings.output} is finished already; --overwrite makes it again")
         return
     models = centred(load_states(settings))
     states = [as_scatterers(model, settings.atom_sigma_A) for model in models]
@@ -72,7 +84,8 @@ def simulate(settings: SimulateSettings) -> None:
     begin_run(
         settings.output, "simulate", config, inputs, settings.overwrite, {"seed": settings.seed}
     )
-    signal_scale = _write_images(settings, states, state, views, optics, for_noise)
+    scene = _Scene(states, state, views, optics)
+    signal_scale = _write_images(settings, scene, for_noise, log)
     _write_consensus(settings, states, state, signal_scale)
     write_models(settings.output / "model.cif", [_in_map_frame(models[model_state], settings)])
     _write_truth(settings, models, state, views, optics, half_set, signal_scale, model_state)
@@ -87,7 +100,7 @@ def simulate(settings: SimulateSettings) -> None:
             "snr": settings.snr if np.isfinite(settings.snr) else "inf",
         },
     )
-    print_line(f"{settings.particles} particles of {len(models)} states in {settings.output}")
+    log(f"{settings.particles} particles of {len(models)} states in {settings.output}")
 
 
 def _probabilities(settings: SimulateSettings, count: int) -> NDArray[np.float64]:
@@ -111,12 +124,7 @@ def _check_box(states: list[Scatterers], settings: SimulateSettings) -> None:
 
 
 def _write_images(
-    settings: SimulateSettings,
-    states: list[Scatterers],
-    state: NDArray[np.int64],
-    views: Views,
-    optics: Optics,
-    random: np.random.Generator,
+    settings: SimulateSettings, scene: _Scene, random: np.random.Generator, log: Log
 ) -> float:
     """Write particles.mrcs in two passes, signal then noise; return the scale of the signal."""
     n, box = settings.particles, settings.box_px
@@ -125,10 +133,10 @@ def _write_images(
     with new_stack(stack_path, (n, box, box), settings.pixel_size_A) as stack:
         variance = 0.0
         for rows in _batches(n):
-            images = _signal(settings, states, state, views, optics, rows)
+            images = _signal(settings, scene, rows)
             variance += float(images.var(axis=(1, 2), dtype=np.float64).sum()) / n
             stack[rows] = images
-            print_line(watch.event("particle", rows.stop, n))
+            log(watch.event("particle", rows.stop, n))
         noise = 1.0 if np.isfinite(settings.snr) else 0.0
         scale = np.sqrt((settings.snr if noise else 1.0) / variance)
         for rows in _batches(n):
@@ -139,14 +147,8 @@ def _write_images(
     return float(scale)
 
 
-def _signal(
-    settings: SimulateSettings,
-    states: list[Scatterers],
-    state: NDArray[np.int64],
-    views: Views,
-    optics: Optics,
-    rows: slice,
-) -> NDArray[np.float32]:
+def _signal(settings: SimulateSettings, scene: _Scene, rows: slice) -> NDArray[np.float32]:
+    states, state, views = scene.states, scene.state, scene.views
     box, pixel_size_A = settings.box_px, settings.pixel_size_A
     transforms = np.stack(
         [
@@ -154,7 +156,7 @@ def _signal(
             for i in range(rows.start, rows.stop)
         ]
     )
-    return to_images(transforms * contrast_transfer(optics, rows, box, pixel_size_A), box)
+    return to_images(transforms * contrast_transfer(scene.optics, rows, box, pixel_size_A), box)
 
 
 def _write_consensus(

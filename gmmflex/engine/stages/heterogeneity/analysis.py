@@ -1,0 +1,96 @@
+"""The analysis itself, without any folder: what the command writes and a notebook holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gmmflex.engine.data.particles import read_particle_data
+from gmmflex.engine.fitting.latent_readout import Readout, read_out
+from gmmflex.engine.machine.batch_limit import batch_limit_for
+from gmmflex.engine.machine.computation import Computation
+from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.row_store import Storage
+from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
+from gmmflex.engine.stages.heterogeneity.decoder_refit import refit_decoder
+from gmmflex.engine.stages.heterogeneity.inputs import Inputs
+from gmmflex.engine.training.checkpoint import Checkpoints
+from gmmflex.engine.training.earlier_run import EarlierRun
+from gmmflex.engine.training.evaluation import encode_by_fold
+from gmmflex.engine.training.preparation import Prepared, prepare
+from gmmflex.engine.training.rounds import train_in_rounds
+from gmmflex.engine.training.training import Progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has led to: by training (progress), by the fit of the latents (readout), and by
+    the decoder's refit from these (refitted)."""
+
+    progress: Progress
+    readout: Readout
+    refitted: Progress
+
+    @property
+    def latents(self) -> NDArray[np.float32]:
+        """(n, d) of all particles."""
+        return self.readout.latents.numpy().astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Logs:
+    """everyone: takes the lines of every process; leader: those that only the leader writes."""
+
+    everyone: Log
+    leader: Log
+
+
+def prepare_analysis(
+    settings: HeterogeneitySettings,
+    given: Inputs,
+    random: np.random.Generator,
+    storage: Storage,
+    logs: Logs,
+) -> Prepared:
+    """Read the images, and set up networks, objective and encoder inputs.
+
+    random: of the run, fresh from its seed. Raises UserError if particles and mixture do not
+    belong together.
+    """
+    data = read_particle_data(given.particles, given.coefficients, storage, logs.leader)
+    data = data.in_symmetric_poses(given.expansion.operators)
+    mixture, coefficients = given.parts.neutral.mixture, given.coefficients
+    batch_limit = batch_limit_for(
+        mixture.n_gaussians, coefficients, settings.batch_size, logs.everyone, storage.processes
+    )
+    device = torch.device(coefficients.grid.device)
+    computation = Computation(device, storage, batch_limit, logs.leader)
+    return prepare(settings, data, given.parts, random, computation)
+
+
+def analyse(
+    settings: HeterogeneitySettings,
+    prepared: Prepared,
+    checkpoints: Checkpoints,
+    earlier: EarlierRun | None = None,
+) -> Outcome:
+    """Train, fit the latents to the images, refit the decoder; `prepared.task.model` is changed.
+
+    checkpoints: where training keeps its state, or nowhere; earlier: a run to start from. Every
+    process has to call it.
+    """
+    task = prepared.task
+    progress = train_in_rounds(settings, prepared, checkpoints, earlier)
+    by_fold = encode_by_fold(task.model, task.particles.inputs, task.computation.processes)
+    readout = read_out(
+        task.model,
+        task.particles,
+        task.objective,
+        by_fold,
+        settings.latent_noise,
+        task.computation,
+    )
+    return Outcome(progress, readout, refit_decoder(task, settings, progress, readout))
