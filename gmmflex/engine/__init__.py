@@ -3,7 +3,7 @@
 One folder for each idea, on floors: imports only go down, and folders of one floor do not know each
 other (held by import-linter, see pyproject.toml). From top to bottom:
 
-    cli             one function for each command: options in, settings out, exit codes
+    cli | api       one function for each command | what `import gmmflex` offers notebooks
     stages          what each command does, a folder for each: neutral, heterogeneity, landscape ...
     latents         questions to a cloud of latents: clusters, density, paths, trajectories, rings
     motion          what moves and how far: modes, rigid bodies, coordination, models carried along
