@@ -233,7 +233,7 @@ def test_bodies_are_chosen_on_the_chains(window, project, pictures):
     window.check("Choose parts of the molecule", pictures / "6_choose_bodies.png")
     window.tell("accept", "report bodies")
     window.check("ProtGmmflexRigidBodies", pictures / "6_form_with_bodies.png")
-    assert "bodies: lower=A:3-28 | upper=A:33-57" in window.log.read_text()
+    window.wait_for_line("bodies: lower=A:3-28 | upper=A:33-57")
     window.tell("close")
 
 
