@@ -8,9 +8,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from gmmflex.engine.settings.options.option import Option
-from gmmflex.engine.settings.options.shared import FinishedRun, Output, Threads
+from gmmflex.engine.settings.options.shared import (
+    ALONG_COMPONENT,
+    Component,
+    FinishedRun,
+    Output,
+    Threads,
+)
 
-COMPONENT, FRAMES = 1, 16
+FRAMES = 16
 
 
 class MovieSettings(BaseModel):
@@ -23,20 +29,10 @@ class MovieSettings(BaseModel):
     latents: Path | None = Field(
         None, description="Latents to go through (.npy), as in landscape/trajectories."
     )
-    component: Annotated[
-        int | None,
-        Option(
-            empty=COMPONENT,
-            advice="1 is the direction along which the particles spread most.",
-        ),
-    ] = Field(None, ge=1, description="Or: go along this principal component.")
-    frames: Annotated[
-        int | None,
-        Option(
-            empty=FRAMES,
-            advice="States along the component, from one end of the particles to the other.",
-        ),
-    ] = Field(None, ge=2, le=500, description="States along the component.")
+    component: Component = None
+    frames: Annotated[int | None, Option(empty=FRAMES, advice=ALONG_COMPONENT)] = Field(
+        None, ge=2, le=500, description="States along the component."
+    )
     closed: bool = Field(False, description="The first state follows the last (a circle).")
     model: Path | None = Field(
         None, description="Fitted model to move along, for ChimeraX (PDB, mmCIF)."

@@ -30,6 +30,14 @@ MovedParticles = Annotated[
 MemoryLimit = Annotated[
     float, Field(gt=0.0, description="Images kept in memory, in GB; the rest is read from files.")
 ]
+COMPONENT = 1
+Component = Annotated[
+    int | None,
+    Option(empty=COMPONENT, advice="1 is the direction along which the particles spread most."),
+    Field(ge=1, description="Or: go along this principal component."),
+]
+# What forms say of the number of states there.
+ALONG_COMPONENT = "States along the component, from one end of the particles to the other."
 ResiduesModel = Annotated[
     Path | None,
     Option(empty="the mixture's"),

@@ -18,7 +18,8 @@ from gmmflex.engine.motion.carried_model import Morph, morph_of
 from gmmflex.engine.motion.reference_state import neutral_reference
 from gmmflex.engine.runs.results import RunResults, read_run
 from gmmflex.engine.runs.stage_run import StageRun, stage
-from gmmflex.engine.settings.morph import COMPONENT, FRAMES, MorphSettings
+from gmmflex.engine.settings.morph import FRAMES, MorphSettings
+from gmmflex.engine.settings.options.shared import COMPONENT
 from gmmflex.engine.stages.morph.bond_changes import BondChanges
 from gmmflex.engine.stages.morph.displacements import Displacements
 from gmmflex.engine.stages.morph.output import write_displacements, write_morph

@@ -17,7 +17,8 @@ from gmmflex.engine.latents.along_component import latents_along_component, late
 from gmmflex.engine.motion.carried_model import Morph, morph_of
 from gmmflex.engine.runs.results import RunResults, read_run
 from gmmflex.engine.runs.stage_run import StageRun, stage
-from gmmflex.engine.settings.movie import COMPONENT, FRAMES, MovieSettings
+from gmmflex.engine.settings.movie import FRAMES, MovieSettings
+from gmmflex.engine.settings.options.shared import COMPONENT
 from gmmflex.engine.stages.movie.files import in_order, mp4_possible, write_gif, write_mp4
 from gmmflex.engine.stages.movie.frames import pictures, sheet
 from gmmflex.engine.stages.movie.script import slider_script
