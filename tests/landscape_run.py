@@ -17,10 +17,13 @@ from gmmflex.engine.stages.landscape import stage as landscape
 NOTE = "a column of ours"
 
 
-def run_with(folder: Path, latents, operators=None, covariances=None, source=None) -> Path:
+def run_with(
+    folder: Path, latents, operators=None, covariances=None, source=None, junk=None
+) -> Path:
     """latents.star, latents.npy, latent_covariances.npy and summary.json of a finished run.
 
-    source: file of the particles; by default a star with a column of ours.
+    source: file of the particles; by default a star with a column of ours. junk: probability of
+    each particle; a run of an earlier version has none.
     """
     operators = np.eye(3)[None] if operators is None else operators
     count = len(latents) // len(operators)
@@ -32,7 +35,8 @@ def run_with(folder: Path, latents, operators=None, covariances=None, source=Non
     run = folder / "run"
     run.mkdir()
     latents = np.asarray(latents, dtype=np.float32)
-    write_latents(run, read_particles(source), latents, operators)
+    further = {} if junk is None else {"gmmflexJunkProbability": np.asarray(junk)}
+    write_latents(run, read_particles(source), latents, operators, further)
     if covariances is not None:
         np.save(run / "latent_covariances.npy", np.asarray(covariances, dtype=np.float32))
     config = {"neutral": "neutral.cif", "symmetry": "C1"}

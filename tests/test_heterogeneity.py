@@ -40,6 +40,7 @@ CONTRACT = {
     "density.npy",
     "latents.png",
     "training.png",
+    "junk.png",
 }
 
 
@@ -176,10 +177,13 @@ def test_latents_star_is_the_input_with_latents(finished, moving):
     for tag, values in before["particles"].items():
         assert after["particles"][tag] == values
     added = set(after["particles"]) - set(before["particles"])
-    assert added == {"_gmmflexLatent1", "_gmmflexLatent2"}
+    assert added == {"_gmmflexLatent1", "_gmmflexLatent2", "_gmmflexJunkProbability"}
     written = np.array(
         [after["particles"][f"_gmmflexLatent{i}"] for i in (1, 2)], dtype=np.float64
     ).T
+    # every image shows the molecule
+    probability = np.array(after["particles"]["_gmmflexJunkProbability"], dtype=np.float64)
+    assert probability.min() >= 0 and (probability > 0.5).sum() <= 0.005 * N
     latents = np.load(finished / "latents.npy")
     assert latents.shape == (N, 2) and latents.dtype == np.float32
     np.testing.assert_allclose(written, latents, atol=1e-5)

@@ -46,7 +46,7 @@ def expanded(scipion, tmp_path_factory):
     write_star(folder / "particles.star", star_tables(read_particle_set(particles)))
     given = read_particles(folder / "particles.star")
     latents = np.random.default_rng(1).normal(size=(len(given) * ORDER, 2)).astype(np.float32)
-    write_latents(folder, given, latents, symmetry_operators("D2"))
+    write_latents(folder, given, latents, symmetry_operators("D2"), {})
     output = SetOfParticlesFlex(filename=str(folder / "flex.sqlite"), progName=PROGRAM_NAME)
     fill_flex_set(output, particles, latents_by_id(read_star(folder / "latents.star"), "latents"))
     output.write()

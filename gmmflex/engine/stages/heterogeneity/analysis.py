@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmmflex.engine.data.particles import read_particle_data
 from gmmflex.engine.fitting.latent_readout import Readout, read_out
+from gmmflex.engine.fitting.particle_evidence import Junk, find_junk
 from gmmflex.engine.machine.batch_limit import batch_limit_for
 from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.progress import Log
@@ -27,11 +28,12 @@ from gmmflex.engine.training.training import Progress
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has led to: by training (progress), by the fit of the latents (readout), and by
-    the decoder's refit from these (refitted)."""
+    """What a run has led to: by training (progress), by the fit of the latents (readout), which
+    particles do not show the molecule (junk), and by the decoder's refit (refitted)."""
 
     progress: Progress
     readout: Readout
+    junk: Junk
     refitted: Progress
 
     @property
@@ -93,4 +95,5 @@ def analyse(
         settings.latent_noise,
         task.computation,
     )
-    return Outcome(progress, readout, refit_decoder(task, settings, progress, readout))
+    junk = find_junk(task.model, task.particles, readout.by_fold, task.computation)
+    return Outcome(progress, readout, junk, refit_decoder(task, settings, progress, readout))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,15 @@ def write_latents(
     particles: Particles,
     latents: NDArray[np.float32],
     operators: NDArray[np.float64],
+    of_particles: Mapping[str, NDArray[np.generic]],
 ) -> None:
-    """latents.star (input columns + gmmflexLatent1…d), latents.npy, density.npy, latents.png.
+    """latents.star (input columns + gmmflexLatent1…d and others), latents.npy, density.npy,
+    latents.png.
 
-    operators: (S, 3, 3). With S > 1 latents are those of the copies, (n·S, d), and latents.star
-    holds a row for each, with its pose and gmmflexSymmetryCopy; latents_by_particle.star has one
-    row for each particle with the latents of all copies, gmmflexLatent1Copy1….
+    of_particles: further columns, (n,) each; operators: (S, 3, 3). With S > 1 latents are those of
+    the copies, (n·S, d), and latents.star holds a row for each, with its pose and
+    gmmflexSymmetryCopy; latents_by_particle.star has one row for each particle with the latents of
+    all copies, gmmflexLatent1Copy1….
     """
     n, n_copies = len(particles), len(operators)
     columns: dict[str, NDArray[np.generic]] = {}
@@ -39,12 +43,13 @@ def write_latents(
         write_particles_star(
             output / "latents_by_particle.star",
             particles,
-            columns_of_joined(by_particle, LATENT_LABEL),
+            {**columns_of_joined(by_particle, LATENT_LABEL), **of_particles},
             replacing=LATENT_LABEL,
         )
         rows = particles.subset(np.repeat(np.arange(n), n_copies))
         columns = columns_of_copies(particles.rotations, operators, particles.image_ids)
     columns.update((f"{LATENT_LABEL}{i + 1}", latents[:, i]) for i in range(latents.shape[1]))
+    columns.update((label, np.repeat(v, n_copies)) for label, v in of_particles.items())
     write_particles_star(output / "latents.star", rows, columns, replacing=LATENT_LABEL)
     projected = principal_components(latents)
     density = point_density(projected)

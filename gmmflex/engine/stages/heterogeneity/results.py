@@ -17,8 +17,10 @@ from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.nets.architecture import Architecture
 from gmmflex.engine.runs.arrays import BY_FOLD
+from gmmflex.engine.runs.junk_column import JUNK_LABEL
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.stages.heterogeneity.analysis import Outcome
+from gmmflex.engine.stages.heterogeneity.junk_picture import draw_junk
 from gmmflex.engine.stages.heterogeneity.motion_reports import report_motions
 from gmmflex.engine.stages.heterogeneity.output import draw_training, write_latents
 from gmmflex.engine.training.bonds import TARGET_A
@@ -47,7 +49,9 @@ def write_results(
     _write_weights(settings, prepared, centre_A)
     write_metrics(output / "metrics.csv", all_epochs(outcome.progress))
     operators = task.particles.data.operators.numpy().astype(np.float64)
-    write_latents(output, particles, outcome.latents, operators)
+    junk = outcome.junk
+    write_latents(output, particles, outcome.latents, operators, {JUNK_LABEL: junk.probability})
+    draw_junk(output / "junk.png", junk)
     readout, refitted = outcome.readout, outcome.refitted
     for name, values in (
         ("latent_covariances", readout.covariances),
@@ -61,6 +65,7 @@ def write_results(
         **_summary(settings, prepared, outcome, score_neutral),
         "latent_reliability": readout.reliability,
         "latent_fit": asdict(readout.trial),
+        "junk": junk.summary(),
         **report_motions(settings, prepared, centre_A, readout),
     }
 
