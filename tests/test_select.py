@@ -1,5 +1,6 @@
 """`gmmflex select` on runs with known latents: which particles; nothing of them changes."""
 
+import json
 import sys
 
 import numpy as np
@@ -137,6 +138,42 @@ def test_images_of_a_symmetric_run_once_and_in_their_own_pose(tmp_path):
     assert len(copies["rlnImageName"]) == inside.sum()
 
 
+JUNK = np.array([0.0, 0.7, 0.5, 0.99, 0.2, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rows"),
+    [
+        ({"without_junk": True}, [0, 2, 4]),
+        ({"junk_above": 0.9}, [3, 5]),
+        ({"junk_above": 0.4, "without_junk": True}, [2]),
+    ],
+)
+@pytest.mark.parametrize("of_a_landscape", [False, True])
+def test_particles_by_their_probability_of_being_junk(tmp_path, conditions, rows, of_a_landscape):
+    latents = _latents(6, 3)
+    source = run_with(tmp_path, latents, junk=JUNK)
+    if of_a_landscape:
+        # beside the run, whose table the landscape's has all columns of
+        landscape = tmp_path / "landscape"
+        landscape.mkdir()
+        (landscape / "landscape.star").write_bytes((source / "latents.star").read_bytes())
+        (landscape / "summary.json").write_text('{"status": "finished"}')
+        about = {"command": "landscape", "inputs": [{"path": str(source / "latents.star")}]}
+        (landscape / "run.json").write_text(json.dumps(about))
+    given = landscape if of_a_landscape else source
+    held = _particles(_select(given, tmp_path / "s.star", **conditions))
+    names = _particles(source / "latents.star")["rlnImageName"]
+    assert held["rlnImageName"].tolist() == names[rows].tolist()
+
+
+def test_images_of_a_symmetric_run_without_junk(tmp_path):
+    run = run_with(tmp_path, _latents(18, 4), symmetry_operators("C3"), junk=JUNK)
+    held = _particles(_select(run, tmp_path / "s.star", without_junk=True, unexpanded=True))
+    assert held["rlnImageName"].tolist() == [f"{i:06d}@p.mrcs" for i in (1, 3, 5)]
+    assert held["gmmflexJunkProbability"].astype(float).tolist() == [0.0, 0.5, 0.2]
+
+
 def _only_star(folder):
     (path,) = (folder / "set").glob("*.star")
     return path
@@ -225,6 +262,8 @@ def test_clusters_of_a_landscape_are_cs_files_too_and_can_be_selected(tmp_path, 
         ({"random": 3, "unexpanded": True}, "not run with --symmetry"),
         ({"random": 3, "output": "s.cs"}, "was not made of a cs file"),
         ({"random": 3, "output": "s.txt"}, "neither .star nor .cs"),
+        ({"without_junk": True}, "--without-junk: .* has no column gmmflexJunkProbability"),
+        ({"junk_above": 0.25}, "--junk-above 0.25: .* run the analysis again"),
         ({"rows": "rows.txt"}, "names row 400 of 300"),
         ({"polygon": "rows.txt"}, "holds no outline"),
     ],

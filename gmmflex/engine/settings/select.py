@@ -48,6 +48,15 @@ class SelectSettings(BaseModel):
         (),
         description="A condition on a column, as in 'gmmflexReliability > 0.5'; repeatable.",
     )
+    without_junk: bool = Field(
+        False, description="Particles that are rather no junk: gmmflexJunkProbability up to 0.5."
+    )
+    junk_above: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Only junk: particles with a gmmflexJunkProbability above this.",
+    )
     random: int | None = Field(None, ge=1, description="This many particles, chosen at random.")
     seed: Seed = 1
     unexpanded: bool = Field(

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.latents.along_component import labels_of_file, latents_of_file, numbers_of_file
+from gmmflex.engine.runs.junk_column import JUNK_LABEL, junk_probabilities
 from gmmflex.engine.runs.particle_tables import ParticleTables
 
 _Mask = NDArray[np.bool_]
@@ -109,6 +110,17 @@ def compared(condition: str, tables: ParticleTables) -> _Mask:
             f"--where {condition!r} compares values that are not numbers: only = and != compare "
             f"text"
         ) from fault
+
+
+def junk_above(probability: float, option: str, tables: ParticleTables) -> _Mask:
+    """(n,) whether a row is junk with more than this probability; option: that asks for it."""
+    found = junk_probabilities(tables)
+    if found is None:
+        raise UserError(
+            f"{option}: {tables.source} has no column {JUNK_LABEL}, since an earlier version of "
+            "gmmflex made the run: run the analysis again, or leave it out"
+        )
+    return np.asarray(found > probability)
 
 
 def _table(path: Path, option: str) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from gmmflex.engine.io.runs.run_folder import RUN_FILE, SUMMARY_FILE, read_json
 from gmmflex.engine.machine.progress import Log, print_line
 from gmmflex.engine.model.inference.principal_axes import principal_axes
 from gmmflex.engine.runs.arrays import rows_of_numbers
+from gmmflex.engine.runs.junk_column import LIKELY_JUNK
 from gmmflex.engine.runs.particle_tables import (
     ROWS_FILE,
     ParticleTables,
@@ -27,6 +28,7 @@ from gmmflex.engine.stages.select.conditions import (
     distances,
     in_clusters,
     inside_polygon,
+    junk_above,
     listed,
 )
 
@@ -117,6 +119,12 @@ def _rows(settings: SelectSettings, source: _Source, log: Log) -> NDArray[np.int
         hold(inside_polygon(settings.polygon, _plane(settings, source)), "--polygon")
     for condition in settings.where:
         hold(compared(condition, source.tables), f"--where {condition!r}")
+    if settings.without_junk:
+        junk = junk_above(LIKELY_JUNK, "--without-junk", source.tables)
+        hold(~junk, "--without-junk")
+    if settings.junk_above is not None:
+        option = f"--junk-above {settings.junk_above:g}"
+        hold(junk_above(settings.junk_above, option, source.tables), option)
     if settings.near is None and (settings.radius or settings.nearest):
         raise UserError("--radius and --nearest need a latent: give --near")
     if settings.near is not None:
@@ -134,7 +142,7 @@ def _rows(settings: SelectSettings, source: _Source, log: Log) -> NDArray[np.int
     if not conditions and settings.random is None:
         raise UserError(
             "no condition chooses particles: give --cluster, --near, --polygon, --rows, "
-            "--where or --random"
+            "--where, --without-junk, --junk-above or --random"
         )
     rows = np.flatnonzero(chosen)
     if len(rows) == 0:
