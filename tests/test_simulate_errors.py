@@ -8,14 +8,17 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+from plain_projection import plain_image, residues_A
 from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
-from test_simulate_truth import blob_model, random_blob, settings
+from test_simulate_truth import SEED, blob_model, random_blob, settings
 
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.models import write_models
 from gmmflex.engine.io.star import read_star
+from gmmflex.engine.stages.simulate.junk import random_chain
 from gmmflex.engine.stages.simulate.stage import simulate
+from gmmflex.engine.stages.simulate.states import Scatterers, reach_A
 
 NOISE, OTHER, WRONG_POSE = 1, 2, 3
 
@@ -183,20 +186,32 @@ def test_what_each_kind_of_junk_shows(two_states: Path, tmp_path: Path) -> None:
 
 
 def correlation_with_model(images: np.ndarray, truth: dict, pose: str, i: int) -> float:
-    """Of an image with the sum of Gaussians at the true residues in the pose, under its CTF."""
-    box, pixel_size_A = images.shape[1], float(truth["pixel_size_A"])
-    points = truth["state_coordinates_A"][truth["state"][i]] - box // 2 * pixel_size_A
-    x, y = (points @ truth[f"{pose}rotation"][i].T)[:, :2].T - truth[f"{pose}origin_A"][i][:, None]
-    grid = (np.arange(box) - box // 2) * pixel_size_A
-    sigma_A = 0.225 * 6.0
-    wave_x, wave_y = (np.exp(-((grid[:, None] - c) ** 2) / (2 * sigma_A**2)) for c in (x, y))
-    k2 = np.fft.fftfreq(box, pixel_size_A)[:, None] ** 2 + np.fft.rfftfreq(box, pixel_size_A) ** 2
-    wavelength_A = 0.019687
-    phase = np.pi * wavelength_A * truth["defocus_u_A"][i] * k2
-    phase -= np.pi / 2 * 2.7e7 * wavelength_A**3 * k2**2
-    transfer = np.sin(phase + np.arcsin(0.1))
-    model = np.fft.irfft2(np.fft.rfft2(wave_y @ wave_x.T) * transfer, s=(box, box))
+    """Of an image with that of its state in the pose, in real space."""
+    turned_A = residues_A(truth, truth["state"][i]) @ truth[f"{pose}rotation"][i].T
+    seen_A = turned_A[:, :2] - truth[f"{pose}origin_A"][i]
+    model = plain_image(seen_A, truth["defocus_u_A"][i], images.shape[1], 2.0)
     return float(np.corrcoef(model.ravel(), images[i].ravel())[0, 1])
+
+
+def test_the_random_chain_is_as_heavy_and_as_large_as_the_molecule() -> None:
+    """Same weights and radius of gyration as a loose molecule; smaller only where a dense one's
+    sphere would not hold it."""
+
+    def chain_of(coordinates_A: np.ndarray) -> tuple[Scatterers, Scatterers]:
+        n = len(coordinates_A)
+        state = Scatterers(coordinates_A, np.linspace(1, 8, n), np.full(n, 2.0))
+        return state, random_chain([state], np.random.default_rng(SEED))
+
+    def gyration_A2(one: Scatterers) -> float:
+        return float(np.trace(np.cov(one.coordinates_A.T, aweights=one.weights, ddof=0)))
+
+    state, chain = chain_of(np.random.default_rng(SEED).normal(0, 10, (500, 3)))
+    assert chain.weights.sum() == state.weights.sum()
+    assert gyration_A2(chain) == pytest.approx(gyration_A2(state), rel=1e-6)
+    state, chain = chain_of(random_blob(500))
+    assert reach_A([chain]) <= reach_A([state]) * (1 + 1e-12)
+    assert gyration_A2(chain) > 0.5 * gyration_A2(state)
+    assert np.isfinite(chain_of(np.ones((1, 3)))[1].coordinates_A).all()
 
 
 def test_a_file_may_give_the_other_molecule(two_states: Path, tmp_path: Path) -> None:

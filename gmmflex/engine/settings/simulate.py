@@ -73,7 +73,10 @@ class SimulateSettings(BaseModel):
         None, ge=1, description="State of model.cif, from 1."
     )
     angle_error_deg: float = Field(
-        0.0, ge=0, le=180, description="Error of orientations about each axis (standard deviation)."
+        0.0,
+        ge=0,
+        le=180,
+        description="Error of orientations about each axis, in degrees (standard deviation).",
     )
     shift_error_A: float = Field(
         0.0, ge=0, description="Error of origins along x and y, in Å (standard deviation)."
@@ -85,7 +88,19 @@ class SimulateSettings(BaseModel):
         tuple[Annotated[float, Field(ge=0)], ...], Option(one_text=True)
     ] = Field((0.0,), description="B factor of the envelope in Å²; one value, or one per group.")
     noise_colour_A: float = Field(
-        0.0, ge=0, description="From this resolution on, noise falls as 1/frequency; 0: white."
+        0.0, ge=0, description="Power of the noise falls beyond this resolution in Å; 0: white."
+    )
+    background: float = Field(
+        0.0, ge=0, description="Uneven background: its RMS in standard deviations of the noise."
+    )
+    brightness_spread: float = Field(
+        0.0, ge=0, description="Standard deviation of the logarithm of particles' brightness."
+    )
+    neighbours: float = Field(
+        0.0, ge=0, le=1, description="Share of images into which another copy reaches."
+    )
+    normalise_px: Annotated[float | None, Option(empty="not normalised")] = Field(
+        None, gt=0, description="Radius in px; mean 0 and deviation 1 outside that circle."
     )
     junk_noise: float = Field(0.0, ge=0, le=1, description="Share of images of noise alone.")
     junk_other: float = Field(0.0, ge=0, le=1, description="Share that shows another molecule.")
@@ -161,6 +176,24 @@ class SimulateSettings(BaseModel):
                 "{junk_model} is shown by no particle: give {junk_other}, too",
                 "junk_model",
                 "junk_other",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_normalised(self) -> SimulateSettings:
+        if self.normalise_px is None:
+            return self
+        if self.normalise_px > self.box_px / 2:
+            raise contradiction(
+                "{normalise_px} is more than half of {box_px}: give a smaller radius",
+                "normalise_px",
+                "box_px",
+            )
+        if self.snr == float("inf"):
+            raise contradiction(
+                "{normalise_px} divides by the noise, and {snr} leaves none: give only one of them",
+                "normalise_px",
+                "snr",
             )
         return self
 

@@ -68,21 +68,30 @@ def draw_junk(
 def random_chain(states: list[Scatterers], random: np.random.Generator) -> Scatterers:
     """A compact molecule of another shape with the atoms of the first state.
 
-    A random walk, folded back at the walls of a brick of 3 : 2 : 1 whose radius of gyration is
-    that of the state, or less where its corners would reach further than the molecule does.
+    A random walk, folded back at the walls of a brick of 3 : 2 : 1. Its radius of gyration is that
+    of the state, or less where it would reach further from its centre than the molecule does.
     """
     state = states[0]
-    spread_A2 = np.average(
-        (state.coordinates_A**2).sum(axis=1), weights=np.maximum(state.weights, 0)
+    # Unfolded, the walk is some four times as long as the brick: it fills that, but unevenly.
+    step = 4 * _BRICK.max() / np.sqrt(len(state.weights))
+    steps = random.normal(0.0, step, state.coordinates_A.shape)
+    walk = random.uniform(0, 1, 3) * _BRICK + np.cumsum(steps, axis=0)
+    chain = np.abs((walk + _BRICK) % (2 * _BRICK) - _BRICK)
+    chain -= np.average(chain, axis=0, weights=state.weights)
+    chain_reach = np.linalg.norm(chain, axis=1).max()
+    # A single atom is a chain that reaches nowhere.
+    scale_A = min(
+        _spread(state.coordinates_A, state.weights) / max(_spread(chain, state.weights), 1e-9),
+        reach_A(states) / max(chain_reach, 1e-9),
     )
-    diagonal_A = min(np.sqrt(12 * spread_A2), 2 * reach_A(states))
-    sides_A = _BRICK * diagonal_A / np.linalg.norm(_BRICK)
-    # Unfolded, the walk would be about twice as long as the brick: it fills that, but unevenly.
-    step_A = 2 * sides_A.max() / np.sqrt(len(state.weights))
-    steps_A = random.normal(0.0, step_A, state.coordinates_A.shape)
-    walk_A = random.uniform(0, 1, 3) * sides_A + np.cumsum(steps_A, axis=0)
-    folded_A = np.abs((walk_A + sides_A) % (2 * sides_A) - sides_A)
-    return Scatterers(folded_A - sides_A / 2, state.weights, state.sigmas_A)
+    return Scatterers(chain * scale_A, state.weights, state.sigmas_A)
+
+
+def _spread(coordinates: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Radius of gyration about the weighted mean."""
+    centre = np.average(coordinates, axis=0, weights=weights)
+    squares = ((coordinates - centre) ** 2).sum(axis=1)
+    return float(np.sqrt(np.average(squares, weights=weights)))
 
 
 def _draw_kinds(settings: SimulateSettings, random: np.random.Generator) -> NDArray[np.int64]:

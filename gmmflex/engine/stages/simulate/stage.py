@@ -36,7 +36,8 @@ def simulate(settings: SimulateSettings, log: Log = print_line) -> None:
     summary.json.  Molecules are white.  The noise has standard deviation 1 and the signal is
     scaled to the SNR: mean over particles of the variance within the whole image after CTF and
     envelope, divided by that of the noise.  With SNR `inf` there is no noise and the signal's
-    variance is 1.  What junk shows in place of the molecule does not count for it.
+    variance is 1.  Only the molecule of each particle counts for it, at brightness 1: neither junk
+    that is shown in its place, nor neighbours, nor the background.
 
     Raises:
         UserError: states cannot be read, do not fit the box, or the folder cannot be used.
@@ -59,11 +60,11 @@ def simulate(settings: SimulateSettings, log: Log = print_line) -> None:
     begin_run(
         settings.output, "simulate", config, inputs, settings.overwrite, {"seed": settings.seed}
     )
-    signal_scale = write_images(settings, scene, log)
-    _write_consensus(settings, scene, signal_scale)
+    scales = write_images(settings, scene, log)
+    _write_consensus(settings, scene, scales.signal)
     model = molecule.in_map_frame(molecule.model_state, settings)
     write_models(settings.output / "model.cif", [model])
-    write_truth(settings, molecule, scene, signal_scale)
+    write_truth(settings, molecule, scene, scales)
     write_particle_table(settings, scene.given.views, scene.given.optics, scene.given.half_set)
     finish_run(
         settings.output,

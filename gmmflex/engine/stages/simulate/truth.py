@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmmflex.engine.io.arrays import write_archive
 from gmmflex.engine.io.models import AtomicModel
 from gmmflex.engine.settings.simulate import SimulateSettings
+from gmmflex.engine.stages.simulate.images import Scales
+from gmmflex.engine.stages.simulate.neighbours import Neighbours
 from gmmflex.engine.stages.simulate.scene import Scene
 from gmmflex.engine.stages.simulate.states import same_atoms
 
@@ -28,7 +32,7 @@ class Molecule:
 
 
 def write_truth(
-    settings: SimulateSettings, molecule: Molecule, scene: Scene, signal_scale: float
+    settings: SimulateSettings, molecule: Molecule, scene: Scene, scales: Scales
 ) -> None:
     """truth.npz; `state` and `model_state` count from 0 in the order of the states used."""
     shown, given = scene.junk.shown(scene.views), scene.given
@@ -41,15 +45,19 @@ def write_truth(
         "given_origin_A": given.views.origins_A,
         "half_set": given.half_set,
         "snr": np.float64(settings.snr),
-        "signal_scale": np.float64(signal_scale),
+        "signal_scale": np.float64(scales.signal),
         "model_state": np.int64(molecule.model_state),
         "pixel_size_A": np.float64(settings.pixel_size_A),
         "box_px": np.int64(settings.box_px),
-        **vars(scene.optics),
+        **vars(scene.transfer.optics),
         "given_defocus_u_A": given.optics.defocus_u_A,
         "given_defocus_v_A": given.optics.defocus_v_A,
-        "envelope_b_factor_A2": scene.b_factor_A2,
+        "envelope_b_factor_A2": scene.transfer.b_factor_A2,
+        "brightness": scene.brightness,
         "noise_colour_A": np.float64(settings.noise_colour_A),
+        "background": np.linalg.norm(scene.background, axis=1),
+        "background_sd": scales.background_sd,
+        **_neighbours(scene.neighbours, settings.particles),
     }
     if same_atoms(molecule.models):
         chosen = molecule.models[0].alpha_carbons()
@@ -60,3 +68,18 @@ def write_truth(
             ]
         )
     write_archive(settings.output / "truth.npz", content)
+
+
+def _neighbours(neighbours: Neighbours, count: int) -> dict[str, NDArray[Any]]:
+    """Of all particles; -1 and not a number where there is no neighbour."""
+    state = np.full(count, -1)
+    rotation, offset_A = np.full((count, 3, 3), np.nan), np.full((count, 2), np.nan)
+    state[neighbours.numbers] = neighbours.state
+    rotation[neighbours.numbers] = neighbours.rotations
+    offset_A[neighbours.numbers] = neighbours.offsets_A
+    return {
+        "has_neighbour": state >= 0,
+        "neighbour_state": state,
+        "neighbour_rotation": rotation,
+        "neighbour_offset_A": offset_A,
+    }
