@@ -94,12 +94,12 @@ def draw_optics(settings: SimulateSettings, random: np.random.Generator) -> Opti
 
 
 def contrast_transfer(
-    optics: Optics, rows: slice, box_px: int, pixel_size_A: float
+    optics: Optics, rows: slice | NDArray[np.int64], box_px: int, pixel_size_A: float
 ) -> NDArray[np.float32]:
     """CTF of some particles for white density, (b, box, box // 2 + 1) in the layout of `rfft2`.
 
     RELION's sin(π λ Δf k² - π/2 Cs λ³ k⁴ + phase shift + asin(w)), with Δf of an astigmatic lens
-    at the azimuth of k; λ is the relativistic wavelength.
+    at the azimuth of k.
     """
     kx = np.fft.rfftfreq(box_px, pixel_size_A)
     ky = np.fft.fftfreq(box_px, pixel_size_A)[:, None]
@@ -109,19 +109,24 @@ def contrast_transfer(
     def column(values: Floats) -> Floats:
         return values[rows, None, None]
 
-    volts = column(optics.voltage_kv) * 1e3
-    wavelength_A = 12.2643247 / np.sqrt(volts * (1 + volts * 0.978466e-6))
+    wave_A = wavelength_A(column(optics.voltage_kv))
     from_axis = azimuth - np.deg2rad(column(optics.defocus_angle_deg))
     u_A, v_A = column(optics.defocus_u_A), column(optics.defocus_v_A)
     defocus_A = (u_A + v_A) / 2 + (u_A - v_A) / 2 * np.cos(2 * from_axis)
     aberration_A = column(optics.spherical_aberration_mm) * 1e7
     phase = (
-        np.pi * wavelength_A * defocus_A * k2
-        - np.pi / 2 * aberration_A * wavelength_A**3 * k2**2
+        np.pi * wave_A * defocus_A * k2
+        - np.pi / 2 * aberration_A * wave_A**3 * k2**2
         + np.deg2rad(column(optics.phase_shift_deg))
         + np.arcsin(column(optics.amplitude_contrast))
     )
     return np.asarray(np.sin(phase), dtype=np.float32)
+
+
+def wavelength_A(voltage_kv: Floats) -> Floats:
+    """Relativistic wavelength of electrons."""
+    volts = voltage_kv * 1e3
+    return np.asarray(12.2643247 / np.sqrt(volts * (1 + volts * 0.978466e-6)))
 
 
 def _uniform_directions(count: int, random: np.random.Generator) -> Floats:
