@@ -15,29 +15,35 @@ from gmmflex.engine.motion.carried_model import morph_of
 from gmmflex.engine.runs.results import read_run
 
 _BLOCK = 500
+_ALL = slice(None)
 
 
-def motion_against_truth(simulated: Path, run: Path, bodies: dict[str, str]) -> MotionScores:
+def motion_against_truth(
+    simulated: Path, run: Path, bodies: dict[str, str], rows: NDArray[np.int64] | slice = _ALL
+) -> MotionScores:
     """Scores of model.cif, moved as `gmmflex morph` moves it, at each particle's latent.
 
-    Nothing of the truth enters the moved models. bodies: residues of each moving body.
+    Nothing of the truth enters the moved models. bodies: residues of each moving body; rows: the
+    particles that count.
     """
     model = read_model(simulated / "model.cif")
     model = model.subset(model.alpha_carbons())
     with np.load(simulated / "truth.npz", allow_pickle=False) as truth:
         state, states_A = truth["state"], truth["state_coordinates_A"]
     return motion_scores(
-        _beside_truth(_moved(run, model), states_A, state),
+        _beside_truth(_moved(run, model, rows), states_A, state[rows]),
         model.coordinates_A,
         {name: select_atoms(model, residues) for name, residues in bodies.items()},
         backbone_of(model),
     )
 
 
-def _moved(run: Path, model: AtomicModel) -> Iterator[NDArray[np.float64]]:
-    """Blocks (b, n, 3) of the Cα at the run's latents, in order."""
+def _moved(
+    run: Path, model: AtomicModel, rows: NDArray[np.int64] | slice
+) -> Iterator[NDArray[np.float64]]:
+    """Blocks (b, n, 3) of the Cα at the latents of these rows of the run, in order."""
     results = read_run(run)
-    for batch in morph_of(results, model).alpha_carbon_batches(results.latents):
+    for batch in morph_of(results, model).alpha_carbon_batches(results.latents[rows]):
         for start in range(0, len(batch), _BLOCK):
             yield batch[start : start + _BLOCK]
 

@@ -47,7 +47,7 @@ _TASKS = {
         "from gmmflex.engine.stages.heterogeneity.output import write_latents\n"
         "particles = read_particles(path)\n"
         "latents = np.random.default_rng(1).normal(size=(len(particles), 4)).astype('f4')\n"
-        "def task(): write_latents(Path(path).parent, particles, latents, np.eye(3)[None])"
+        "def task(): write_latents(Path(path).parent, particles, latents, np.eye(3)[None], {})"
     ),
 }
 _MEASURE = """

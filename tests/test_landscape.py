@@ -26,6 +26,8 @@ from gmmflex.engine.latents.clusters import find_clusters
 from gmmflex.engine.latents.density import free_energy
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 from gmmflex.engine.model.inference.principal_axes import principal_axes
+from gmmflex.engine.runs.junk_column import junk_probabilities
+from gmmflex.engine.runs.particle_tables import ParticleTables
 from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.stages.landscape import stage
 
@@ -46,6 +48,55 @@ def made(tmp_path_factory):
             cli.main()
     assert ended.value.code == 0
     return {"run": run, "output": output, "latents": latents, "which": which}
+
+
+@pytest.fixture(scope="module")
+def with_junk(tmp_path_factory):
+    """The same with a fourth cloud, of junk, between two of the others."""
+    folder = tmp_path_factory.mktemp("junk")
+    latents, which = groups((*SIZES, 120), [*CENTRES, [3.0, 2.5]], 0.8, seed=1)
+    junk = np.where(which == 3, 0.97, 0.01)
+    run = run_with(folder, latents, junk=junk)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "read_run", lambda path: results_of_arms(latents))
+        stage.run_landscape(
+            LandscapeSettings(run=run, output=folder / "L", threads=1), log=lambda line: None
+        )
+    return {"run": run, "output": folder / "L", "latents": latents, "which": which}
+
+
+def test_junk_is_in_no_cluster_and_makes_no_density(with_junk):
+    labels, which = np.load(with_junk["output"] / "clusters.npy"), with_junk["which"]
+    assert (labels[which == 3] == 0).all() and (labels[which < 3] > 0).all()
+    assert adjusted_rand_score(which[which < 3], labels[which < 3]) > 0.99
+    projected = principal_axes(with_junk["latents"].astype(np.float32)).project(
+        with_junk["latents"].astype(np.float32)
+    )
+    energy = free_energy(projected[which < 3])
+    written = np.load(with_junk["output"] / "free_energy.npy")
+    np.testing.assert_allclose(written[0], energy.energy_kT, rtol=1e-5)
+    columns = read_star(with_junk["output"] / "landscape.star")["particles"].columns
+    assert np.isfinite(columns["gmmflexFreeEnergy"].astype(float)).all()
+
+
+def test_junk_is_counted_shown_and_spoken_of(with_junk, made):
+    output = with_junk["output"]
+    expected = 0.97 * 120 + 0.01 * 600
+    about = summary_of(output)["junk"]
+    assert about["listed"] == 120 and about["particles"] == pytest.approx(expected)
+    report = (output / "report.html").read_text()
+    assert "<h2>Junk</h2>" in report and "gmmflex select --without-junk" in report
+    assert (output / "junk.png").is_file()
+    # nothing is known of it in a run of an earlier version
+    assert summary_of(made["output"])["junk"] is None
+    assert "<h2>Junk</h2>" not in (made["output"] / "report.html").read_text()
+
+
+def test_what_is_no_probability_is_refused(with_junk, tmp_path):
+    text = (with_junk["run"] / "latents.star").read_text()
+    (tmp_path / "latents.star").write_text(text.replace(" 0.970000", " 1.970000", 1))
+    with pytest.raises(UserError, match="not between 0 and 1"):
+        junk_probabilities(ParticleTables(tmp_path / "latents.star"))
 
 
 def _table(path):

@@ -19,6 +19,7 @@ _OF_SCOTT = 0.5
 _PERCENTILES, _MARGIN = (0.05, 99.95), 4.0
 # With fewer particles under the kernel the standard error is above 1/√4 = 0.5 kT.
 _FEWEST_UNDER_KERNEL = 4.0
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,21 @@ class FreeEnergy:
         return np.where(values >= least, -np.log(np.maximum(values, least)), np.nan)
 
 
-def free_energy(projected: NDArray[np.float32]) -> FreeEnergy:
+def free_energy(
+    projected: NDArray[np.float32], counted: NDArray[np.bool_] | slice = _ALL
+) -> FreeEnergy:
     """−ln of the density of (n, d) principal components in the first two, in kT.
+
+    counted: the particles that make the density; it is given for all.
 
     The density is that of a Gaussian kernel on a histogram (B. W. Silverman, Density Estimation,
     1986, section 3.5), half as wide as Scott's rule asks. A kernel holds n f 4π σ₁ σ₂ particles
     where the density is f, and the error of ln f is one over the root of that (section 3.3.1).
     """
-    n, dimensions = len(projected), min(2, projected.shape[1])
-    points = projected[:, :dimensions].astype(np.float64)
+    dimensions = min(2, projected.shape[1])
+    everywhere = projected[:, :dimensions].astype(np.float64)
+    points = everywhere[counted]
+    n = len(points)
     spread = np.maximum(points.std(axis=0), 1e-6)
     kernel = _OF_SCOTT * spread * n ** (-1 / (dimensions + 4))
     low, high = np.percentile(points, _PERCENTILES, axis=0)
@@ -81,7 +88,7 @@ def free_energy(projected: NDArray[np.float32]) -> FreeEnergy:
         energy = np.where(known, -np.log(under_kernel / peak), np.nan)
         error = 1 / np.sqrt(under_kernel)
     places = tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges)
-    here = _sampled(under_kernel, places, points)
+    here = _sampled(under_kernel, places, everywhere)
     sparse = here < fewest
     ceiling = -math.log(fewest / peak)
     of_particles = -np.log(np.clip(here / peak, fewest / peak, 1.0)) + 0.0

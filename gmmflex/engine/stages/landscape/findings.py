@@ -23,19 +23,25 @@ from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.model.inference.principal_axes import PrincipalAxes, principal_axes
 from gmmflex.engine.runs.results import RunResults
 from gmmflex.engine.settings.landscape import LandscapeSettings
+from gmmflex.engine.stages.landscape.junk import among_all, without_junk
 from gmmflex.engine.stages.landscape.motions import find_local_motions
 
 STEPS = 6
+# The plane, the kernel and the clusters need more than a handful.
+FEWEST = 10
 
 
 @dataclass(frozen=True)
 class Findings:
-    """projected: (n, d) principal components; reliability: None without covariances;
-    umap: (n, 2), if it was asked for."""
+    """projected: (n, d) principal components; junk: (n,) probabilities, None of a run of an earlier
+    version; counted: (n,) whether a particle makes densities and clusters; reliability: None
+    without covariances; umap: (n, 2), if it was asked for."""
 
     results: RunResults
     axes: PrincipalAxes
     projected: NDArray[np.float32]
+    junk: NDArray[np.float64] | None
+    counted: NDArray[np.bool_]
     energy: FreeEnergy
     clusters: Clusters
     trajectories: list[Trajectory]
@@ -46,13 +52,21 @@ class Findings:
 
 
 def findings_of(
-    settings: LandscapeSettings, results: RunResults, log: Log, watch: Stopwatch
+    settings: LandscapeSettings,
+    results: RunResults,
+    junk: NDArray[np.float64] | None,
+    log: Log,
+    watch: Stopwatch,
 ) -> Findings:
-    """Raises UserError for regions and ends of ways that cannot be found."""
+    """junk: (n,) probabilities, if they are known.
+
+    Raises UserError for regions and ends of ways that cannot be found.
+    """
     latents = results.latents
     axes = principal_axes(latents)
     projected = axes.project(latents)
-    energy = free_energy(projected)
+    counted = without_junk(junk, len(latents), FEWEST)
+    energy = free_energy(projected, counted)
     text = f"{len(latents):,} latents of {latents.shape[1]} dimensions"
     log(watch.event("landscape", 1, STEPS, text))
     # First what may refuse the user's options without long work.
@@ -60,9 +74,9 @@ def findings_of(
         check_umap(latents)
     motions = find_local_motions(settings, results)
     combinations = find_combinations(settings, motions, results.model, latents)
-    clusters = find_clusters(
-        latents, axes, settings.method, settings.clusters, settings.most_clusters, settings.seed
-    )
+    asked_for = settings.method, settings.clusters, settings.most_clusters
+    clusters = find_clusters(latents[counted], axes, *asked_for, settings.seed)
+    clusters = among_all(clusters, counted)
     log(watch.event("landscape", 2, STEPS, f"clusters: {clusters.why}"))
     trajectories = find_trajectories(settings, latents, axes, clusters)
     trajectories += [
@@ -99,6 +113,8 @@ def findings_of(
         results,
         axes,
         projected,
+        junk,
+        counted,
         energy,
         clusters,
         trajectories,

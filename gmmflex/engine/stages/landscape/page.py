@@ -9,6 +9,7 @@ import numpy as np
 from gmmflex.engine.io.html_report import Section, Table, settings_table, write_report
 from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.stages.landscape.findings import Findings
+from gmmflex.engine.stages.landscape.junk import junk_section
 from gmmflex.engine.stages.landscape.summary import doubts
 
 
@@ -72,6 +73,8 @@ def report_of(settings: LandscapeSettings, found: Findings, summary: dict[str, A
         sections.append(_umap(settings))
     sections += [_regions(summary)] if summary["regions"] else []
     sections += [_combinations(settings, summary)] if summary["combinations"] else []
+    if summary["junk"] is not None:
+        sections.append(junk_section(folder, settings.run, summary["junk"]))
     if summary["reliability"] is not None:
         sections.append(
             Section(

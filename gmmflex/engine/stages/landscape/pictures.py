@@ -129,10 +129,10 @@ def draw_clusters(
     panels: Any = figure.subplots(1, 2, width_ratios=(1.35, 1))
     left, right = panels
     rows = drawn(len(projected))
-    points, labels = _in_plane(projected[rows]), clusters.labels[rows]
+    points, labels = in_plane(projected[rows]), clusters.labels[rows]
     size = float(np.clip(20_000 / len(rows), 1.0, 12.0))
     left.scatter(*points[labels == 0].T, c="#bbbbbb", s=size, linewidths=0, rasterized=True)
-    centres = _in_plane(axes.project(clusters.centres))
+    centres = in_plane(axes.project(clusters.centres))
     for k, centre in enumerate(centres, start=1):
         left.scatter(*points[labels == k].T, c=colour_of(k), s=size, linewidths=0, rasterized=True)
         mark_cluster(left, k, centre)
@@ -170,7 +170,7 @@ def _by_bic(clusters: Clusters) -> bool:
     return clusters.method == "mixture"
 
 
-def _in_plane(projected: NDArray[np.float32]) -> NDArray[np.float32]:
+def in_plane(projected: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, 2) the first two components; zeros for the second where there is one only."""
     return projected[:, :2] if projected.shape[1] > 1 else np.c_[projected, 0 * projected]
 

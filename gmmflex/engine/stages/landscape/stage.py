@@ -12,6 +12,7 @@ from gmmflex.engine.io.runs.run_folder import (
 from gmmflex.engine.io.tables import write_array
 from gmmflex.engine.latents.trajectories import write_trajectory
 from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.runs.junk_column import junk_probabilities
 from gmmflex.engine.runs.particle_tables import (
     ROWS_FILE,
     CryosparcSource,
@@ -23,7 +24,9 @@ from gmmflex.engine.runs.results import read_run
 from gmmflex.engine.runs.stage_run import StageRun, stage
 from gmmflex.engine.settings.landscape import LandscapeSettings
 from gmmflex.engine.stages.landscape.combination_files import draw_combination, write_combination
-from gmmflex.engine.stages.landscape.findings import STEPS, Findings, findings_of
+from gmmflex.engine.stages.landscape.findings import FEWEST, STEPS, Findings, findings_of
+from gmmflex.engine.stages.landscape.junk import PICTURE as JUNK_PICTURE
+from gmmflex.engine.stages.landscape.junk import draw_junk_places
 from gmmflex.engine.stages.landscape.overview import draw_reliability, draw_trajectories
 from gmmflex.engine.stages.landscape.page import report_of
 from gmmflex.engine.stages.landscape.pictures import (
@@ -35,23 +38,20 @@ from gmmflex.engine.stages.landscape.summary import summary_of
 from gmmflex.engine.stages.landscape.tables import write_clusters, write_components, write_regions
 from gmmflex.engine.stages.landscape.umap import draw_umap
 
-# The plane, the kernel and the clusters need more than a handful.
-_FEWEST = 10
-
 
 @stage("landscape")
 def run_landscape(run: StageRun[LandscapeSettings]) -> None:
     """Read the landscape and write the run folder; raises UserError and then writes nothing."""
     settings, log, watch = run.settings, run.log, run.watch
     results = read_run(settings.run)
-    if len(results.latents) < _FEWEST:
+    if len(results.latents) < FEWEST:
         raise UserError(
             f"{settings.run} holds {len(results.latents)} latents, which make no landscape: "
-            f"analyse at least {_FEWEST} particles"
+            f"analyse at least {FEWEST} particles"
         )
     tables = ParticleTables(settings.run / ROWS_FILE, len(results.latents))
     cryosparc = _cryosparc(settings, tables, log)
-    found = findings_of(settings, results, log, watch)
+    found = findings_of(settings, results, junk_probabilities(tables), log, watch)
 
     inputs = [settings.run / name for name in (ROWS_FILE, "latents.npy", SUMMARY_FILE)]
     run.begin([*inputs, settings.model])
@@ -105,7 +105,7 @@ def _write_trajectories(settings: LandscapeSettings, found: Findings) -> dict[st
 def _draw(settings: LandscapeSettings, found: Findings, tables: ParticleTables) -> None:
     output, axes = settings.output, found.axes
     draw_components(output / "components.png", axes)
-    draw_landscape(output / "landscape.png", found.projected, found.energy, axes)
+    draw_landscape(output / "landscape.png", found.projected[found.counted], found.energy, axes)
     draw_clusters(output / "clusters.png", found.projected, found.clusters, axes)
     draw_trajectories(output / "trajectories.png", found.trajectories, found.energy, axes)
     if found.umap is not None:
@@ -113,6 +113,8 @@ def _draw(settings: LandscapeSettings, found: Findings, tables: ParticleTables) 
     for combination in found.combinations:
         path = output / f"combine_{combination.name}.png"
         draw_combination(path, combination, found.energy, axes)
+    if found.junk is not None:
+        draw_junk_places(output / JUNK_PICTURE, found.projected, found.junk, axes)
     if found.reliability is not None:
         views_deg = tables.viewing_directions_deg()
         draw_reliability(output / "reliability.png", found.reliability, views_deg)

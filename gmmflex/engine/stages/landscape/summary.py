@@ -10,6 +10,7 @@ import numpy as np
 from gmmflex.engine.latents.regions import LOCALISED
 from gmmflex.engine.latents.trajectories import CIRCLE
 from gmmflex.engine.stages.landscape.findings import Findings
+from gmmflex.engine.stages.landscape.junk import junk_summary
 
 # Images of particles below determine less than half of their motion.
 _UNRELIABLE = 0.5
@@ -74,6 +75,7 @@ def summary_of(found: Findings, reached_A: dict[str, float]) -> dict[str, Any]:
             }
             for c in found.combinations
         ],
+        "junk": junk_summary(found.junk),
         "reliability": None
         if reliability is None
         else {
@@ -103,6 +105,14 @@ def doubts(summary: dict[str, Any]) -> tuple[str, ...]:
             "Principal components cut through its hole, where next to no particles are; their "
             "trajectories are written but not drawn, and a path between two clusters goes around "
             "one side only."
+        )
+    junk = summary["junk"]
+    if junk is not None and junk["listed"]:
+        found.append(
+            f"{junk['listed']:,} particles probably do not show the molecule in about their pose. "
+            "They are in no cluster and left out of the free energy, but components and "
+            "trajectories are those of all: take them out with gmmflex select --without-junk and "
+            "analyse the rest again."
         )
     if reliability is None:
         found.append("The run holds no uncertainties of its latents; analyse again to get them.")
