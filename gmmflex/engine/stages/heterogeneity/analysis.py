@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -96,4 +96,6 @@ def analyse(
         task.computation,
     )
     junk = find_junk(task.model, task.particles, readout.by_fold, task.computation)
-    return Outcome(progress, readout, junk, refit_decoder(task, settings, progress, readout))
+    good = replace(task, particles=task.particles.learning_without(junk.listed))
+    refitted = refit_decoder(good, settings, progress, readout)
+    return Outcome(progress, readout, junk, refitted)

@@ -24,10 +24,12 @@ def report_motions(
     prepared: Prepared,
     centre_A: NDArray[np.float64],
     readout: Readout,
+    junk: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """Write the tables and pictures that the run's decoders call for; entries for summary.json.
 
-    centre_A: (3,) box centre in the frame of the files.
+    centre_A: (3,) box centre in the frame of the files; junk: (n,) particles whose latents say
+    nothing of the motion.
     """
     task, regions, output = prepared.task, prepared.decoders.regions, settings.output
     model, computation = task.model, task.computation
@@ -37,7 +39,9 @@ def report_motions(
 
     positions_A = model.neutral.positions_A.cpu().numpy().astype(np.float64) + centre_A
     latents = readout.latents.numpy().astype(np.float32)
-    write_motion(output / "motion.npz", decode, latents, positions_A)
+    of_rows = np.repeat(junk, task.particles.data.n_copies)
+    shown = latents if of_rows.all() else latents[~of_rows]
+    write_motion(output / "motion.npz", decode, shown, positions_A)
 
     entries: dict[str, Any] = {}
     names, membership = bodies_of(regions)

@@ -66,7 +66,7 @@ def write_results(
         "latent_reliability": readout.reliability,
         "latent_fit": asdict(readout.trial),
         "junk": junk.summary(),
-        **report_motions(settings, prepared, centre_A, readout),
+        **report_motions(settings, prepared, centre_A, readout, junk.listed),
     }
 
 
