@@ -37,6 +37,7 @@ CHAIN_DISPLACEMENTS_FILE = "displacements_by_chain.csv"
 
 # Labels of the star files
 LATENT_LABEL = "gmmflexLatent"
+JUNK_LABEL = "gmmflexJunkProbability"
 SYMMETRY_COPY_LABEL = "gmmflexSymmetryCopy"
 PARTICLE_ID_LABEL = "gmmflexParticleId"
 IMAGE_ID_LABEL = "rlnImageId"
@@ -46,3 +47,5 @@ HALF_SET_ATTRIBUTE = "_rlnRandomSubset"
 # Attributes of the symmetric copies of a particle
 PARTICLE_ID_ATTRIBUTE = "_gmmflexParticleId"
 SYMMETRY_COPY_ATTRIBUTE = "_gmmflexSymmetryCopy"
+# Attribute of every particle of an analysis
+JUNK_ATTRIBUTE = "_gmmflexJunkProbability"

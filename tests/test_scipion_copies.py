@@ -46,7 +46,8 @@ def expanded(scipion, tmp_path_factory):
     write_star(folder / "particles.star", star_tables(read_particle_set(particles)))
     given = read_particles(folder / "particles.star")
     latents = np.random.default_rng(1).normal(size=(len(given) * ORDER, 2)).astype(np.float32)
-    write_latents(folder, given, latents, symmetry_operators("D2"), {})
+    junk = {"gmmflexJunkProbability": np.linspace(0, 1, len(given))}
+    write_latents(folder, given, latents, symmetry_operators("D2"), junk)
     output = SetOfParticlesFlex(filename=str(folder / "flex.sqlite"), progName=PROGRAM_NAME)
     fill_flex_set(output, particles, latents_by_id(read_star(folder / "latents.star"), "latents"))
     output.write()
@@ -68,6 +69,26 @@ def test_an_item_for_each_copy(expanded):
         assert item.getFlexInfo().getProgName() == "GMMFlex"
     assert found == [(number, copy) for number in ids for copy in range(1, ORDER + 1)]
     assert output.hasCTF() and output.hasAlignmentProj()
+
+
+def test_every_copy_has_the_probability_of_its_particle(expanded):
+    from gmmflex.convert.database_columns import ParticleColumns
+
+    particles, output, _, _ = expanded
+    ids = [particle.getObjId() for particle in particles.iterItems(orderBy="id")]
+    expected = dict(zip(ids, np.linspace(0, 1, len(ids)), strict=True))
+    of_items = {
+        item.getObjId(): (item._gmmflexParticleId.get(), item._gmmflexJunkProbability.get())
+        for item in output.iterItems()
+    }
+    for number, junk in of_items.values():
+        assert junk == pytest.approx(expected[number], abs=1e-6)
+    # what the window that explores latents offers as a colour
+    columns = ParticleColumns(output.getFileName())
+    assert "Probability of being junk" in columns.names
+    assert columns.values("Probability of being junk").tolist() == [
+        of_items[number][1] for number in columns.ids
+    ]
 
 
 def test_poses_are_those_of_the_copies(expanded):

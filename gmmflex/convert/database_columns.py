@@ -16,6 +16,7 @@ _NAMES = {
     "_ctfModel._phaseShift": "Phase shift (°)",
     "_coordinate._x": "X in the micrograph (px)",
     "_coordinate._y": "Y in the micrograph (px)",
+    "_gmmflexJunkProbability": "Probability of being junk",
     "_micId": "Micrograph",
     "_classId": "Class",
     "_index": "Number in its stack",

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from pwem.objects import ParticleFlex, Transform
-from pyworkflow.object import Integer
+from pyworkflow.object import Float, Integer
 
 from gmmflex.constants import (
     IMAGE_ID_LABEL,
+    JUNK_ATTRIBUTE,
+    JUNK_LABEL,
     LATENT_LABEL,
     PARTICLE_ID_ATTRIBUTE,
     PARTICLE_ID_LABEL,
@@ -46,13 +48,15 @@ class Copies:
 class Latents:
     """ids: (n,) of the particles; values: (n, d) latents; reduced: (n, 3) principal components.
 
-    copies: None if each id has one row.
+    copies: None if each id has one row; junk: (n,) probability of being junk, None of an analysis
+    by an earlier version.
     """
 
     ids: np.ndarray
     values: np.ndarray
     reduced: np.ndarray
     copies: Copies | None = None
+    junk: np.ndarray | None = None
 
     @property
     def dimensions(self) -> int:
@@ -83,7 +87,8 @@ def latents_by_id(tables: dict[str, StarTable], source: str) -> Latents:
     copies = _copies(tables) if SYMMETRY_COPY_LABEL in columns else None
     ids = _integers(columns[IMAGE_ID_LABEL if copies is None else PARTICLE_ID_LABEL])
     values = _numbers(columns, labels)
-    return Latents(ids, values, _reduced(values), copies)
+    junk = _numbers(columns, [JUNK_LABEL])[:, 0] if JUNK_LABEL in columns else None
+    return Latents(ids, values, _reduced(values), copies, junk)
 
 
 def _reduced(values: np.ndarray) -> np.ndarray:
@@ -120,6 +125,8 @@ def fill_flex_set(output, particles, latents: Latents) -> None:
             flexible.getFlexInfo().setProgName(PROGRAM_NAME)  # the input may be another program's
             flexible.setZFlex(latents.values[row].tolist())
             flexible.setZRed(latents.reduced[row].tolist())
+            if latents.junk is not None:
+                setattr(flexible, JUNK_ATTRIBUTE, Float(float(latents.junk[row])))
             if latents.copies is not None:
                 copy = latents.copies
                 flexible.setObjId(int(copy.ids[row]))
