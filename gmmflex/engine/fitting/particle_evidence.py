@@ -88,7 +88,7 @@ def find_junk(
     kinds = kinds_of(seen)
     junk = Junk(seen, kinds, junk_probability(kinds, seen))
     computation.log(
-        f"junk: {int(junk.listed.sum()):,} of {n:,} particles are unlikely to show the molecule in "
+        f"junk: {int(junk.listed.sum()):,} of {n:,} particles probably do not show the molecule in "
         "about their pose"
     )
     return junk
