@@ -1,15 +1,20 @@
 """Junk among the particles: which of it is found, and what it does to the motion.
 
     python -m benchmarks.junk [--work FOLDER] [--kinds none noise other pose]
-        [--shares 0.05 0.1 0.3] [--seeds 1 2 3] [--snr 0.1] [--particles 3000] [--again]
+        [--shares 0.05 0.1 0.3] [--seeds 1 2 3] [--snr 0.1] [--particles 3000] [--images clean]
+        [--again]
 
 Adenylate kinase on its way from open to closed (the set adk of benchmarks.accuracy) with a share of
 images of noise, of a random chain of the same size, or of the molecule in another pose than the
-file gives. Each set is analysed with default settings and --bonds model; what is finished in FOLDER
-is not made again. Printed: how many particles have a gmmflexJunkProbability above 0.5, how many of
-these are junk (precision), how much of the junk that is (recall), the share that was found, and the
-median Cα RMSD of the moved model to the true one over the particles that show the molecule. With
---again, the analysis is repeated without the particles that were listed.
+file gives.
+
+Images are clean, or dirty: with errors of poses and defoci, envelopes, coloured noise, uneven
+background, brightness that differs, neighbours, and normalisation. Each set is analysed with
+default settings and --bonds model; what is finished in FOLDER is not made again. Printed: how many
+particles have a gmmflexJunkProbability above 0.5, how many of these are junk (precision), how much
+of the junk that is (recall), the share that was found, and the median Cα RMSD of the moved model
+to the true one over the particles that show the molecule. With --again, the analysis is repeated
+without the particles that were listed.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +41,22 @@ _HEADER = (
     "|---|---|---|---|---|---|---|---|---|",
 )
 
+_IMAGES: dict[str, dict[str, Any]] = {
+    "clean": {},
+    "dirty": {
+        "angle_error_deg": 1.5,
+        "shift_error_A": 0.75,
+        "defocus_error_A": 300.0,
+        "optics_groups": 2,
+        "envelope_b_factor_A2": (60.0, 120.0),
+        "noise_colour_A": 40.0,
+        "background": 0.3,
+        "brightness_spread": 0.15,
+        "neighbours": 0.1,
+        "normalise_px": 28.0,
+    },
+}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -45,10 +67,11 @@ class Case:
     seed: int
     snr: float
     particles: int
+    images: str
 
     def folder(self, work: Path) -> Path:
-        name = f"{self.kind}_{100 * self.share:g}_snr{self.snr:g}_n{self.particles}_seed{self.seed}"
-        return work / name
+        junk, imaged = f"{self.kind}_{100 * self.share:g}", f"snr{self.snr:g}_{self.images}"
+        return work / f"{junk}_{imaged}_n{self.particles}_seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -100,6 +123,7 @@ def _analysed(case: Case, folder: Path) -> Path:
             poses="uneven",
             overwrite=not (simulated / "summary.json").exists(),
             **junk,
+            **_IMAGES[case.images],
         ),
         log=lambda line: None,
     )
@@ -161,13 +185,15 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--snr", type=float, default=0.1)
     parser.add_argument("--particles", type=int, default=3000)
+    parser.add_argument("--images", choices=tuple(_IMAGES), default="clean")
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     print(*_HEADER, sep="\n", flush=True)
     for seed in options.seeds:
         for kind in options.kinds:
             for share in (0.0,) if kind == "none" else options.shares:
-                case = Case(kind, share, seed, options.snr, options.particles)
+                imaged = options.snr, options.particles, options.images
+                case = Case(kind, share, seed, *imaged)
                 print(line_of(case, found_in(case, options.work, options.again)), flush=True)
 
 

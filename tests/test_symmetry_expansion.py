@@ -97,7 +97,10 @@ def test_each_subunits_motion_is_found_in_its_own_copies(
 def test_expanded_table(trimer: Any, analysed: Any) -> None:
     tables, given = read_star(analysed / "latents.star"), read_star(trimer / "set/particles.star")
     rows, before = tables["particles"].columns, given["particles"].columns
-    assert list(rows) == [*before, "gmmflexSymmetryCopy", "gmmflexLatent1", "gmmflexLatent2"]
+    added = ["gmmflexSymmetryCopy", "gmmflexLatent1", "gmmflexLatent2", "gmmflexJunkProbability"]
+    assert list(rows) == [*before, *added]
+    junk = rows["gmmflexJunkProbability"].astype(float).reshape(PARTICLES, 3)
+    assert (junk == junk[:, :1]).all() and (junk > 0.5).mean() <= 0.005
     for label, values in before.items():
         if not label.startswith("rlnAngle"):
             assert (rows[label] == np.repeat(values, 3)).all(), label
