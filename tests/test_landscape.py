@@ -69,6 +69,8 @@ def test_junk_is_in_no_cluster_and_makes_no_density(with_junk):
     labels, which = np.load(with_junk["output"] / "clusters.npy"), with_junk["which"]
     assert (labels[which == 3] == 0).all() and (labels[which < 3] > 0).all()
     assert adjusted_rand_score(which[which < 3], labels[which < 3]) > 0.99
+    nearest = [int(row["nearest_particle"]) for row in _table(with_junk["output"] / "clusters.csv")]
+    assert (which[np.array(nearest) - 1] < 3).all()
     projected = principal_axes(with_junk["latents"].astype(np.float32)).project(
         with_junk["latents"].astype(np.float32)
     )

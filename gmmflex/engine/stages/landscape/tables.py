@@ -36,7 +36,9 @@ def write_clusters(
     nearest_particle: the row, from 1, of the particle next to the centre.
     """
     write_array(folder / "clusters.npy", clusters.labels)
-    nearest = nearest_particles(latents, clusters.centres)
+    # Junk is in no cluster, and stands for none.
+    members = np.flatnonzero(clusters.labels)
+    nearest = members[nearest_particles(latents[members], clusters.centres)]
     rows = []
     for k, (size, centre) in enumerate(zip(clusters.sizes, clusters.centres, strict=True), start=1):
         own = clusters.labels == k
