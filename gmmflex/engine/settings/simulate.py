@@ -11,6 +11,12 @@ from gmmflex.engine.settings.options.option import CONFIG_ONLY, Option, contradi
 from gmmflex.engine.settings.options.shared import Seed
 
 PerGroup = tuple[float, ...]
+_PER_GROUP = (
+    "voltage_kv",
+    "spherical_aberration_mm",
+    "amplitude_contrast",
+    "envelope_b_factor_A2",
+)
 
 
 class SimulateSettings(BaseModel):
@@ -18,8 +24,10 @@ class SimulateSettings(BaseModel):
 
     States come from `states` (a PDB or mmCIF file with several models) or from `trajectory`
     together with `topology` (any format that MDAnalysis reads).  `voltage_kv`,
-    `spherical_aberration_mm` and `amplitude_contrast` take one value, or one for each optics
-    group (on the command line separated by commas).
+    `spherical_aberration_mm`, `amplitude_contrast` and `envelope_b_factor_A2` take one value, or
+    one for each optics group (on the command line separated by commas).
+
+    From `angle_error_deg` on stands what real particles carry besides; each is off by default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,10 +72,33 @@ class SimulateSettings(BaseModel):
     model_state: Annotated[int | None, Option(empty="the middle one")] = Field(
         None, ge=1, description="State of model.cif, from 1."
     )
+    angle_error_deg: float = Field(
+        0.0, ge=0, le=180, description="Error of orientations about each axis (standard deviation)."
+    )
+    shift_error_A: float = Field(
+        0.0, ge=0, description="Error of origins along x and y, in Å (standard deviation)."
+    )
+    defocus_error_A: float = Field(
+        0.0, ge=0, description="Error of defoci, in Å (standard deviation)."
+    )
+    envelope_b_factor_A2: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...], Option(one_text=True)
+    ] = Field((0.0,), description="B factor of the envelope in Å²; one value, or one per group.")
+    noise_colour_A: float = Field(
+        0.0, ge=0, description="From this resolution on, noise falls as 1/frequency; 0: white."
+    )
+    junk_noise: float = Field(0.0, ge=0, le=1, description="Share of images of noise alone.")
+    junk_other: float = Field(0.0, ge=0, le=1, description="Share that shows another molecule.")
+    junk_pose: float = Field(
+        0.0, ge=0, le=1, description="Share that shows the molecule in quite another pose."
+    )
+    junk_model: Annotated[Path | None, Option(empty="a random chain")] = Field(
+        None, description="The other molecule: a PDB or mmCIF file."
+    )
     seed: Seed = 1
     overwrite: bool = Field(False, description="Delete an earlier run in --output.")
 
-    @field_validator("voltage_kv", "spherical_aberration_mm", "amplitude_contrast", mode="before")
+    @field_validator(*_PER_GROUP, mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -100,7 +131,7 @@ class SimulateSettings(BaseModel):
                 "defocus_min_A",
                 "defocus_max_A",
             )
-        for name in ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast"):
+        for name in _PER_GROUP:
             count = len(getattr(self, name))
             if count not in (1, self.optics_groups):
                 raise contradiction(
@@ -113,6 +144,23 @@ class SimulateSettings(BaseModel):
         ):
             raise contradiction(
                 "{state_weights} must not be negative and not all zero", "state_weights"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _junk_adds_up(self) -> SimulateSettings:
+        shares = ("junk_noise", "junk_other", "junk_pose")
+        if sum(getattr(self, name) for name in shares) > 1:
+            raise contradiction(
+                "{junk_noise}, {junk_other} and {junk_pose} add up to more than 1: give shares of "
+                "all particles",
+                *shares,
+            )
+        if self.junk_model is not None and self.junk_other == 0:
+            raise contradiction(
+                "{junk_model} is shown by no particle: give {junk_other}, too",
+                "junk_model",
+                "junk_other",
             )
         return self
 

@@ -15,6 +15,7 @@ from gmmflex.engine.settings.options.option import Option
 
 UNITS: Mapping[str, str] = {
     "A": "Å",
+    "A2": "Å²",
     "px": "px",
     "GB": "GB",
     "deg": "degrees",

@@ -94,7 +94,7 @@ def draw_optics(settings: SimulateSettings, random: np.random.Generator) -> Opti
 
 
 def contrast_transfer(
-    optics: Optics, rows: slice, box_px: int, pixel_size_A: float
+    optics: Optics, rows: slice | NDArray[np.int64], box_px: int, pixel_size_A: float
 ) -> NDArray[np.float32]:
     """CTF of some particles for white density, (b, box, box // 2 + 1) in the layout of `rfft2`.
 
@@ -122,6 +122,14 @@ def contrast_transfer(
         + np.arcsin(column(optics.amplitude_contrast))
     )
     return np.asarray(np.sin(phase), dtype=np.float32)
+
+
+def envelope(b_factor_A2: Floats, box_px: int, pixel_size_A: float) -> NDArray[np.float32]:
+    """exp(-B k² / 4) of each B factor (b,), by which amplitudes fall: (b, box, box // 2 + 1)."""
+    kx = np.fft.rfftfreq(box_px, pixel_size_A)
+    ky = np.fft.fftfreq(box_px, pixel_size_A)[:, None]
+    falls = np.exp(-b_factor_A2[:, None, None] / 4 * (kx**2 + ky**2))
+    return np.asarray(falls, dtype=np.float32)
 
 
 def _uniform_directions(count: int, random: np.random.Generator) -> Floats:

@@ -91,6 +91,11 @@ def as_scatterers(model: AtomicModel, atom_sigma_A: float) -> Scatterers:
     return Scatterers(model.coordinates_A, atomic_weights(model), np.sqrt(widened_A2))
 
 
+def reach_A(states: list[Scatterers]) -> float:
+    """How far from the box centre the farthest atom of all states lies."""
+    return float(max(np.linalg.norm(state.coordinates_A, axis=1).max() for state in states))
+
+
 def same_atoms(models: list[AtomicModel]) -> bool:
     """Whether all states hold the same atoms in the same order."""
     first = models[0]
