@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from benchmarks.relion_chain.programs import REFINE, REFINE_MPI, run_relion
+from gmmflex.engine.io.maps import read_map, write_map
 from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.stages.poses.output import write_poses
 
@@ -78,17 +79,34 @@ def wrong_start(
     return star
 
 
-def refined_by_halves(project: Path, reference: Path, search: Search) -> Refined:
-    """Automatic refinement of two half sets until it converges: Refine3D/run_data.star and map."""
+def refined_by_halves(
+    project: Path, reference: Path, search: Search, iterations: int = 0
+) -> Refined:
+    """Automatic refinement of two half sets, until it converges or for so many iterations.
+
+    Converged: Refine3D/run_data.star and the map of all particles. Stopped (iterations: not 0):
+    the poses of the last iteration, and the mean of its two half maps, each of which RELION has
+    filtered by what the halves agree in.
+    """
     folder = project / "Refine3D"
     folder.mkdir(exist_ok=True)
-    arguments = _arguments(REFINE_MPI, reference, search)
+    arguments = _arguments(REFINE_MPI, reference, search, "Refine3D")
     arguments += ["--auto_refine", "--split_random_halves", "--low_resol_join_halves", "40"]
     # Local from the first iteration on where there is a prior; else as RELION's form, from 1.8°.
     first_local = search.order if search.prior_deg is not None else 4
     arguments += ["--auto_local_healpix_order", str(first_local)]
+    if iterations:
+        arguments += ["--auto_iter_max", str(iterations)]
     seconds = run_relion(arguments, project, folder / "run.log", _PROCESSES)
-    return Refined(folder / "run_data.star", folder / "run_class001.mrc", seconds)
+    converged = Refined(folder / "run_data.star", folder / "run_class001.mrc", seconds)
+    if converged.star.exists():
+        return converged
+    last = sorted(folder.glob("run_it*_data.star"))[-1]
+    stem = last.name.removesuffix("_data.star")
+    halves = [read_map(folder / f"{stem}_half{half}_class001.mrc") for half in (1, 2)]
+    mean = np.mean([half.data for half in halves], axis=0, dtype=np.float32)
+    write_map(folder / f"{stem}_mean.mrc", replace(halves[0], data=mean))
+    return Refined(last, folder / f"{stem}_mean.mrc", seconds)
 
 
 def refined_for(project: Path, reference: Path, search: Search, iterations: int) -> Refined:
@@ -106,8 +124,6 @@ def refined_for(project: Path, reference: Path, search: Search, iterations: int)
     )
 
 
-def _arguments(
-    program: str, reference: Path, search: Search, folder: str = "Refine3D"
-) -> list[str | Path]:
+def _arguments(program: str, reference: Path, search: Search, folder: str) -> list[str | Path]:
     common: list[str | Path] = [program, "--i", "particles.star", "--o", f"{folder}/run"]
     return [*common, "--ref", reference.resolve(), *search.options()]
