@@ -14,7 +14,7 @@ from gmmflex.engine.io.particles import read_particles
 from gmmflex.engine.stages.poses.output import write_poses
 
 # A leader and one worker for each half set.
-_PROCESSES = 3
+PROCESSES = 3
 # What RELION's own forms set by default, and reference maps whose CTF is corrected.
 _USUAL = ("--ctf", "--ctf_corrected_ref", "--norm", "--scale", "--zero_mask", "--flatten_solvent")
 _USUAL += ("--sym", "c1", "--pool", "30", "--dont_combine_weights_via_disc", "--preread_images")
@@ -97,7 +97,7 @@ def refined_by_halves(
     arguments += ["--auto_local_healpix_order", str(first_local)]
     if iterations:
         arguments += ["--auto_iter_max", str(iterations)]
-    seconds = run_relion(arguments, project, folder / "run.log", _PROCESSES)
+    seconds = run_relion(arguments, project, folder / "run.log", PROCESSES)
     converged = Refined(folder / "run_data.star", folder / "run_class001.mrc", seconds)
     if converged.star.exists():
         return converged

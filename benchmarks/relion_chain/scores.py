@@ -13,7 +13,7 @@ from benchmarks.accuracy_motions import superpositions
 from benchmarks.accuracy_scores import MotionScores, motion_scores
 from benchmarks.evaluate import spearman_of_first_component
 from benchmarks.relion_chain.frame import Frame, Poses
-from gmmflex.engine.io.models import read_model, select_atoms, write_models
+from gmmflex.engine.io.models import AtomicModel, read_model, select_atoms, write_models
 from gmmflex.engine.model.geometry.backbone import backbone_of
 from gmmflex.engine.motion.carried_model import morph_of
 from gmmflex.engine.runs.results import read_run
@@ -57,13 +57,21 @@ class ChainScores:
     spearman: float | None
 
 
-def truth_of(simulated: Path) -> Truth:
-    """In the frame of its consensus."""
+@dataclass(frozen=True)
+class Moved:
+    """Cα (n, r, 3) of each particle's model; parameters (n, k): what says how it has moved."""
+
+    coordinates_A: Floats
+    parameters: NDArray[np.float32]
+
+
+def truth_of(simulated: Path, rows: NDArray[np.int64]) -> Truth:
+    """Of these images (n,) of the stack, in the frame of the consensus."""
     with np.load(simulated / "truth.npz", allow_pickle=False) as truth:
         return Truth(
-            Poses(truth["rotation"], truth["origin_A"]),
-            truth["kind"] == 0,
-            truth["state"],
+            Poses(truth["rotation"][rows], truth["origin_A"][rows]),
+            truth["kind"][rows] == 0,
+            truth["state"][rows],
             truth["state_coordinates_A"],
             float(truth["box_px"] // 2 * truth["pixel_size_A"]),
         )
@@ -77,30 +85,37 @@ def write_placed_model(simulated: Path, truth: Truth, frame: Frame, path: Path) 
 
 
 def chain_scores(model: Path, truth: Truth, run: Path, bodies: dict[str, str]) -> ChainScores:
-    """Scores of the fitted model, moved at each particle's latent."""
-    fitted = read_model(model)
-    fitted = fitted.subset(fitted.alpha_carbons())
+    """Scores of the fitted model, moved as `gmmflex morph` moves it at each particle's latent."""
+    fitted = alpha_carbons(model)
     results = read_run(run)
     moved_A = np.concatenate(list(morph_of(results, fitted).alpha_carbon_batches(results.latents)))
-    moved_A = moved_A[truth.molecule]
+    return scores_of_moved(fitted, Moved(moved_A, results.latents), truth, bodies)
+
+
+def alpha_carbons(model: Path) -> AtomicModel:
+    """The Cα of a model file."""
+    whole = read_model(model)
+    return whole.subset(whole.alpha_carbons())
+
+
+def scores_of_moved(
+    fitted: AtomicModel, moved: Moved, truth: Truth, bodies: dict[str, str]
+) -> ChainScores:
+    """Scores of models that any program has moved; fitted: the Cα before that."""
+    moved_A = moved.coordinates_A[truth.molecule]
     state = truth.state[truth.molecule]
     chosen = {name: select_atoms(fitted, residues) for name, residues in bodies.items()}
     rest = ~np.any(list(chosen.values()), axis=0)
     fitted_A, backbone = fitted.coordinates_A, backbone_of(fitted)
-    true_laid_A = laid_upon(truth.states_A, fitted_A[None], rest)
+    whole = _blocks(moved_A, truth.states_A, state)
+    laid = _blocks(moved_A, laid_upon(truth.states_A, fitted_A[None], rest), state)
+    inside = ((laid_upon(moved, true, rest), true) for moved, true in laid)
     moving = len(set(state.tolist())) > 1
+    parameters = moved.parameters[truth.molecule]
     return ChainScores(
-        motion_scores(_blocks(moved_A, truth.states_A, state), fitted_A, chosen, backbone),
-        motion_scores(
-            (
-                (laid_upon(moved, true, rest), true)
-                for moved, true in _blocks(moved_A, true_laid_A, state)
-            ),
-            fitted_A,
-            chosen,
-            backbone,
-        ),
-        spearman_of_first_component(results.latents[truth.molecule], state) if moving else None,
+        motion_scores(whole, fitted_A, chosen, backbone),
+        motion_scores(inside, fitted_A, chosen, backbone),
+        spearman_of_first_component(parameters, state) if moving else None,
     )
 
 
