@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy_runs import options_of, run_measured
+from benchmarks.accuracy_sets import data_folder
 from benchmarks.relion_chain.bodies import (
     bodies_of,
     moved_by_bodies,
@@ -93,7 +94,8 @@ class _Given:
 
 def chain_row(chain: Chain, poses: str, decoder: str) -> Row:
     """Make what is not there yet of one line: poses are "true" or "relion"."""
-    made = simulated(chain.set, chain.folder, chain.particles, chain.snr, chain.seed)
+    data = data_folder()
+    made = simulated(chain.set, data, chain.folder, chain.particles, chain.snr, chain.seed)
     given = _refined(chain, made) if poses == "relion" else _true(made)
     records = read_particle_records(given.star)
     angles_deg, shifts_A = errors(Poses(records.rotations, records.origins_A), given.truth.poses)
@@ -157,7 +159,7 @@ def _refined(chain: Chain, made: Path) -> _Given:
         refined = Refined(Path(found["star"]), Path(found["map"]), found["seconds"])
     else:
         wrong_start(made, project, chain.start_angle_deg, chain.start_shift_A, chain.seed)
-        search = Search(prior_deg=chain.start_angle_deg, seed=chain.seed)
+        search = Search(chain.set.diameter_A, prior_deg=chain.start_angle_deg, seed=chain.seed)
         refined = refined_by_halves(project, made / "consensus.mrc", search, chain.iterations)
         with replacing(kept) as temporary:
             temporary.write_text(json.dumps(asdict(refined), default=str), encoding="utf-8")
@@ -176,6 +178,8 @@ def _analysed(chain: Chain, given: _Given, poses: str, decoder: str) -> Path:
     neutral = chain.folder / f"neutral_{poses}"
     run = chain.folder / f"{poses}_{decoder.replace(' ', '_')}"
     arguments: list[str | Path] = ["neutral", "--map", given.map, "--model", given.model]
+    if chain.set.gaussians is not None:
+        arguments += ["--gaussians", str(chain.set.gaussians)]
     _run([*arguments, "--output", neutral], chain.seed)
     arguments = ["heterogeneity", given.star, "--neutral", neutral, *options_of(decoder)]
     if decoder == "rigid":
