@@ -2,7 +2,7 @@
 
     python -m benchmarks.relion_chain [--sets adk …] [--decoders bonds …] [--seeds 1 …]
         [--poses true relion] [--particles 2000] [--snr 0.1] [--start-angle 5] [--start-shift 2.5]
-        [--iterations 6] [--body-iterations 3] [--validate] [--work FOLDER]
+        [--iterations 6] [--body-iterations 1] [--validate] [--work FOLDER]
 
 Each set is simulated with what real particles carry (`--sets adk-clean …`: without), given wrong
 poses and refined by RELION in two half sets from the consensus low-passed to 30 Å, with a local
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--start-angle", type=float, default=5.0, help="degrees")
     parser.add_argument("--start-shift", type=float, default=2.5, help="Å")
     parser.add_argument("--iterations", type=int, default=6, help="of RELION at most; 0: no limit")
-    parser.add_argument("--body-iterations", type=int, default=3, help="of multi-body at most")
+    parser.add_argument("--body-iterations", type=int, default=1, help="of multi-body at most")
     parser.add_argument("--validate", action="store_true", help="ask gmmflex validate too")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks/relion_chain"))
     options = parser.parse_args()

@@ -68,13 +68,13 @@ def refined_bodies(
     project: Path, optimiser: Path, masks: Path, iterations: int
 ) -> tuple[Path, float]:
     """Go on from a refinement with bodies: the last star file of particles, and CPU seconds."""
-    first = int(optimiser.name.split("_it")[1][:3])
     arguments: list[str | Path] = [REFINE_MPI, "--continue", optimiser.relative_to(project)]
     arguments += ["--o", "MultiBody/run", "--multibody_masks", masks.relative_to(project)]
     arguments += ["--solvent_correct_fsc", "--oversampling", "1", "--healpix_order", "4"]
     arguments += ["--auto_local_healpix_order", "4", "--offset_range", "3", "--offset_step", "1.5"]
     arguments += ["--pool", "30", "--dont_combine_weights_via_disc", "--preread_images"]
-    arguments += ["--auto_iter_max", str(first + iterations)]
+    # Bodies are counted anew from the first iteration.
+    arguments += ["--auto_iter_max", str(iterations)]
     seconds = run_relion(arguments, project, masks.with_name("run.log"), PROCESSES)
     converged = masks.with_name("run_data.star")
     if converged.exists():
