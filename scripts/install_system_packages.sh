@@ -22,5 +22,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         exit 0
     fi
 fi
-echo "The tests of the windows want these system packages; copy this line:"
+echo "Tests of the windows and of RELION want these system packages; copy this line:"
 echo "    sudo apt-get install ${missing[*]}"

@@ -1,13 +1,16 @@
 """What all tests share: the place of the outside data, and that CI leaves out no test.
 
 A clone is all that tests need. Those of outside data are collected only where GMMFLEX_TEST_DATA
-names its folder; CI names it (.ci/run), and there nothing may be left out or skipped.
+names its folder, and those that run RELION only where it is installed; CI names the folder
+(.ci/run), and there nothing may be left out or skipped.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,23 +48,38 @@ def ready_python() -> Iterator[list[str]]:
         yield words
 
 
-_LEFT_OUT = pytest.StashKey[int]()
+# How many tests are left out, by what is said of them.
+_LEFT_OUT = pytest.StashKey[dict[str, int]]()
 _LEFT_OUT_OF_WORKER = "gmmflex_left_out"
+_NO_DATA = f"tests of outside data left out: {DATA_VARIABLE} names no folder of it"
+_NO_RELION = "tests of RELION left out: scripts/install_system_packages.sh installs it"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without the folder of outside data, tests that read it are not there; the longest first."""
+    """Without what they read or run, tests are not there; the longest come first."""
     if hasattr(config, "workerinput"):
         items.sort(key=_longest_first)
-    outside = [item for item in items if _reads_outside_data(item)]
-    if os.environ.get(DATA_VARIABLE) or not outside:
+    reasons = [_left_out(item) for item in items]
+    counts = Counter(reason for reason in reasons if reason is not None)
+    if not counts:
         return
-    config.hook.pytest_deselected(items=outside)
-    items[:] = [item for item in items if item not in outside]
-    config.stash[_LEFT_OUT] = len(outside)
+    given = list(zip(items, reasons, strict=True))
+    config.hook.pytest_deselected(items=[item for item, reason in given if reason is not None])
+    items[:] = [item for item, reason in given if reason is None]
+    config.stash[_LEFT_OUT] = dict(counts)
     if hasattr(config, "workeroutput"):
-        config.workeroutput[_LEFT_OUT_OF_WORKER] = len(outside)
+        config.workeroutput[_LEFT_OUT_OF_WORKER] = dict(counts)
+
+
+def _left_out(item: pytest.Item) -> str | None:
+    """Why a test cannot be here."""
+    if _reads_outside_data(item) and not os.environ.get(DATA_VARIABLE):
+        return _NO_DATA
+    wants_relion = item.get_closest_marker("relion") is not None
+    if wants_relion and not in_ci() and shutil.which("relion_refine") is None:
+        return _NO_RELION
+    return None
 
 
 def _reads_outside_data(item: pytest.Item) -> bool:
@@ -78,11 +96,8 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    left_out = config.stash.get(_LEFT_OUT, 0)
-    if left_out:
-        terminalreporter.write_line(
-            f"{left_out} tests of outside data left out: {DATA_VARIABLE} names no folder of it"
-        )
+    for reason, count in config.stash.get(_LEFT_OUT, {}).items():
+        terminalreporter.write_line(f"{count} {reason}")
 
 
 @pytest.hookimpl(wrapper=True)
