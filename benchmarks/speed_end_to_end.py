@@ -9,9 +9,10 @@ import torch
 from benchmarks.speed_cases import Case
 from benchmarks.speed_training import DEFAULT, LATENT_NOISE, one_epoch, preparation_of
 from benchmarks.timing import timed
-from gmmflex.engine.fitting.latent_fitting import Fitting
+from gmmflex.engine.fitting.latent_fitting import Beginning, Fitting
 from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
+from gmmflex.engine.model.inference.pose_errors import FIRST_GUESS
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.training.evaluation import encode_by_fold
 from gmmflex.engine.training.network_start import start_encoder
@@ -57,7 +58,7 @@ def end_to_end(case: Case, particles: int, device: torch.device) -> EndToEnd:
     start, _ = timed(lambda: start_encoder(model, learning, prepared.varies, computation), device)
     rows, by_fold = torch.arange(particles), encode_by_fold(model, learning.inputs)
     fitting = Fitting(model, learning.data, computation.batch_limit)
-    way = fitting.way(rows, by_fold, LATENT_NOISE, None, ALONE)
+    way = fitting.way(rows, Beginning(by_fold, LATENT_NOISE, FIRST_GUESS), ALONE)
     latents, _ = timed(lambda: fitting.fit(rows, by_fold, way), device)
     minutes = PARTICLES / 60
     return EndToEnd(

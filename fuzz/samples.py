@@ -291,12 +291,12 @@ def checkpoint() -> bytes:
     optimiser = torch.optim.Adam(layer.parameters())
     layer(torch.ones(2)).backward()
     optimiser.step()
-    progress = Progress((Epoch(1, 1, -0.5, -0.4, 1e-3, 2.0),), {"w": torch.ones(2)}, 1e-3, 0)
+    progress = Progress((Epoch(1, 1, -0.5, -0.4, 1e-3, 2.0),), {"w": torch.ones(2)}, -0.4, 1e-3, 0)
 
     class OneLayer:
         def state(self) -> dict[str, torch.Tensor]:
             return dict(layer.state_dict())
 
     with TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), 1, progress, OneLayer(), optimiser)  # type: ignore[arg-type]
+        save_checkpoint(Path(folder) / "state.pt", 1, progress, OneLayer(), optimiser)  # type: ignore[arg-type]
         return next(Path(folder).iterdir()).read_bytes()

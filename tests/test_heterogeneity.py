@@ -37,6 +37,7 @@ CONTRACT = {
     "latents.npy",
     "latent_covariances.npy",
     "latents_by_fold.npy",
+    "pose_changes.npy",
     "density.npy",
     "latents.png",
     "training.png",

@@ -9,8 +9,10 @@ from two_states import even_weights
 
 from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.fitting.latent_fit import ImageModel, fit_latents
-from gmmflex.engine.fitting.latent_readout import Readout, read_out
+from gmmflex.engine.fitting.image_model import ImageModel
+from gmmflex.engine.fitting.latent_fit import Explanation, fit_latents
+from gmmflex.engine.fitting.latent_fitting import Beginning
+from gmmflex.engine.fitting.latent_readout import Readout, find_way, read_out
 from gmmflex.engine.machine.computation import computation_alone
 from gmmflex.engine.machine.row_store import RowsInMemory
 from gmmflex.engine.model.images.ctf import ctf_batch
@@ -18,6 +20,7 @@ from gmmflex.engine.model.images.grid import FourierGrid
 from gmmflex.engine.model.images.projection import project
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 from gmmflex.engine.model.inference.latent_posterior import LatentPrior
+from gmmflex.engine.model.inference.pose_errors import FIRST_GUESS, RIGHT
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.model.mixture.offsets import Offsets
 from gmmflex.engine.nets.encoder import Encoder
@@ -84,7 +87,8 @@ def test_fit_ends_where_scipy_does():
     prior = LatentPrior(torch.zeros(2), torch.eye(2))
     # 2.5 Å from the truth, where Gaussians of 3 Å still overlap.
     start = latents + torch.tensor([0.3, -0.3])
-    fit = fit_latents(model, data, batch, start, images, prior)
+    explanation = Explanation(model, data.coefficients, images, prior, RIGHT)
+    fit = fit_latents(explanation, batch, start)
     weights = images.weights.sqrt()[:, None]
 
     def residuals(unknown, number):
@@ -157,13 +161,14 @@ def test_reliability_is_the_share_without_noise(signal, noise):
     turn = np.linalg.qr(random.normal(size=(3, 3)))[0]
     by_fold = torch.as_tensor(halves @ turn.T) + 5.0
     nothing = torch.zeros(0)
-    found = Readout(by_fold, nothing, nothing, None).reliability
+    found = Readout(by_fold, nothing, nothing, None, None).reliability
     assert found == pytest.approx(signal**2 / (signal**2 + noise**2), abs=0.01)
 
 
 def _read_out(model, data, by_fold):
     rows = torch.arange(len(by_fold))
     particles = LearningSet(data, RowsInMemory(by_fold), rows, rows[::3])
-    return read_out(
-        model, particles, even_weights(data), by_fold, 0.1, computation_alone(log=print)
-    )
+    beginning = Beginning(by_fold, 0.1, FIRST_GUESS)
+    computation = computation_alone(log=print)
+    found = find_way(model, particles, even_weights(data), beginning, computation)
+    return read_out(model, particles, by_fold, found, computation)

@@ -19,7 +19,6 @@ from gmmflex.engine.model.inference.pose_change import (
     rotations_of,
     vectors_of,
 )
-from gmmflex.engine.model.inference.pose_frame import as_change, frame_of, superposed
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 SEED, B, N = 5, 3, 30
@@ -109,52 +108,3 @@ def test_step_leads_to_scipys_least_squares():
 
         found = least_squares(residuals, np.r_[1.0, np.zeros(5)], xtol=1e-12, ftol=1e-12)
         np.testing.assert_allclose(changes[number], found.x[1:], atol=2e-3)
-
-
-def test_frame_takes_out_turns_and_shifts_but_not_those_of_the_state():
-    """Molecules that bend, and lie about at random besides: laid, they bend and lie still."""
-    print("seed", SEED)
-    random, m = np.random.default_rng(SEED), 2000
-    rest_A = torch.as_tensor(random.normal(0, 15, (N, 3)))
-    weights = torch.linspace(0.1, 2, N).double()
-    bend = torch.zeros(N, 3, dtype=torch.float64)
-    bend[:8] = torch.tensor([16.0, -8.0, 5.0])
-    states = torch.as_tensor(random.uniform(-1, 1, (m, 1, 1)))
-    bent_A = rest_A + states * bend
-    turns = torch.as_tensor(Rotation.from_rotvec(random.normal(0, 0.03, (m, 3))).as_matrix())
-    shifts_A = torch.as_tensor(random.normal(0, 1.5, (m, 3)))
-    moved_A = bent_A @ turns.transpose(1, 2) + shifts_A[:, None]
-    laid_A, turned, shifted_A = frame_of(rest_A, weights, moved_A).laid(moved_A)
-    torch.testing.assert_close(
-        laid_A @ turned.transpose(1, 2) + shifted_A[:, None], moved_A, atol=1e-9, rtol=0
-    )
-    # Laid upon the rest they would lie askew; what the bend itself is stays.
-    askew_A = superposed(rest_A, weights, moved_A)[0]
-    error_A, askew_error_A = (
-        float((x - bent_A).square().sum(-1).mean().sqrt()) for x in (laid_A, askew_A)
-    )
-    print("left", error_A, "laid upon the rest", askew_error_A)
-    assert error_A < 0.4 * askew_error_A
-
-    # It looks the same in the pose that follows.
-    _, rotations, origins_A, coefficients = _case()
-    poses = changed_poses(rotations, origins_A, as_change(rotations, turned[:B], shifted_A[:B]))
-    amplitudes, sigmas_A = torch.ones(B, N).double(), torch.full((B, N), 4.0).double()
-    looks = [
-        _projected(GaussianMixture(places_A, amplitudes, sigmas_A), *pose, coefficients)
-        for places_A, pose in ((moved_A[:B], (rotations, origins_A)), (laid_A[:B], poses))
-    ]
-    torch.testing.assert_close(*looks)
-
-
-def test_superposition_agrees_with_scipys():
-    print("seed", SEED)
-    random = np.random.default_rng(SEED)
-    rest_A, moved_A = random.normal(0, 10, (2, N, 3))
-    weights = random.uniform(0.1, 3, N)
-    _, turned, _ = superposed(
-        *(torch.as_tensor(values) for values in (rest_A, weights, moved_A[None]))
-    )
-    centred = [x - np.average(x, axis=0, weights=weights) for x in (moved_A, rest_A)]
-    expected, _ = Rotation.align_vectors(*centred, weights=weights)
-    np.testing.assert_allclose(turned[0], expected.as_matrix(), atol=1e-9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gmmflex.engine.fitting.pose_fitting import most_likely_variances
+from gmmflex.engine.model.inference.pose_errors import most_likely_variances
 
 SEED, N = 1, 4000
 

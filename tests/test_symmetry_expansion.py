@@ -22,7 +22,7 @@ from gmmflex.engine.io.star import read_star
 from gmmflex.engine.model.geometry.symmetry import symmetry_operators
 from gmmflex.engine.parts.symmetry_copies import columns_of_copies
 from gmmflex.engine.settings.decoder import DecoderSettings
-from gmmflex.engine.stages.heterogeneity import analysis as heterogeneity
+from gmmflex.engine.stages.heterogeneity import explanations as heterogeneity
 from gmmflex.engine.training.earlier_run import read_earlier_run
 
 PARTICLES = 400

@@ -19,7 +19,8 @@ PARTICLES, PATH_A = 300, 24.0
 @pytest.fixture(scope="module")
 def analysed(tmp_path_factory):
     folder = simulated(tmp_path_factory.mktemp("slide"), PATH_A, PARTICLES, seed=1, snr=2.0)
-    run(folder, folder / "run", epochs=4)
+    # Until the motion is inside the molecule, and not of the whole, as it is at first.
+    run(folder, folder / "run", epochs=16)
     return folder
 
 

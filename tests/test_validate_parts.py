@@ -14,10 +14,11 @@ from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import coefficients_in_use
+from gmmflex.engine.model.inference.pose_errors import RIGHT as NO_ERRORS
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.stages.validate.leakage import leaks_of
 from gmmflex.engine.stages.validate.motion import Agreement, agreement_of, motion_sizes_A
-from gmmflex.engine.stages.validate.null import ring_model, write_null_particles
+from gmmflex.engine.stages.validate.null import Pattern, Still, ring_model, write_null_particles
 from gmmflex.engine.stages.validate.verdict import MOVES, NOISE, UNSURE, UNTESTED, verdict_of
 
 SEED = 1
@@ -86,7 +87,8 @@ def test_noise_is_what_was_put_in_and_null_particles_look_like_the_real_ones(sti
     rings = ring_model(mixture, data, rows, batch_limit)
     # White noise with standard deviation 1: the mean power is the number of pixels.
     np.testing.assert_allclose(rings.noise.numpy(), BOX**2, rtol=0.1)
-    star = write_null_particles(tmp_path, particles, rows, data, mixture, batch_limit, SEED, print)
+    pattern = Pattern(particles, rows, data, batch_limit)
+    star = write_null_particles(tmp_path, pattern, Still(mixture, NO_ERRORS, SEED), print)
     null = read_particles(star)
     np.testing.assert_allclose(null.rotations, particles.rotations, atol=1e-6)
     np.testing.assert_allclose(null.ctf.defocus_u_A, particles.ctf.defocus_u_A)

@@ -161,7 +161,7 @@ def train(
         with bars_or(log) as lines:
             prepared = prepare_analysis(wanted, given, random, storage, Logs(lines, lines))
             outcome = analyse(wanted, prepared, NoCheckpoints(), given.earlier)
-        found = _as_analysis(_Made(wanted, sources, prepared, outcome, watch))
+        found = _as_analysis(_Made(wanted, sources, outcome.prepared, outcome, watch))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

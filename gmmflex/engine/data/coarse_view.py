@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gmmflex.engine.data.particles import Batch, ParticleData
+from gmmflex.engine.data.particles import BOTH_HALVES, Batch, ParticleData
 from gmmflex.engine.model.images.projection import projected_positions_A
 from gmmflex.engine.model.images.splat import project_in_use
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
@@ -69,6 +69,7 @@ class CoarseView:
 
     def of(self, batch: Batch, neutral: GaussianMixture, data: ParticleData) -> CoarseParticles:
         """The particles of a batch at low resolution."""
+        batch = batch.posed_by(BOTH_HALVES)
         images, projections, ctf = _at_columns(batch, neutral, data, self.columns)
         ctf = ctf * self.scale
         residual = images - projections * self.scale
@@ -96,7 +97,7 @@ def coarse_particles(
         (*_at_columns(batch, neutral, data, columns), batch.rotations, batch.origins_A)
         for _, host in data.loaded(rows.split(_BATCH))
         for _, piece in host.pieces(at_once)
-        for batch in [piece.to(columns.device)]
+        for batch in [piece.to(columns.device).posed_by(BOTH_HALVES)]
     ]
     images, projections, ctf, rotations, origins = (
         torch.cat(part) for part in zip(*kept, strict=True)

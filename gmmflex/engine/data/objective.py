@@ -55,22 +55,36 @@ class Objective(ABC):
         """
         kinds = (offsets.positions_A, offsets.amplitudes, offsets.widths)
         leaves = [kind for kind in kinds if kind is not None]
-        scores = self.scores(apply_offsets(neutral, offsets), batch)
+        mixtures = apply_offsets(neutral, offsets)
+        if batch.pose_changes is None:
+            scores = self.scores(mixtures, batch)
+            each = [scores[:, fold] for fold in range(N_FOLDS)]
+        else:
+            # In the pose that a half asks for itself, so that it does not ask for a pose once more.
+            each = [self.scores(mixtures, batch.posed_by(f))[:, f] for f in range(N_FOLDS)]
         return tuple(
-            torch.autograd.grad(scores[:, fold].sum(), leaves, retain_graph=fold < N_FOLDS - 1)
-            for fold in range(N_FOLDS)
+            torch.autograd.grad(scores.sum(), leaves, retain_graph=fold < N_FOLDS - 1)
+            for fold, scores in enumerate(each)
         )
 
     def scores_across(self, model: Model, by_fold: Tensor, batch: Batch) -> Tensor:
-        """(B, 2) the score of each fold with the mixture that the latent of the other decodes to.
+        """(B, 2) the score of each fold with the mixture that the latent of the other decodes to,
+        in the pose that the other asks for.
 
         by_fold: (B, 2, d) latents. Entry f has fold f encoded and fold 1 − f scored.
         """
         found = []
         for fold in range(N_FOLDS):
             mixtures = apply_offsets(model.neutral, model.decoder(by_fold[:, fold]))
-            found.append(self.scores(mixtures, batch)[:, 1 - fold])
+            found.append(self.scores(mixtures, batch.posed_by(fold))[:, 1 - fold])
         return torch.stack(found, 1)
+
+    def scores_of(self, mixture: GaussianMixture, batch: Batch) -> Tensor:
+        """(B, 2) as `scores_across`, with one mixture for all."""
+        if batch.pose_changes is None:
+            return self.scores(mixture, batch)
+        each = [self.scores(mixture, batch.posed_by(f))[:, 1 - f] for f in range(N_FOLDS)]
+        return torch.stack(each, 1)
 
 
 @dataclass(frozen=True)

@@ -19,32 +19,61 @@ from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.machine.row_store import RowsInFile, RowStore, Storage
 from gmmflex.engine.model.images.ctf import CtfBatch, ctf_at, ctf_batch
 from gmmflex.engine.model.images.grid import fourier_of_images
-from gmmflex.engine.model.images.scoring import Coefficients
+from gmmflex.engine.model.images.scoring import N_FOLDS, Coefficients
+from gmmflex.engine.model.inference.pose_change import changed_poses
 
 # Images are read and transformed this many pixels at a time: 64 of 256 px.
 _READ_PIXELS = 2**22
+# Of the poses that the halves of an image ask for alone and together: those of both.
+BOTH_HALVES = N_FOLDS
 
 
 @dataclass(frozen=True)
 class Batch:
     """B particles on the device: rotations (B, 3, 3), origins_A (B, 2), ctf (B, K),
-    images (B, K, 2) real and imaginary parts at the coefficients in use."""
+    images (B, K, 2) real and imaginary parts at the coefficients in use.
+
+    rotations and origins_A are the poses that were given. pose_changes: (B, 3, 5) from these, as
+    the first half of the image alone asks for, the second alone, and both; None: given poses hold.
+    """
 
     rotations: Tensor
     origins_A: Tensor
     ctf: Tensor
     images: Tensor
+    pose_changes: Tensor | None = None
 
     def at(self, places: Tensor) -> Batch:
         """The particles at these places (m,) of the batch."""
-        return Batch(*(values[places] for values in vars(self).values()))
+        changes = self.pose_changes
+        return Batch(
+            self.rotations[places],
+            self.origins_A[places],
+            self.ctf[places],
+            self.images[places],
+            None if changes is None else changes[places],
+        )
+
+    def posed_by(self, halves: int | Tensor) -> Batch:
+        """The same in the poses that the half 0 or 1 of the image alone asks for, one number for
+        all or (B,) of each; 2 (`BOTH_HALVES`): in those that both ask for.
+
+        A half of an image may be scored only in poses that the other half has found.
+        """
+        if self.pose_changes is None:
+            return self
+        everyone = torch.arange(len(self.rotations), device=self.rotations.device)
+        chosen = self.pose_changes[everyone, halves]
+        rotations, origins_A = changed_poses(self.rotations, self.origins_A, chosen)
+        return Batch(rotations, origins_A, self.ctf, self.images)
 
 
 @dataclass(frozen=True)
 class HostBatch:
     """B particles on their way to the device, where the CTF is calculated from `optics`.
 
-    optics: (6, B) the fields of `CtfBatch` in one tensor, which is one copy.
+    optics: (6, B) the fields of `CtfBatch` in one tensor, which is one copy; pose_changes: see
+    `Batch`.
     """
 
     rotations: Tensor
@@ -53,6 +82,7 @@ class HostBatch:
     images: Tensor
     coefficients: Coefficients
     contrast_sign: float
+    pose_changes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,6 +97,7 @@ class HostBatch:
                 origins_A=self.origins_A[part],
                 optics=self.optics[:, part],
                 images=self.images[part],
+                pose_changes=None if self.pose_changes is None else self.pose_changes[part],
             )
             yield part, fewer
 
@@ -80,6 +111,7 @@ class HostBatch:
             self.origins_A.to(device, non_blocking=True),
             ctf * self.contrast_sign,
             self.images.to(device, non_blocking=True),
+            None if self.pose_changes is None else self.pose_changes.to(device, non_blocking=True),
         )
 
 
@@ -90,6 +122,7 @@ class ParticleData:
     images: (n, K, 2) rows; rotations A (n, 3, 3), origins_A and ctf of the particles and
     operators g (S, 3, 3) are tensors on the CPU. Row S·i + c is copy c of particle i, with pose
     A g: nothing but its number is kept of it. Without symmetry S is 1 and rows are particles.
+    pose_changes: (n, 3, 5) of the particles, see `Batch`.
     """
 
     images: RowStore
@@ -99,6 +132,7 @@ class ParticleData:
     coefficients: Coefficients
     contrast_sign: float
     operators: Tensor = field(default_factory=lambda: torch.eye(3)[None])
+    pose_changes: Tensor | None = None
 
     def __len__(self) -> int:
         return self.n_particles * self.n_copies
@@ -135,6 +169,7 @@ class ParticleData:
             self.images.gather(particles, pinned),
             self.coefficients,
             self.contrast_sign,
+            None if self.pose_changes is None else ready(self.pose_changes[particles]),
         )
 
     def batch(self, rows: Tensor) -> Batch:
@@ -152,6 +187,10 @@ class ParticleData:
     def with_contrast(self, sign: float) -> ParticleData:
         """The same particles, taken as white (1) or dark (−1)."""
         return replace(self, contrast_sign=sign)
+
+    def with_pose_changes(self, changes: Tensor | None) -> ParticleData:
+        """The same particles with other changes (n, 3, 5) of their poses, or none."""
+        return replace(self, pose_changes=changes)
 
     def in_symmetric_poses(self, operators: NDArray[np.float64]) -> ParticleData:
         """The same particles with a copy for each operator (S, 3, 3), the identity first."""

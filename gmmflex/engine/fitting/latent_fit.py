@@ -4,202 +4,191 @@ The encoder reads how the score of an image changes at the mixture at rest, whic
 motions that go far from there. Here the image is compared with what the decoder makes of a latent,
 and the latent is moved to where the two agree best: a few steps of Gauss–Newton with a prior that
 all particles share (model/inference/latent_posterior.py). docs/decisions/014 has the figures.
+
+The pose is not known for sure either. It is five more unknowns, with a prior about the pose that
+was given, so that what a better pose explains is not taken for a state of the molecule, and so
+that a latent is as uncertain as the pose makes it (docs/decisions/026).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gmmflex.engine.data.particles import Batch, ParticleData
-from gmmflex.engine.data.scores import compare
+from gmmflex.engine.data.particles import BOTH_HALVES, Batch
+from gmmflex.engine.fitting.climb import Reached, climb, limited, summed
 from gmmflex.engine.fitting.decoded_tangents import decoded_with_tangents
-from gmmflex.engine.model.images.scoring import N_FOLDS
+from gmmflex.engine.fitting.image_model import ImageModel
+from gmmflex.engine.model.images.scoring import N_FOLDS, Coefficients
 from gmmflex.engine.model.images.splat import project_in_use
-from gmmflex.engine.model.images.tangents import project_with_tangents
 from gmmflex.engine.model.inference.latent_posterior import (
     LatentPrior,
     explained,
     gram_matrices,
-    objective,
     posterior_step,
 )
+from gmmflex.engine.model.inference.pose_change import N_POSE, changed_poses, columns_with_pose
+from gmmflex.engine.model.inference.pose_errors import PoseErrors
 from gmmflex.engine.model.mixture.offsets import apply_offsets
 from gmmflex.engine.nets.model import Model
 
 _MOST_STEPS = 4
-# What one more step of a particle would gain in −2 log of the posterior: well below the 1 for each
-# dimension that noise makes.
-_WORTH_A_STEP = 0.1
 # In units of latents, which are about 1 wide: further the decoder is not linear.
 _LONGEST_STEP = 1.0
-_SHORTENED = 0.4
-# Derivatives of the decoder are differences over this part of the latents' spread along each axis.
-_DIFFERENCE, _LEAST_SPREAD = 0.05, 0.05
+# A unit of a change of pose is so many of its expected standard deviations.
+_DEVIATIONS = 2.0
 WHOLE = tuple(range(N_FOLDS))
 
 
 @dataclass(frozen=True)
-class ImageModel:
-    """What turns projections into images: scale (K,) and weights (K,) of the coefficients in use.
+class Explanation:
+    """What images are explained with: the model, what projections become in an image, the prior of
+    latents, and how far given poses are off."""
 
-    The signal is `scale` times the projection with its CTF; a coefficient's weight is how often it
-    counts over the mean power of the noise in its ring. differences: (d,) over which derivatives
-    of the decoder by latents are taken.
-    """
+    model: Model
+    coefficients: Coefficients
+    images: ImageModel
+    prior: LatentPrior
+    errors: PoseErrors
 
-    scale: Tensor
-    weights: Tensor
-    differences: Tensor
+    @property
+    def units(self) -> Tensor:
+        """(5,) radians and Å of one unit of a change of the pose."""
+        return _DEVIATIONS * self.errors.deviations().to(self.prior.mean)
+
+    @property
+    def joint_prior(self) -> LatentPrior:
+        """Of latents (d) and changes in units (5), which are about no change."""
+        mean, precision = self.prior.mean, self.prior.precision
+        variances = torch.full((N_POSE,), _DEVIATIONS**2).to(mean)
+        return LatentPrior(
+            torch.cat([mean, torch.zeros_like(variances)]),
+            torch.block_diag(precision, torch.diag(variances)),
+        )
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Of B particles: latents (B, d) that explain their images best, covariances (B, d, d), and
-    halves (B, 2, d): what each fold of the image alone would ask for, by the last linearisation."""
+    """Of B particles: latents (B, d) that explain their images best, covariances (B, d, d), with
+    the pose unknown, and halves (B, 2, d): what each fold of the image alone would ask for, by the
+    last linearisation. pose_changes (B, 3, 5) from the given poses, radians and Å: what each fold
+    would ask for and what both do; pose_covariances (B, 5, 5) of the last."""
 
     latents: Tensor
     covariances: Tensor
     halves: Tensor
+    pose_changes: Tensor
+    pose_covariances: Tensor
+
+    @classmethod
+    def empty(cls, count: int, d: int) -> Fit:
+        """Of `count` particles, to be filled."""
+        return cls(
+            torch.zeros(count, d),
+            torch.zeros(count, d, d),
+            torch.zeros(count, N_FOLDS, d),
+            torch.zeros(count, N_FOLDS + 1, N_POSE),
+            torch.zeros(count, N_POSE, N_POSE),
+        )
 
 
-@torch.no_grad()
-def image_model(
-    model: Model, data: ParticleData, rows: Tensor, by_fold: Tensor, at_once: int
-) -> ImageModel:
-    """Scale and noise of each ring, from the particles at `rows` (m,) and their latents.
-
-    by_fold: (m, 2, d); each fold is compared with what the latent of the other one decodes to, so
-    that noise does not pass for signal.
-    """
-    coefficients = data.coefficients
-    cross, power, images = torch.zeros(
-        3, coefficients.n_rings, device=model.device, dtype=torch.float64
+def joined(fits: Sequence[Fit]) -> Fit:
+    """The particles of several fits, one after the other."""
+    return Fit(
+        *(torch.cat(values) for values in zip(*(vars(f).values() for f in fits), strict=True))
     )
-    for some in torch.arange(len(rows)).split(at_once):
-        batch = data.batch(rows[some])
-        for fold in WHOLE:
-            latents = by_fold[some, fold].to(model.device)
-            sums = compare(
-                apply_offsets(model.neutral, model.decoder(latents)), batch, data.coefficients
-            )
-            cross += sums.cross[:, 1 - fold].sum(0)
-            power += sums.power_projection[:, 1 - fold].sum(0)
-            images += sums.power_image[:, 1 - fold].sum(0)
-    scale = (cross / power.clamp_min(1e-30)).clamp_min(0.0)
-    noise = (images - scale * cross) / (coefficients.counts * len(rows))
-    ring = coefficients.bins % coefficients.n_rings
-    weights = coefficients.multiplicity / noise.clamp_min(1e-30)[ring]
-    spread = by_fold.mean(1).std(0).clamp_min(_LEAST_SPREAD).to(model.device)
-    return ImageModel(scale[ring].float(), weights.float(), _DIFFERENCE * spread)
 
 
 @torch.no_grad()
 def fit_latents(
-    model: Model,
-    data: ParticleData,
-    batch: Batch,
-    start: Tensor,
-    images: ImageModel,
-    prior: LatentPrior,
-    folds: tuple[int, ...] = WHOLE,
+    explanation: Explanation, batch: Batch, start: Tensor, folds: tuple[int, ...] = WHOLE
 ) -> Fit:
-    """Move latents from `start` (B, d) to where the chosen folds of the images are most likely.
+    """Move latents from `start` (B, d), and poses from those of the batch, to where the chosen
+    folds of the images are most likely."""
+    units, prior, d = explanation.units, explanation.joint_prior, start.shape[1]
+    unknowns = torch.cat([start, start_of_changes(batch, folds) / units], dim=-1)
 
-    A step that makes an image less likely is taken back and tried again shorter.
-    """
-    farthest = torch.full_like(start[:, 0], _LONGEST_STEP)
-    latents, radius = start.clone(), farthest.clone()
-    grams = _grams(model, data, batch, latents, images)
-    reached = objective(_of(grams, folds), latents, prior)
-    for _ in range(_MOST_STEPS):
-        step, covariances = posterior_step(_of(grams, folds), latents, prior)
-        step = _limited(step, radius)
-        gain = (step * torch.linalg.solve(covariances, step)).sum(-1)
-        going = torch.nonzero(gain > _WORTH_A_STEP).squeeze(1)
-        if not len(going):
-            break
-        tried = latents[going] + step[going]
-        grams_there = _grams(model, data, batch.at(going), tried, images)
-        there = objective(_of(grams_there, folds), tried, prior)
-        better = there < reached[going]
-        gone = going[better]
-        latents[gone], grams[gone] = tried[better], grams_there[better]
-        reached[gone] = there[better]
-        back = going[~better]
-        radius[back] = _SHORTENED * step[back].norm(dim=-1)
-    # Too little is left to look at the image again for, but it costs nothing to go there.
-    rest, covariances = posterior_step(_of(grams, folds), latents, prior)
-    step = _limited(rest, radius)
-    halves = [
-        latents + _limited(posterior_step(grams[:, fold], latents, prior)[0], farthest)
-        for fold in WHOLE
-    ]
-    return Fit(latents + step, covariances, torch.stack(halves, dim=1))
+    def grams_at(places: Tensor, at: Tensor) -> Tensor:
+        return _grams(explanation, batch.at(places), at)
+
+    reached = climb(grams_at, unknowns, prior, folds, (_MOST_STEPS, _LONGEST_STEP))
+    whole, covariances = reached.end(folds, prior)
+    halves = torch.stack([_asked_by(reached, fold, prior) for fold in WHOLE], dim=1)
+    everything = torch.cat([halves, whole[:, None]], dim=1)
+    return Fit(
+        whole[:, :d],
+        covariances[:, :d, :d],
+        halves[..., :d],
+        everything[..., d:] * units,
+        covariances[:, d:, d:] * units[:, None] * units,
+    )
 
 
 @torch.no_grad()
 def best_of(
-    model: Model,
-    data: ParticleData,
+    explanation: Explanation,
     batch: Batch,
     start: Tensor,
     candidates: Tensor,
-    images: ImageModel,
-    prior: LatentPrior,
     folds: tuple[int, ...] = WHOLE,
 ) -> Tensor:
     """(B, d) the most likely latent of each particle: its `start` (B, d) or a candidate (L, d)."""
     latents = torch.cat([start[:, None], candidates.expand(len(start), -1, -1)], dim=1)
-    chosen = torch.isin(data.coefficients.folds, torch.tensor(folds, device=model.device))
+    images, coefficients = explanation.images, explanation.coefficients
+    chosen = torch.isin(coefficients.folds, torch.tensor(folds, device=start.device))
     weights = images.weights * chosen
-    values = _projections(model, data, batch, latents, images)
+    changes = start_of_changes(batch, folds)
+    rotations, origins_A = changed_poses(batch.rotations, batch.origins_A, changes)
+    posed = Batch(rotations, origins_A, batch.ctf, batch.images)
+    values = _projections(explanation, posed, latents)
     power = torch.einsum("blkc,blkc,k->bl", values, values, weights)
     cross = torch.einsum("blkc,bkc,k->bl", values, batch.images, weights)
-    penalties = prior.penalty(latents.flatten(0, 1)).reshape(power.shape)
+    penalties = explanation.prior.penalty(latents.flatten(0, 1)).reshape(power.shape)
     best = (explained(cross, power) - penalties).argmax(1)
     return latents[torch.arange(len(start), device=best.device), best]
 
 
-def _grams(
-    model: Model, data: ParticleData, batch: Batch, latents: Tensor, images: ImageModel
-) -> Tensor:
-    """(B, F, 2 + d, 2 + d) Gram matrices of images, projections and derivatives by latents."""
+def start_of_changes(batch: Batch, folds: tuple[int, ...]) -> Tensor:
+    """(B, 5) the changes of the poses that these folds are known to ask for."""
+    if batch.pose_changes is None:
+        return torch.zeros(len(batch.rotations), N_POSE).to(batch.rotations)
+    return batch.pose_changes[:, folds[0] if len(folds) == 1 else BOTH_HALVES]
+
+
+def _asked_by(reached: Reached, fold: int, prior: LatentPrior) -> Tensor:
+    """(B, m) what one fold asks for, by the linearisation that has been reached."""
+    step, _ = posterior_step(summed(reached.grams, (fold,)), reached.unknowns, prior)
+    farthest = torch.full_like(step[:, 0], _LONGEST_STEP)
+    return reached.unknowns + limited(step, farthest)
+
+
+def _grams(explanation: Explanation, batch: Batch, unknowns: Tensor) -> Tensor:
+    """(B, F, 2 + m, 2 + m) Gram matrices of images, projections and derivatives by unknowns."""
+    model, images, units = explanation.model, explanation.images, explanation.units
+    d = unknowns.shape[1] - N_POSE
+    rotations, origins_A = changed_poses(batch.rotations, batch.origins_A, unknowns[:, d:] * units)
     here, tangents = decoded_with_tangents(
         lambda values: apply_offsets(model.neutral, model.decoder(values)),
-        latents,
+        unknowns[:, :d],
         images.differences,
     )
-    values = project_with_tangents(
-        here, tangents, batch.rotations, batch.origins_A, data.coefficients
-    )
-    values = values * (batch.ctf * images.scale)[:, None, :, None]
-    columns = torch.cat([batch.images[:, None], values], dim=1)
-    return gram_matrices(columns, images.weights, data.coefficients.folds)
+    values = columns_with_pose(here, tangents, rotations, origins_A, explanation.coefficients)
+    by_unit = torch.cat([torch.ones(1 + d).to(units), units])
+    factors = (batch.ctf * images.scale)[:, None, :, None] * by_unit[:, None, None]
+    columns = torch.cat([batch.images[:, None], values * factors], dim=1)
+    return gram_matrices(columns, images.weights, explanation.coefficients.folds)
 
 
-def _projections(
-    model: Model, data: ParticleData, batch: Batch, latents: Tensor, images: ImageModel
-) -> Tensor:
+def _projections(explanation: Explanation, batch: Batch, latents: Tensor) -> Tensor:
     """(B, L, K, 2) of what latents (B, L, d) decode to, on the scale of the images."""
-    count = latents.shape[1]
+    model, count = explanation.model, latents.shape[1]
     mixtures = apply_offsets(model.neutral, model.decoder(latents.flatten(0, 1)))
     rotations, origins_A = (
         values.repeat_interleave(count, dim=0) for values in (batch.rotations, batch.origins_A)
     )
-    values = project_in_use(mixtures, rotations, origins_A, data.coefficients)
+    values = project_in_use(mixtures, rotations, origins_A, explanation.coefficients)
     scaled: Tensor = values.reshape(-1, count, *values.shape[1:])
-    return scaled * (batch.ctf * images.scale)[:, None, :, None]
-
-
-def _of(grams: Tensor, folds: tuple[int, ...]) -> Tensor:
-    return grams[:, list(folds)].sum(1)
-
-
-def _limited(steps: Tensor, radius: Tensor) -> Tensor:
-    """Steps (B, d), none longer than its radius (B,)."""
-    length = steps.norm(dim=-1).clamp_min(1e-30)
-    limited: Tensor = steps * (radius / length).clamp_max(1.0)[:, None]
-    return limited
+    return scaled * (batch.ctf * explanation.images.scale)[:, None, :, None]

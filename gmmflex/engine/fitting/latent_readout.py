@@ -17,12 +17,12 @@ from torch import Tensor
 
 from gmmflex.engine.data.learning_set import LearningSet
 from gmmflex.engine.data.objective import Objective
+from gmmflex.engine.fitting.fold_poses import Poses
 from gmmflex.engine.fitting.latent_fit import Fit
-from gmmflex.engine.fitting.latent_fitting import Fitting, Way
+from gmmflex.engine.fitting.latent_fitting import Beginning, Fitting, Way
 from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.processes import Processes
 from gmmflex.engine.machine.progress import Log, Stopwatch
-from gmmflex.engine.model.images.scoring import N_FOLDS
 from gmmflex.engine.model.inference.latent_posterior import shared_covariance, with_spread_of_states
 from gmmflex.engine.nets.model import Model
 
@@ -61,6 +61,7 @@ class Readout:
     latents: Tensor
     covariances: Tensor
     trial: Trial
+    poses: Poses
 
     @property
     def reliability(self) -> float:
@@ -72,49 +73,75 @@ class Readout:
         return min(max(float((first * second).sum()) / max(variance, 1e-30), 0.0), 1.0)
 
 
-def read_out(
+@dataclass(frozen=True)
+class FoundWay:
+    """How the latents of a trained model are best found, and what that is worth: scores (m,) of
+    held-out particles, each half with what the other half asks for."""
+
+    way: Way
+    trial: Trial
+    scores: Tensor
+
+    @property
+    def score(self) -> float:
+        """The mean of the scores."""
+        return float(self.scores.mean())
+
+
+def find_way(
     model: Model,
     particles: LearningSet,
     objective: Objective,
-    by_fold: Tensor,
-    latent_noise: float,
+    beginning: Beginning,
     computation: Computation,
-) -> Readout:
-    """Latents of all n particles, going from the encoder's by_fold (n, 2, d).
+) -> FoundWay:
+    """Learn noise and priors, and try whether to look for latents all over.
 
-    objective: held-out particles are scored by it; latent_noise: standard deviation of what
-    training added. Every process ends with all latents.
+    objective: held-out particles are scored by it; beginning: latents (n, 2, d) of all particles.
+    Every process ends with the same.
     """
-    processes, log = computation.processes, computation.log
+    processes = computation.processes
     fitting = Fitting(model, particles.data, computation.batch_limit)
     tried = particles.test_rows[:_MOST_TRIED]
+    by_fold = beginning.by_fold
     start = by_fold[tried]
     sample = torch.linspace(0, len(by_fold) - 1, min(len(by_fold), _SAMPLE)).long()
-    way = fitting.way(sample, by_fold[sample], latent_noise, None, processes)
+    of_sample = beginning.at(sample)
+    way = fitting.way(sample, of_sample, processes)
     candidates = processes.copy_from_leader(_all_over(by_fold).to(model.device))
     far = replace(way, candidates=candidates)
-    still, encoded, fitted, found = (
-        fitting.score(tried, latents, objective)
-        for latents in (
-            None,
-            start,
-            fitting.apart(tried, start, way),
-            fitting.apart(tried, start, far),
-        )
+    still, encoded = (fitting.score(tried, latents, objective) for latents in (None, start))
+    near, all_over = (
+        fitting.scores_apart(tried, fitting.apart(tried, start, each), objective)
+        for each in (way, far)
     )
+    fitted, found = float(near.mean()), float(all_over.mean())
     worth = found - fitted > _WORTH_A_SEARCH * abs(fitted - still)
     searched = bool(processes.copy_from_leader(torch.tensor(float(worth), device=model.device)))
     if searched:
-        way = fitting.way(sample, by_fold[sample], latent_noise, candidates, processes)
+        way = fitting.way(sample, replace(of_sample, candidates=candidates), processes)
     trial = Trial(len(tried), still, encoded, fitted, found, searched)
+    return FoundWay(way, trial, all_over if searched else near)
+
+
+def read_out(
+    model: Model, particles: LearningSet, by_fold: Tensor, found: FoundWay, computation: Computation
+) -> Readout:
+    """Latents of all n particles, going from those of the encoder, by_fold (n, 2, d). Every process
+    ends with all latents."""
+    processes, log = computation.processes, computation.log
+    trial, data = found.trial, particles.data
     log(
-        f"latents fitted to the "
-        f"images{', searched for over the whole latent space' if searched else ''}: held-out score "
-        f"{encoded:.4f} -> {found if searched else fitted:.4f}"
+        f"latents fitted to the images"
+        f"{', searched for over the whole latent space' if trial.searched else ''}: held-out score "
+        f"{trial.encoded:.4f} -> {found.score:.4f}"
     )
-    fit = _fit_all(fitting, by_fold, way, log, processes)
+    fitting = Fitting(model, data, computation.batch_limit)
+    fit = _fit_all(fitting, by_fold, found.way, log, processes)
     latents = with_spread_of_states(fit.latents, fit.covariances)
-    return Readout(fit.halves, latents, fit.covariances, trial)
+    changes = fit.pose_changes.reshape(-1, data.n_copies, *fit.pose_changes.shape[1:])
+    poses = Poses(changes.mean(1), found.way.errors)
+    return Readout(fit.halves, latents, fit.covariances, trial, poses)
 
 
 def _all_over(by_fold: Tensor) -> Tensor:
@@ -127,7 +154,7 @@ def _all_over(by_fold: Tensor) -> Tensor:
 def _fit_all(fitting: Fitting, by_fold: Tensor, way: Way, log: Log, processes: Processes) -> Fit:
     """Every process its block."""
     n, _, d = by_fold.shape
-    all_of = Fit(torch.zeros(n, d), torch.zeros(n, d, d), torch.zeros(n, N_FOLDS, d))
+    all_of = Fit.empty(n, d)
     block, watch = processes.block(n), Stopwatch()
     parts = torch.arange(block.start, block.stop).split(max(1, -(-len(block) // 5)))
     for rows in parts:

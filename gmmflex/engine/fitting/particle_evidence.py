@@ -118,7 +118,7 @@ def _across_folds(model: Model, particles: HostBatch, by_fold: Tensor, at_once: 
             mixtures = apply_offsets(
                 model.neutral, model.decoder(by_fold[own, fold].to(model.device))
             )
-            agreement = compare(mixtures, batch, particles.coefficients)
+            agreement = compare(mixtures, batch.posed_by(fold), particles.coefficients)
             parts = (agreement.cross, agreement.power_projection, agreement.power_image)
             sums += torch.stack([values[:, 1 - fold] for values in parts]).cpu()
         found.append(sums.transpose(0, 1).to(torch.float64))

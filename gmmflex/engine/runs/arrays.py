@@ -66,3 +66,5 @@ def read_by_fold(run: Path, latents: NDArray[np.float32]) -> NDArray[np.float32]
 
 # (n, 2, d): what the two halves of the coefficients of each image ask for, each alone.
 BY_FOLD = "latents_by_fold"
+# (n, 3, 5): how the poses of particles were changed, as each half of an image asks for, and both.
+POSE_CHANGES = "pose_changes"

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gmmflex.engine.data.objective import Objective
 from gmmflex.engine.data.objectives import named_objective
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.runs.run_folder import SUMMARY_FILE, read_json
-from gmmflex.engine.model.images.scoring import Coefficients
-from gmmflex.engine.runs.arrays import array_beside_latents, read_by_fold
+from gmmflex.engine.model.images.scoring import N_FOLDS, Coefficients
+from gmmflex.engine.model.inference.pose_change import N_POSE
+from gmmflex.engine.model.inference.pose_errors import RIGHT, PoseErrors
+from gmmflex.engine.runs.arrays import POSE_CHANGES, array_beside_latents, read_by_fold
 from gmmflex.engine.runs.particles import RunParticles, read_run_particles
 from gmmflex.engine.runs.results import RunResults, read_run
 from gmmflex.engine.runs.rings import coefficients_of_run, mean_frc_of_run
@@ -58,6 +61,25 @@ class Run:
         """(n, d, d) of the errors of latents; None of runs that did not write them."""
         n, d = self.latents.shape
         return array_beside_latents(self.folder, "latent_covariances", (n, d, d))
+
+    @cached_property
+    def pose_changes(self) -> Tensor | None:
+        """(n, 3, 5) of the particles' given poses, see `Batch`; None of runs that did not write
+        them."""
+        shape = (len(self.particles.particles), N_FOLDS + 1, N_POSE)
+        found = array_beside_latents(self.folder, POSE_CHANGES, shape)
+        return None if found is None else torch.from_numpy(found)
+
+    @property
+    def pose_errors(self) -> PoseErrors:
+        """How far the given poses are off, as the run has learnt; none of runs that did not."""
+        found = self.summary.get("poses_off")
+        if not isinstance(found, dict):
+            return RIGHT
+        angle_deg, shift_A = (
+            number_of(found, name, self.folder) for name in ("angle_deg", "shift_A")
+        )
+        return PoseErrors(angle_deg, shift_A)
 
     @cached_property
     def summary(self) -> dict[str, Any]:

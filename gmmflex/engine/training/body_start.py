@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from gmmflex.engine.data.particles import BOTH_HALVES
 from gmmflex.engine.machine.processes import ALONE
 from gmmflex.engine.model.geometry.rigid_motion import RigidMotions, rigid_offsets
 from gmmflex.engine.model.geometry.screw import Screw, fit_screw, mean_rotation
@@ -143,7 +144,7 @@ def scores_of_turns(task: TrainingTask, swing: Swing) -> Tensor:
     offsets = rigid_offsets(motions, swing.part.positions_A, membership)
     scores = torch.zeros(len(rows), N_FOLDS, len(offsets))
     for places in torch.arange(len(rows)).split(_AT_ONCE):
-        batch = particles.batch(rows[places])
+        batch = particles.batch(rows[places]).posed_by(BOTH_HALVES)
         for number, moved in enumerate(offsets):
             turned = apply_offsets(task.model.neutral, Offsets(moved))
             scores[places, :, number] = task.objective.scores(turned, batch).cpu()
@@ -172,7 +173,8 @@ def _swing_in(task: TrainingTask, rigid: list[RigidDecoder], latents: Tensor) ->
         some = torch.randint(0, len(rows), (_BATCH,))
         moved = torch.stack([part.offsets_A(latents[some].to(model.device)) for part in rigid])
         mixtures = apply_offsets(model.neutral, Offsets(moved.sum(0)))
-        scores = task.objective.scores(mixtures, task.particles.data.batch(rows[some]))
+        batch = task.particles.data.batch(rows[some]).posed_by(BOTH_HALVES)
+        scores = task.objective.scores(mixtures, batch)
         optimiser.zero_grad()
         (-scores.mean()).backward()
         optimiser.step()

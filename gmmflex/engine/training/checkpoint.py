@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from gmmflex.engine.fitting.fold_poses import Poses
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.machine.processes import ALONE, Processes
@@ -16,7 +17,7 @@ from gmmflex.engine.nets.model import Model
 from gmmflex.engine.training.saved_state import read_saved_state
 from gmmflex.engine.training.training import Epoch, Progress, write_metrics
 
-_FILE = "state.pt"
+_FILE, _FILE_OF_FREE_POSES = "state.pt", "free_poses.pt"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Checkpoint:
 
 class Checkpoints(Protocol):
     """Where training keeps its state between epochs. All processes call each of these together."""
+
+    def of_free_poses(self) -> Checkpoints:
+        """Those of the training with free poses, which follows that with the given ones."""
+        ...
 
     def load(self) -> Checkpoint | None:
         """Where an interrupted training stood; None: it begins."""
@@ -49,6 +54,9 @@ class Checkpoints(Protocol):
 class NoCheckpoints:
     """Nothing is kept: training runs in memory, and begins anew if it is interrupted."""
 
+    def of_free_poses(self) -> NoCheckpoints:
+        return self
+
     def load(self) -> Checkpoint | None:
         return None
 
@@ -65,6 +73,10 @@ class CheckpointFolder:
 
     output: Path
     processes: Processes = ALONE
+    file: str = _FILE
+
+    def of_free_poses(self) -> CheckpointFolder:
+        return replace(self, file=_FILE_OF_FREE_POSES)
 
     @property
     def folder(self) -> Path:
@@ -72,26 +84,26 @@ class CheckpointFolder:
 
     def load(self) -> Checkpoint | None:
         with self.processes.together():
-            return load_checkpoint(self.folder)
+            return load_checkpoint(self.folder, self.file)
 
     def restore(self, checkpoint: Checkpoint, model: Model, optimiser: Adam) -> None:
         with self.processes.together():
-            restore(checkpoint, self.folder, model, optimiser)
+            restore(checkpoint, self.folder / self.file, model, optimiser)
 
     def save(self, number: int, progress: Progress, model: Model, optimiser: Adam) -> None:
         with self.processes.together():
             if self.processes.is_leader:
-                save_checkpoint(self.folder, number, progress, model, optimiser)
+                self.folder.mkdir(exist_ok=True)
+                save_checkpoint(self.folder / self.file, number, progress, model, optimiser)
                 lines = (*progress.earlier, *progress.history)
                 write_metrics(self.output / "metrics.csv", lines)
 
 
 def save_checkpoint(
-    folder: Path, number: int, progress: Progress, model: Model, optimiser: Adam
+    path: Path, number: int, progress: Progress, model: Model, optimiser: Adam
 ) -> None:
     """Write everything that the next epoch depends on."""
-    folder.mkdir(exist_ok=True)
-    with replacing(folder / _FILE) as temporary:
+    with replacing(path) as temporary:
         torch.save(
             {
                 "round": number,
@@ -101,6 +113,8 @@ def save_checkpoint(
                 "learning_rate": progress.learning_rate,
                 "drops": progress.drops,
                 "bond_weight": progress.bond_weight,
+                "best_test_loss": progress.best_test_loss,
+                "poses": None if progress.poses is None else progress.poses.as_saved(),
                 "weights": model.state(),
                 "optimiser": optimiser.state_dict(),
                 "random_state": torch.get_rng_state(),
@@ -109,20 +123,26 @@ def save_checkpoint(
         )
 
 
-def load_checkpoint(folder: Path) -> Checkpoint | None:
+def load_checkpoint(folder: Path, file: str = _FILE) -> Checkpoint | None:
     """The checkpoint of a run folder, or None; loaded without unpickling code."""
-    path = folder / _FILE
+    path = folder / file
     if not path.exists():
         return None
     try:
         state = read_saved_state(path)
+        history = tuple(Epoch(**line) for line in state["history"])
+        # Earlier versions kept neither the one nor the other.
+        best_test_loss = state.get("best_test_loss", min(line.test_loss for line in history))
+        poses = state.get("poses")
         progress = Progress(
-            tuple(Epoch(**line) for line in state["history"]),
+            history,
             state["best"],
+            best_test_loss,
             state["learning_rate"],
             state["drops"],
             tuple(Epoch(**line) for line in state["earlier"]),
             state["bond_weight"],
+            None if poses is None else Poses.of_saved(poses),
         )
         return Checkpoint(
             state["round"], progress, state["weights"], state["optimiser"], state["random_state"]
@@ -133,7 +153,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         ) from fault
 
 
-def restore(checkpoint: Checkpoint, folder: Path, model: Model, optimiser: Adam) -> None:
+def restore(checkpoint: Checkpoint, path: Path, model: Model, optimiser: Adam) -> None:
     """Put weights, optimiser and random generator back to where they stood.
 
     Raises UserError if they do not fit: another version of gmmflex wrote them.
@@ -143,7 +163,7 @@ def restore(checkpoint: Checkpoint, folder: Path, model: Model, optimiser: Adam)
         optimiser.load_state_dict(checkpoint.optimiser)
     except (RuntimeError, ValueError, KeyError) as fault:
         raise UserError(
-            f"checkpoint {folder / _FILE} is of another version of gmmflex: delete it, or start "
+            f"checkpoint {path} is of another version of gmmflex: delete it, or start "
             "again with --overwrite"
         ) from fault
     torch.set_rng_state(checkpoint.random_state)

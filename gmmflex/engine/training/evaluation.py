@@ -37,7 +37,7 @@ def neutral_loss(task: TrainingTask, rows: Tensor | None = None) -> float:
     """`held_out_loss` of the neutral mixture itself: what a model has to beat."""
 
     def scores(particles: Portion) -> Tensor:
-        return task.objective.scores(task.model.neutral, particles.batch)
+        return task.objective.scores_of(task.model.neutral, particles.batch)
 
     return -_mean_score(scores, task, rows)
 

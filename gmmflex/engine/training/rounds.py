@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from gmmflex.engine.fitting.fold_poses import Poses
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.combined_decoder import CombinedDecoder
 from gmmflex.engine.nets.decoder import LearnsWeights
@@ -55,6 +58,8 @@ def train_in_rounds(
         if len(rounds) > 1:
             log(f"round {number + 1} of {len(rounds)}: {_described(this)}")
         set_up_round(model.decoder, rounds, number)
+        if progress is not None:
+            task = task.posed(progress.poses)
         of_round = task.up_to(this.resolution_A)
         how = training_settings(settings, number + 1, this.epochs)
         optimiser = model.optimiser(settings.learning_rate, first_round=number == 0)
@@ -71,6 +76,38 @@ def train_in_rounds(
         progress = train(of_round, how, optimiser, start, save)
     assert progress is not None
     return progress
+
+
+def train_with_free_poses(
+    settings: HeterogeneitySettings,
+    prepared: Prepared,
+    checkpoints: Checkpoints,
+    start: Callable[[], Poses],
+) -> Progress:
+    """One more round of all decoders, in which poses follow the images.
+
+    checkpoints: where an interrupted round left its state; start: makes the networks ready for it
+    and finds the first poses, if there is none.
+    """
+    task, rounds = prepared.task, settings.round_list
+    checkpoint = checkpoints.load()
+    poses = start() if checkpoint is None else checkpoint.progress.poses
+    task = task.posed(poses)
+    number = len(rounds) - 1
+    set_up_round(task.model.decoder, rounds, number)
+    how = training_settings(settings, number + 2, rounds[number].epochs)
+    optimiser = task.model.optimiser(settings.learning_rate, first_round=False)
+    if checkpoint is None:
+        state = first_progress(task, how)
+    else:
+        checkpoints.restore(checkpoint, task.model, optimiser)
+        state = checkpoint.progress
+        task.computation.log(f"going on after epoch {len(state.history) - 1}")
+
+    def save(progress: Progress, of: Adam) -> None:
+        checkpoints.save(number, progress, task.model, of)
+
+    return train(task, how, optimiser, state, save)
 
 
 def training_settings(

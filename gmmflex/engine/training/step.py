@@ -76,7 +76,7 @@ def gradient_of_batch(
             noisy = latents + latent_noise * training_batch.noise[part]
             offsets = model.decoder(noisy)
             mixtures = apply_offsets(model.neutral, offsets)
-            losses = objective.losses(mixtures, particles.batch, 1 - fold)
+            losses = objective.losses(mixtures, particles.batch.posed_by(fold), 1 - fold)
             extra = _latent_penalty(latents)
             if bonds is not None:
                 extra = extra + bonds.loss(offsets)

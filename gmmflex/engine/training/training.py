@@ -11,13 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gmmflex.engine.fitting.fold_poses import Poses, errors_in_words, poses_again
+from gmmflex.engine.fitting.latent_fitting import Beginning
 from gmmflex.engine.io.errors import UserError
 from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.machine.progress import Event, Stopwatch
 from gmmflex.engine.model.mixture.adam import Adam
 from gmmflex.engine.nets.model import Model
 from gmmflex.engine.training.bonds import FIRST_WEIGHT, Bonds, bond_deviation_A, next_weight
-from gmmflex.engine.training.evaluation import held_out_loss
+from gmmflex.engine.training.evaluation import encode_by_fold, held_out_loss
 from gmmflex.engine.training.step import batches_of_epoch, gradient_of_batch
 from gmmflex.engine.training.task import TrainingTask
 
@@ -27,7 +29,8 @@ class TrainingSettings:
     """Numbers of the loop; docs/decisions tells where they come from.
 
     epochs: at most so many in this round; learning_rate falls by `rate_drop` whenever the
-    held-out score has not improved, and the round ends when it has fallen `n_drops` times.
+    held-out score has not improved, and the round ends when it has fallen `n_drops` times;
+    poses_after: epochs after which poses are brought up to date.
     """
 
     epochs: int
@@ -37,6 +40,7 @@ class TrainingSettings:
     latent_noise: float = 0.1
     rate_drop: float = 0.3
     n_drops: int = 2
+    poses_after: tuple[int, ...] = (1, 3, 7)
     warm_up_steps: int = 50
 
 
@@ -63,19 +67,18 @@ class Epoch:
 class Progress:
     """Where a round stands between epochs; all that a resumed run needs beside the weights.
 
-    history: of this round; earlier: of the rounds before it.
+    history: of this round; earlier: of the rounds before it; best_test_loss: of the best weights
+    with the poses as they stand; poses: see `TrainingTask`.
     """
 
     history: tuple[Epoch, ...]
     best: dict[str, Tensor]
+    best_test_loss: float
     learning_rate: float
     drops: int
     earlier: tuple[Epoch, ...] = ()
     bond_weight: float = FIRST_WEIGHT
-
-    @property
-    def best_test_loss(self) -> float:
-        return min(epoch.test_loss for epoch in self.history)
+    poses: Poses | None = None
 
 
 Save = Callable[[Progress, Adam], None]
@@ -104,6 +107,7 @@ def train(
     """
     model, bonds, processes = task.model, task.bonds, task.computation.processes
     progress = first_progress(task, settings) if start is None else start
+    task = task.posed(progress.poses)
     steps_of_epoch = math.ceil(len(task.particles.train_rows) / settings.batch_size)
     step = (len(progress.history) - 1) * steps_of_epoch
     watch = Stopwatch(progress.history[-1].seconds)
@@ -136,6 +140,9 @@ def train(
             line = replace(line, bond_deviation_A=deviation_A, bond_weight=progress.bond_weight)
             progress = replace(progress, bond_weight=next_weight(progress.bond_weight, deviation_A))
         progress = _judge(progress, line, model, settings)
+        if progress.poses is not None and epoch in settings.poses_after:
+            progress = with_poses_anew(task, progress, settings.latent_noise)
+            task = task.posed(progress.poses)
         save(progress, optimiser)
         task.computation.log(_event(line, settings, watch))
     model.load(progress.best)
@@ -152,11 +159,25 @@ def first_progress(
     return Progress(
         (first_line,),
         task.model.state(),
+        loss,
         settings.learning_rate,
         0,
         earlier,
         FIRST_WEIGHT if bond_weight is None else bond_weight,
+        task.poses,
     )
+
+
+def with_poses_anew(task: TrainingTask, progress: Progress, latent_noise: float) -> Progress:
+    """Progress with the poses that halves of the images ask for by what they decode to now."""
+    assert progress.poses is not None
+    computation = task.computation
+    by_fold = encode_by_fold(task.model, task.particles.inputs, computation.processes)
+    data = task.particles.data
+    beginning = Beginning(by_fold, latent_noise, progress.poses.errors)
+    poses = poses_again(task.model, data, beginning, computation)
+    computation.log(errors_in_words(poses.errors))
+    return replace(progress, poses=poses, best_test_loss=held_out_loss(task.posed(poses)))
 
 
 def _refuse_no_number(model: Model, losses: float, epoch: int, settings: TrainingSettings) -> None:
@@ -179,9 +200,10 @@ def _judge(progress: Progress, line: Epoch, model: Model, settings: TrainingSett
     # The gain over the neutral mixture so far sets what counts as an improvement: 0.5 % of it.
     gained = progress.history[0].test_loss - progress.best_test_loss
     if line.test_loss < progress.best_test_loss - 0.005 * gained:
-        return replace(progress, history=history, best=model.state())
+        best = model.state()
+        return replace(progress, history=history, best=best, best_test_loss=line.test_loss)
     if line.test_loss < progress.best_test_loss:
-        progress = replace(progress, best=model.state())
+        progress = replace(progress, best=model.state(), best_test_loss=line.test_loss)
     model.load(progress.best)
     return replace(
         progress,

@@ -16,8 +16,19 @@ from gmmflex.engine.model.inference.pose_change import rotations_of, vectors_of
 # Beyond so many standard deviations shapes are few, and a polynomial goes astray.
 _FARTHEST = 2.5
 _DEGREE = 3
+_MOST_AXES, _MOST_SHAPES = 8, 400
 # With fewer, the polynomial follows what single particles have changed.
 _PARTICLES_FOR_A_TERM = 50
+
+
+def along_main_axes(positions_A: Tensor) -> Tensor:
+    """(n, k) where mixtures (n, N, 3), laid upon each other, are along the few axes in which their
+    shapes differ most."""
+    flat = positions_A.flatten(1)
+    flat = flat - flat.mean(0)
+    _, _, axes = torch.linalg.svd(flat[:: max(1, len(flat) // _MOST_SHAPES)], full_matrices=False)
+    along: Tensor = flat @ axes[:_MOST_AXES].T
+    return along
 
 
 def main_shapes(shapes: Tensor, least_share: float) -> Tensor:

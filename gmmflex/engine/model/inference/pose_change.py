@@ -4,8 +4,8 @@ A change is (wx, wy, wz, sx, sy): a rotation vector in radians, multiplied from 
 it turns the molecule in the frame of the image (wz is a turn within it), and a change of the origin
 in Å: A → exp([w]×) A, origin → origin + s. With r = exp([w]×) A x a Gaussian lands at
 r_xy − origin, and w moves r by w × r. The derivative of Σ a exp(−2πi k·p) exp(−2π²σ²k²) by p is a
-product with k, so that one projection with amplitudes a·z gives the derivatives by both tilts, two
-with a·x and a·y that by the turn, and the projection itself those by the shifts.
+product with k, so that the projection itself gives those by the shifts; those by turns are exact
+derivatives along w × r (model/images/tangents.py).
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.model.images.scoring import Coefficients
-from gmmflex.engine.model.images.splat import project_in_use
+from gmmflex.engine.model.images.tangents import Tangents, project_with_tangents
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 
 N_POSE = 5
-# Rows of what `pose_columns` gives: the projection, then a derivative for each number of a change.
-_PROJECTIONS = 4
 
 
 def changed_poses(rotations: Tensor, origins_A: Tensor, changes: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,33 +59,55 @@ def pose_columns(
 
     rotations: (B, 3, 3); origins_A: (B, 2), the poses at which the derivatives are taken.
     """
-    count = len(rotations)
-    positions_A = mixtures.positions_A.expand(count, -1, -1)
-    amplitudes = mixtures.amplitudes.expand(count, -1)
-    turned_A = positions_A @ rotations.transpose(1, 2)
-    factors = torch.cat([torch.ones_like(turned_A[..., :1]), turned_A], -1)
-    weighted = GaussianMixture(
-        positions_A.repeat_interleave(_PROJECTIONS, 0),
-        (amplitudes[..., None] * factors).transpose(1, 2).flatten(0, 1),
-        mixtures.sigmas_A.expand(count, -1).repeat_interleave(_PROJECTIONS, 0),
-        mixtures.sigma_range_A,
+    count, n = len(rotations), mixtures.n_gaussians
+    like = mixtures.positions_A
+    none = Tangents(
+        like.new_zeros(count, 0, n, 3), like.new_zeros(count, 0, n), like.new_zeros(count, 0, n)
     )
-    turns, shifts_A = (part.repeat_interleave(_PROJECTIONS, 0) for part in (rotations, origins_A))
-    values = project_in_use(weighted, turns, shifts_A, coefficients)
-    plain, by_x, by_y, by_z = values.reshape(count, _PROJECTIONS, -1, 2).unbind(1)
+    return columns_with_pose(mixtures, none, rotations, origins_A, coefficients)
+
+
+def columns_with_pose(
+    mixtures: GaussianMixture,
+    tangents: Tangents,
+    rotations: Tensor,
+    origins_A: Tensor,
+    coefficients: Coefficients,
+) -> Tensor:
+    """(B, 1 + d + 5, K, 2) projections of mixtures (B, N), their derivatives along the d directions
+    of `tangents`, and by changes of the pose.
+
+    rotations: (B, 3, 3); origins_A: (B, 2), the poses at which the derivatives are taken. A turn is
+    a direction like any other, in which each Gaussian goes by w × r; a shift is the projection
+    itself times i k.
+    """
+    turns = _turns_as_tangents(mixtures, rotations)
+    together = Tangents(
+        *(torch.cat(pair, dim=1) for pair in zip(_kinds(tangents), _kinds(turns), strict=True))
+    )
+    values = project_with_tangents(mixtures, together, rotations, origins_A, coefficients)
     step = 2 * math.pi * coefficients.grid.step_per_A
-    kx, ky = step * coefficients.kx_index, step * coefficients.ky_index
-    return torch.stack(
-        [
-            plain,
-            _times_i(by_z, ky),
-            _times_i(by_z, -kx),
-            _times_i(by_y, kx) - _times_i(by_x, ky),
-            _times_i(plain, kx),
-            _times_i(plain, ky),
-        ],
-        dim=1,
-    )
+    along = [
+        _times_i(values[:, 0], step * k) for k in (coefficients.kx_index, coefficients.ky_index)
+    ]
+    return torch.cat([values, torch.stack(along, dim=1)], dim=1)
+
+
+def _kinds(tangents: Tangents) -> tuple[Tensor, Tensor, Tensor]:
+    return tangents.positions_A, tangents.amplitudes, tangents.sigmas_A
+
+
+def _turns_as_tangents(mixtures: GaussianMixture, rotations: Tensor) -> Tangents:
+    """How Gaussians move in the frame of the molecule when its image turns about x, y and z."""
+    count, n = len(rotations), mixtures.n_gaussians
+    turned_A = mixtures.positions_A.expand(count, n, 3) @ rotations.transpose(1, 2)
+    x, y, z = turned_A.unbind(-1)
+    zero = torch.zeros_like(x)
+    crossed = [
+        torch.stack(moved, dim=-1) for moved in ((zero, -z, y), (z, zero, -x), (-y, x, zero))
+    ]
+    unchanged = torch.zeros(count, len(crossed), n, dtype=x.dtype, device=x.device)
+    return Tangents(torch.stack(crossed, dim=1) @ rotations[:, None], unchanged, unchanged)
 
 
 def _times_i(values: Tensor, factor: Tensor) -> Tensor:

@@ -15,26 +15,29 @@ from gmmflex.engine.machine.batch_limit import batch_limit_for
 from gmmflex.engine.machine.computation import Computation
 from gmmflex.engine.machine.progress import Log
 from gmmflex.engine.machine.row_store import Storage
+from gmmflex.engine.model.inference.pose_errors import PoseErrors
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.stages.heterogeneity.decoder_refit import refit_decoder
+from gmmflex.engine.stages.heterogeneity.explanations import best_explanation
 from gmmflex.engine.stages.heterogeneity.inputs import Inputs
 from gmmflex.engine.training.checkpoint import Checkpoints
 from gmmflex.engine.training.earlier_run import EarlierRun
-from gmmflex.engine.training.evaluation import encode_by_fold
 from gmmflex.engine.training.preparation import Prepared, prepare
-from gmmflex.engine.training.rounds import train_in_rounds
 from gmmflex.engine.training.training import Progress
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has led to: by training (progress), by the fit of the latents (readout), which
-    particles do not show the molecule (junk), and by the decoder's refit (refitted)."""
+    """What a run has led to: by training (prepared, whose networks are trained, and progress), by
+    the fit of the latents (readout), which particles do not show the molecule (junk), and by the
+    decoder's refit (refitted); pose_errors: how far the given poses are off."""
 
+    prepared: Prepared
     progress: Progress
     readout: Readout
     junk: Junk
     refitted: Progress
+    pose_errors: PoseErrors
 
     @property
     def latents(self) -> NDArray[np.float32]:
@@ -84,18 +87,13 @@ def analyse(
     checkpoints: where training keeps its state, or nowhere; earlier: a run to start from. Every
     process has to call it.
     """
-    task = prepared.task
-    progress = train_in_rounds(settings, prepared, checkpoints, earlier)
-    by_fold = encode_by_fold(task.model, task.particles.inputs, task.computation.processes)
-    readout = read_out(
-        task.model,
-        task.particles,
-        task.objective,
-        by_fold,
-        settings.latent_noise,
-        task.computation,
-    )
+    best = best_explanation(settings, prepared, checkpoints, earlier)
+    task, progress = best.prepared.task, best.progress
+    readout = read_out(task.model, task.particles, best.by_fold, best.found, task.computation)
+    # With poses that are held nothing has changed.
+    task = task if progress.poses is None else task.posed(readout.poses)
     junk = find_junk(task.model, task.particles, readout.by_fold, task.computation)
     good = replace(task, particles=task.particles.learning_without(junk.listed))
     refitted = refit_decoder(good, settings, progress, readout)
-    return Outcome(progress, readout, junk, refitted)
+    prepared = replace(best.prepared, task=task)
+    return Outcome(prepared, progress, readout, junk, refitted, best.errors)

@@ -50,6 +50,7 @@ def refit_decoder(
             lambda line: computation.log(within("decoder, from fitted latents", line))
         ),
     )
+    again = again.posed(task.poses)
     how = TrainingSettings(
         epochs=_MOST_EPOCHS,
         batch_size=settings.batch_size,
@@ -57,6 +58,7 @@ def refit_decoder(
         learning_rate=rate,
         latent_noise=_LATENT_NOISE,
         n_drops=0,
+        poses_after=(),
     )
     # So few epochs are not worth a checkpoint: an interrupted run fits and refits again.
     start = first_progress(again, how, all_epochs(progress))

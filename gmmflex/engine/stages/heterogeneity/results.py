@@ -16,7 +16,7 @@ from gmmflex.engine.io.runs.run_folder import finish_run
 from gmmflex.engine.io.writing import replacing
 from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.nets.architecture import Architecture
-from gmmflex.engine.runs.arrays import BY_FOLD
+from gmmflex.engine.runs.arrays import BY_FOLD, POSE_CHANGES
 from gmmflex.engine.runs.junk_column import JUNK_LABEL
 from gmmflex.engine.settings.heterogeneity import HeterogeneitySettings
 from gmmflex.engine.stages.heterogeneity.analysis import Outcome
@@ -43,7 +43,8 @@ def write_results(
     centre_A: (3,) box centre in the frame of the files.
     """
     task, output = prepared.task, settings.output
-    score_neutral = -neutral_loss(task)
+    score_neutral = -neutral_loss(task.posed(None))
+    score_posed = -neutral_loss(task)
     if not task.computation.processes.is_leader:
         return {}
     _write_weights(settings, prepared, centre_A)
@@ -56,6 +57,7 @@ def write_results(
     for name, values in (
         ("latent_covariances", readout.covariances),
         (BY_FOLD, readout.by_fold),
+        (POSE_CHANGES, readout.poses.changes),
     ):
         with replacing(output / f"{name}.npy") as temporary:
             np.save(temporary, values.numpy().astype(np.float32))
@@ -64,6 +66,9 @@ def write_results(
     return {
         **_summary(settings, prepared, outcome, score_neutral),
         "latent_reliability": readout.reliability,
+        "poses_off": asdict(outcome.pose_errors),
+        "poses_held": outcome.progress.poses is None,
+        "test_score_neutral_in_found_poses": score_posed,
         "latent_fit": asdict(readout.trial),
         "junk": junk.summary(),
         **report_motions(settings, prepared, centre_A, readout, junk.listed),

@@ -89,11 +89,10 @@ def _run(settings: HeterogeneitySettings, overwrite: bool, say: Log, processes: 
             raise
         outcome = analyse(settings, prepared, checkpoints, given.earlier)
         centre_A = given.parts.neutral.centre_A
-        summary = write_results(settings, given.particles, prepared, outcome, centre_A)
+        summary = write_results(settings, given.particles, outcome.prepared, outcome, centre_A)
         if processes.is_leader:
             # Before the end: a run that is killed in between goes on, one that has ended does not.
-            for rows in (prepared.task.particles.data.images, prepared.task.particles.inputs):
-                rows.remove()
+            storage.remove_files()
             finish_analysis(settings.output, summary, watch, log)
 
 

@@ -11,21 +11,24 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from gmmflex.engine.data.particles import read_particle_data
-from gmmflex.engine.fitting.latent_fit import WHOLE
-from gmmflex.engine.fitting.latent_fitting import Fitting, for_both_folds
-from gmmflex.engine.fitting.pose_fit import PoseFit, learnt_frame
-from gmmflex.engine.fitting.pose_fitting import PoseFitting, Spread, learnt_spread
-from gmmflex.engine.machine.batch_limit import BatchLimit, batch_limit_for
+from gmmflex.engine.data.objective import Objective
+from gmmflex.engine.data.particles import BOTH_HALVES, read_particle_data
+from gmmflex.engine.fitting.latent_fit import Fit, joined
+from gmmflex.engine.fitting.latent_fitting import Beginning, Fitting, Way, for_both_folds
+from gmmflex.engine.machine.batch_limit import batch_limit_for
 from gmmflex.engine.machine.compute import choose_device
 from gmmflex.engine.machine.processes import ALONE
-from gmmflex.engine.machine.progress import Log
+from gmmflex.engine.machine.progress import Log, Stopwatch
 from gmmflex.engine.machine.row_store import Storage
-from gmmflex.engine.model.inference.pose_average import as_given_on_average, main_shapes
-from gmmflex.engine.model.inference.pose_frame import Frame
+from gmmflex.engine.model.geometry.superposition import superpose
+from gmmflex.engine.model.inference.pose_average import (
+    along_main_axes,
+    as_given_on_average,
+    main_shapes,
+)
+from gmmflex.engine.model.inference.pose_change import N_POSE
+from gmmflex.engine.model.inference.pose_errors import RIGHT, PoseErrors
 from gmmflex.engine.model.mixture.offsets import apply_offsets
-from gmmflex.engine.nets.model import Model
-from gmmflex.engine.parts.regions import varied_anywhere
 from gmmflex.engine.runs.rings import coefficients_of_run
 from gmmflex.engine.runs.run import Run
 from gmmflex.engine.settings.poses import PosesSettings
@@ -38,8 +41,6 @@ _AT_ONCE = 256
 _SIGNIFICANT = 2.0
 # Shapes that vary less than this share of the widest, in variance, may be noise or wrong poses.
 _MAIN_SHAPE = 0.1
-# Where so much of the mixture may vary, the decoder may move it as a whole.
-_EVERYTHING = 0.99
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Refinement:
 
     changes: NDArray[np.float64]
     deviations: NDArray[np.float64]
-    off: Spread
-    of_frame: Spread
+    off: PoseErrors
+    of_frame: PoseErrors
     check: PoseCheck
     scores: NDArray[np.float64]
 
@@ -85,48 +86,19 @@ def refine_poses(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> 
 
     Raises UserError for images that cannot be read.
     """
-    source, results, seed = analysis.particles, run.results, settings.seed
-    start = Spread(settings.angle_deg, settings.shift_A)
-    device = choose_device(settings.device)
-    latent_noise, seed_of_run, test_fraction = (
-        run.setting(name) for name in ("latent_noise", "seed", "test_fraction")
-    )
-    coefficients = coefficients_of_run(run.summary, source.particles, device)
-    objective = analysis.objective(device)
-    storage = Storage(settings.output, settings.memory_limit_GB)
-    data = read_particle_data(source.particles, coefficients, storage, log)
-    data = data.with_contrast(source.contrast_sign)
-    model = results.model.on(device)
-    batch_limit = batch_limit_for(model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
-    latents = torch.as_tensor(results.latents)
-    n = len(latents)
+    subject = _subject(settings, run, analysis, log)
+    fitting, latents, n = subject.fitting, subject.latents, len(subject.latents)
     sample = torch.linspace(0, n - 1, min(n, _SAMPLE)).long()
-    varies = varied_anywhere(results.regions)
-    frame = None
-    if float((varies > 0).float().mean()) >= _EVERYTHING:
-        frame = learnt_frame(model, latents[sample].to(device))
-    fitting = PoseFitting(model, data, frame, batch_limit)
-    of_latents = Fitting(model, data, batch_limit)
-    way = of_latents.way(sample, for_both_folds(latents[sample]), latent_noise, None, ALONE)
-    ways = fitting.ways(sample, latents[sample], way, start)
-    off = learnt_spread(ways)
+    start = PoseErrors(settings.angle_deg, settings.shift_A)
+    noise = float(run.setting("latent_noise"))
+    beginning = Beginning(for_both_folds(latents[sample]), noise, start)
+    way = fitting.way(sample, beginning, ALONE)
+    off = way.errors
     log(f"poses are off by {off.angle_deg:.2f} degrees about each axis, {off.shift_A:.2f} A along")
 
-    tried = held_out(n, int(seed_of_run), test_fraction)[:_MOST_TRIED]
-    # Each half finds its own start: that of the whole image would tell one half of the other.
-    groups = KMeans(min(_CANDIDATES, n), n_init=1, random_state=seed).fit(results.latents[:20_000])
-    places = torch.as_tensor(groups.cluster_centers_, dtype=latents.dtype)
-    apart = of_latents.apart(
-        tried,
-        for_both_folds(latents.mean(0).expand(len(tried), -1)),
-        replace(way, candidates=places.to(device)),
-    )
-    before = sum(
-        (of_latents.fold_scores(tried, apart[:, fold], objective, 1 - fold) for fold in WHOLE),
-        start=torch.zeros(len(tried)),
-    ) / len(WHOLE)
-    fits = [fitting.fit(tried, apart[:, fold], ways, (fold,)) for fold in WHOLE]
-    after = fitting.scores(tried, fits, objective)
+    seed, test_fraction = int(run.setting("seed")), run.setting("test_fraction")
+    tried = held_out(n, seed, test_fraction)[:_MOST_TRIED]
+    before, after = _tried(subject, tried, way, settings.seed)
     difference = (after - before).double()
     check = PoseCheck(
         len(tried),
@@ -134,22 +106,22 @@ def refine_poses(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> 
         float(after.mean()),
         float(difference.std() / len(tried) ** 0.5),
     )
-    fit = PoseFit(latents, torch.zeros(n, 5), torch.zeros(n, 5, 5))
-    of_frame = Spread(0.0, 0.0)
+    changes, covariances = torch.zeros(n, N_POSE), torch.zeros(n, N_POSE, N_POSE)
+    of_frame = RIGHT
     if check.gained:
-        fit = fitting.fit(torch.arange(n), latents, ways, log=log)
-        if frame is not None:
-            kept = _in_the_given_frame(fit, model, frame, data.rotations, batch_limit)
-            of_frame = _rms_of(fit.changes - kept)
-            fit = replace(fit, changes=kept)
-            log(
-                f"what went with the shape of the molecule was removed: "
-                f"{of_frame.angle_deg:.2f} degrees, {of_frame.shift_A:.2f} A RMS"
-            )
-    data.images.remove()
+        fit = _fit_all(fitting, latents, way, log)
+        changes, covariances = fit.pose_changes[:, BOTH_HALVES], fit.pose_covariances
+        kept = _in_the_given_frame(fit, changes, fitting)
+        of_frame = _rms_of(changes - kept)
+        changes = kept
+        log(
+            f"what went with the shape of the molecule was removed: "
+            f"{of_frame.angle_deg:.2f} degrees, {of_frame.shift_A:.2f} A RMS"
+        )
+    fitting.data.images.remove()
     return Refinement(
-        fit.changes.numpy().astype(np.float64),
-        fit.covariances.diagonal(dim1=1, dim2=2).sqrt().numpy().astype(np.float64),
+        changes.numpy().astype(np.float64),
+        covariances.diagonal(dim1=1, dim2=2).sqrt().numpy().astype(np.float64),
         off,
         of_frame,
         check,
@@ -157,26 +129,82 @@ def refine_poses(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> 
     )
 
 
-@torch.no_grad()
-def _in_the_given_frame(
-    fit: PoseFit, model: Model, frame: Frame, rotations: Tensor, batch_limit: BatchLimit
-) -> Tensor:
-    """(n, 5) changes without what the frame does with the shape of the molecule; rotations:
-    (n, 3, 3) as given."""
+@dataclass(frozen=True)
+class _Subject:
+    """What poses are refined with: fits of latents and poses, latents (n, d), the score."""
+
+    fitting: Fitting
+    latents: Tensor
+    objective: Objective
+
+
+def _subject(settings: PosesSettings, run: Run, analysis: Run, log: Log) -> _Subject:
+    source, results = analysis.particles, run.results
+    device = choose_device(settings.device)
+    coefficients = coefficients_of_run(run.summary, source.particles, device)
+    storage = Storage(settings.output, settings.memory_limit_GB)
+    data = read_particle_data(source.particles, coefficients, storage, log)
+    data = data.with_contrast(source.contrast_sign)
+    if run.folder == analysis.folder:
+        data = data.with_pose_changes(run.pose_changes)
+    model = results.model.on(device)
+    batch_limit = batch_limit_for(model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
+    fitting = Fitting(model, data, batch_limit)
+    return _Subject(fitting, torch.as_tensor(results.latents), analysis.objective(device))
+
+
+def _tried(subject: _Subject, rows: Tensor, way: Way, seed: int) -> tuple[Tensor, Tensor]:
+    """(m,) scores of the particles at `rows`, each half with latent and pose of the other: with the
+    poses held, and with them fitted."""
+    fitting, latents = subject.fitting, subject.latents
+    # Each half finds its own start: that of the whole image would tell one half of the other.
+    n = len(latents)
+    groups = KMeans(min(_CANDIDATES, n), n_init=1, random_state=seed).fit(latents.numpy()[:20_000])
+    places = torch.as_tensor(groups.cluster_centers_, dtype=latents.dtype)
+    start = for_both_folds(latents.mean(0).expand(len(rows), -1))
+    free = replace(way, candidates=places.to(fitting.model.device))
+    given = replace(fitting, data=fitting.data.with_pose_changes(None))
+    found = [
+        at.scores_apart(rows, at.apart(rows, start, each), subject.objective)
+        for at, each in ((given, replace(free, errors=RIGHT)), (fitting, free))
+    ]
+    return found[0], found[1]
+
+
+def _fit_all(fitting: Fitting, latents: Tensor, way: Way, log: Log) -> Fit:
+    n, watch = len(latents), Stopwatch()
     found = []
-    for latents in fit.latents.split(batch_limit.particles):
-        mixtures = apply_offsets(model.neutral, model.decoder(latents.to(model.device)))
-        positions_A = mixtures.positions_A.expand(len(latents), -1, -1)
-        found.append(frame.shapes(positions_A).cpu())
-    shapes = main_shapes(torch.cat(found), _MAIN_SHAPE)
-    return as_given_on_average(rotations, fit.changes, shapes)
+    for rows in torch.arange(n).split(max(1, -(-n // 5))):
+        found.append(fitting.fit(rows, for_both_folds(latents[rows]), way))
+        log(watch.event("fitting poses", int(rows[-1]) + 1, n))
+    return joined(found)
 
 
-def _rms_of(changes: Tensor) -> Spread:
+@torch.no_grad()
+def _in_the_given_frame(fit: Fit, changes: Tensor, fitting: Fitting) -> Tensor:
+    """(n, 5) changes without what goes with the shape of the molecule."""
+    model, found = fitting.model, []
+    rest = model.neutral
+    for latents in fit.latents.split(fitting.batch_limit.particles):
+        mixtures = apply_offsets(rest, model.decoder(latents.to(model.device)))
+        positions_A = mixtures.positions_A.expand(len(latents), -1, -1).cpu().numpy()
+        found.append(_laid(rest.positions_A.cpu().numpy(), positions_A))
+    shapes = main_shapes(along_main_axes(torch.from_numpy(np.concatenate(found))), _MAIN_SHAPE)
+    return as_given_on_average(fitting.data.rotations, changes, shapes)
+
+
+def _laid(rest_A: NDArray[np.float32], positions_A: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(B, N, 3) positions turned and shifted to lie upon (N, 3)."""
+    laid = superpose(rest_A.astype(np.float64), positions_A.astype(np.float64))
+    from_centre = positions_A - (laid.centre_A + laid.shifts_A)[:, None]
+    return np.asarray(from_centre @ laid.rotations + laid.centre_A)
+
+
+def _rms_of(changes: Tensor) -> PoseErrors:
     """Root mean square angle and shift of changes (n, 5)."""
     squares = changes.double().square()
     angle, shift = squares[:, :3].sum(1).mean().sqrt(), squares[:, 3:].sum(1).mean().sqrt()
-    return Spread(math.degrees(float(angle)), float(shift))
+    return PoseErrors(math.degrees(float(angle)), float(shift))
 
 
 def held_out(n: int, seed: int, fraction: float) -> Tensor:

@@ -13,9 +13,10 @@ from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
 from gmmflex.engine.data.particles import ParticleData
-from gmmflex.engine.fitting.latent_fitting import Fitting, for_both_folds
+from gmmflex.engine.fitting.latent_fitting import Beginning, Fitting, for_both_folds
 from gmmflex.engine.machine.batch_limit import BatchLimit
 from gmmflex.engine.machine.processes import ALONE
+from gmmflex.engine.model.inference.pose_errors import FIRST_GUESS
 from gmmflex.engine.runs.results import RunResults
 from gmmflex.engine.stages.validate.motion import Agreement, agreement_of
 
@@ -97,8 +98,11 @@ def _latents_apart(
         groups.cluster_centers_, dtype=torch.float32, device=fitting.model.device
     )
     sample = torch.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).long()
-    way = fitting.way(own[sample], for_both_folds(latents[sample]), latent_noise, places, ALONE)
-    return fitting.apart(rows, for_both_folds(latents.mean(0).expand(len(rows), -1)), way)
+    of_sample = for_both_folds(latents[sample])
+    beginning = Beginning(of_sample, latent_noise, FIRST_GUESS, places)
+    way = fitting.way(own[sample], beginning, ALONE)
+    start = for_both_folds(latents.mean(0).expand(len(rows), -1))
+    return fitting.apart(rows, start, way).latents
 
 
 def _predicted_r2(first: Tensor, second: Tensor) -> float:

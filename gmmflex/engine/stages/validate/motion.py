@@ -9,13 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gmmflex.engine.model.inference.principal_axes import evenly_chosen
 from gmmflex.engine.motion.body_motions import moved_A
+from gmmflex.engine.motion.frame import common_frame
 from gmmflex.engine.nets.model import Model
 
 Floats = NDArray[np.float64]
 
 # Displacements held at a time, in numbers.
 _AT_ONCE = 2**24
+# Particles that show which part of the molecule moves as one.
+_MOST_FOR_FRAME = 400
 # Pairs of different particles show what agreement chance alone gives.
 _SHUFFLES = 5
 
@@ -33,16 +37,28 @@ class Agreement:
 
 def motion_sizes_A(model: Model, latents: NDArray[np.float32]) -> Floats:
     """(N,) root mean square displacement of each Gaussian about its mean place, over the particles
-    with latents (n, d), in Å."""
+    with latents (n, d), in Å.
+
+    It is counted inside the molecule, from the part of it that moves as one (motion/frame.py): a
+    motion of the whole may as well be an error of the pose.
+    """
     n = model.neutral.n_gaussians
+    rest_A = model.neutral.positions_A.cpu().numpy().astype(np.float64)
+    some = evenly_chosen(len(latents), _MOST_FOR_FRAME)
+    frame = common_frame(rest_A + _moved_A(model, torch.as_tensor(latents[some])))
     total, squares = np.zeros((n, 3)), np.zeros(n)
     for part in torch.as_tensor(latents).split(max(1, _AT_ONCE // (3 * n))):
-        moved = moved_A(model, part).cpu().numpy().astype(np.float64)
+        moved = frame.laid(rest_A + _moved_A(model, part)) - frame.places_A
         total += moved.sum(axis=0)
         squares += np.square(moved).sum(axis=(0, 2))
     mean = total / len(latents)
     spread = squares / len(latents) - np.square(mean).sum(axis=1)
     return np.asarray(np.sqrt(np.maximum(spread, 0.0)))
+
+
+@torch.no_grad()
+def _moved_A(model: Model, latents: Tensor) -> Floats:
+    return moved_A(model, latents).cpu().numpy().astype(np.float64)
 
 
 def agreement_of(

@@ -27,7 +27,7 @@ from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
 from gmmflex.engine.stages.validate.halves import HalvesVerdict, compare_halves, half_rows
 from gmmflex.engine.stages.validate.leakage import Leak, leaks_of
 from gmmflex.engine.stages.validate.motion import motion_sizes_A
-from gmmflex.engine.stages.validate.null import write_null_particles
+from gmmflex.engine.stages.validate.null import Pattern, Still, write_null_particles
 from gmmflex.engine.stages.validate.output import (
     draw_checks,
     draw_leakage,
@@ -85,7 +85,7 @@ def run_validate(run: StageRun[ValidateSettings]) -> None:
 
     storage = Storage(settings.output, settings.memory_limit_GB)
     data = read_particle_data(source.particles, coefficients, storage, log)
-    data = data.with_contrast(source.contrast_sign)
+    data = data.with_contrast(source.contrast_sign).with_pose_changes(analysis.pose_changes)
     batch_limit = batch_limit_for(results.model.neutral.n_gaussians, coefficients, _AT_ONCE, log)
     subject = Subject(settings, analysis, data, batch_limit)
     sizes_A = motion_sizes_A(results.model, results.latents)
@@ -149,10 +149,11 @@ def _noise(subject: Subject, log: Log) -> NDArray[np.float64]:
     still = results.mixture(results.latents[from_middle.argmin()])
     star = folder / "particles.star"
     if not star.exists():
-        chosen, own = particles.subset(rows), torch.from_numpy(rows)
-        write_null_particles(
-            folder, chosen, own, subject.data, still, subject.batch_limit, settings.seed, log
+        pattern = Pattern(
+            particles.subset(rows), torch.from_numpy(rows), subject.data, subject.batch_limit
         )
+        errors = subject.run.pose_errors
+        write_null_particles(folder, pattern, Still(still, errors, settings.seed), log)
     found = subject.analysed("null", star, None, log)
     return motion_sizes_A(found.model, found.latents)
 
