@@ -46,7 +46,9 @@ class Started:
 
 def started(scipion: Any, folder: Path, name: str, particles: int = 80) -> Started:
     """Simulate, import and build the mixture in a project of this name."""
-    data = simulated(folder, particles, optics_groups=1, make_states=bending_helix)
+    # So that there is something for poses to gain.
+    errors = {"angle_error_deg": 4.0, "shift_error_A": 3.0}
+    data = simulated(folder, particles, 1, bending_helix, **errors)
     project = scipion.project(name)
     new = maker(scipion, project)
 

@@ -62,6 +62,7 @@ def simulated(
     particles: int = 240,
     optics_groups: int = 2,
     make_states: Callable[[Path], None] = bending_states,
+    **errors: float,
 ) -> Path:
     """Particles, star, consensus map, model and truth in `folder`, by the engine's simulator."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +81,7 @@ def simulated(
             spherical_aberration_mm=(2.7, 1.4)[:optics_groups],
             amplitude_contrast=(0.1, 0.07)[:optics_groups],
             seed=5,
+            **errors,
         )
     )
     return folder / "simulated"

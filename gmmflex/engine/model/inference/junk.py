@@ -111,8 +111,9 @@ def kinds_of(seen: Brightness) -> Kinds:
     for shares, count in zip(_FIRST_SHARES, parameters, strict=True):
         kinds, likelihood = _most_likely(some, replace(start, shares=np.array(shares)))
         worth = likelihood - 0.5 * count * np.log(len(some.values))
-        _, _, others = kinds.means @ weights / (kinds.means[GOOD] @ weights)
-        if worth > most and (shares[OTHER] == 0 or others < _BRIGHTEST_OTHERS):
+        brightness = kinds.means @ weights
+        darker = bool(brightness[OTHER] < _BRIGHTEST_OTHERS * brightness[GOOD])
+        if worth > most and (shares[OTHER] == 0 or darker):
             best, most = kinds, worth
     return best
 
