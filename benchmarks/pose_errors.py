@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,8 @@ def row_of(case: Case, work: Path, validate: bool) -> str:
     errors = {"angle_error_deg": case.angle_deg, "shift_error_A": case.shift_A}
     options = {**(_DIRT if case.dirty else {}), **errors}
     chosen = replace(CHAIN_SETS[case.name], options={**_own_options(case.name), **options})
-    made = simulated(chosen, data_folder(), folder, case.particles, case.snr, case.seed)
+    with redirect_stdout(StringIO()):
+        made = simulated(chosen, data_folder(), folder, case.particles, case.snr, case.seed)
     neutral, run, checked = folder / "neutral", folder / "run", folder / "validated"
     given = ["--map", made / "consensus.mrc", "--model", made / "model.cif"]
     if chosen.gaussians is not None:

@@ -14,11 +14,13 @@ from sliding_domain import PIXEL_A, run, simulated, truth
 from gmmflex.engine import cli
 from gmmflex.engine.io.particles import read_particle_records, read_particles
 from gmmflex.engine.io.star import read_star
+from gmmflex.engine.runs.results import read_run
 from gmmflex.engine.runs.source import folder_of_images
 from gmmflex.engine.settings.poses import PosesSettings
 from gmmflex.engine.stages.poses import refine as poses_refine
 from gmmflex.engine.stages.poses.output import write_poses
 from gmmflex.engine.stages.poses.stage import run_poses
+from gmmflex.engine.stages.validate.motion import motion_sizes_A
 
 PARTICLES, SEED = 200, 1
 ANGLE_DEG, SHIFT_A = 4.0, 2.0
@@ -60,6 +62,22 @@ def _errors(folder, records):
     left = Rotation.from_matrix(records.rotations @ np.swapaxes(true["rotation"], 1, 2))
     shifts_A = np.linalg.norm(records.origins_A - true["origin_A"], axis=1)
     return np.median(np.rad2deg(left.magnitude())), np.median(shifts_A)
+
+
+@pytest.mark.slow
+def test_wrong_poses_are_no_motion_of_a_molecule_at_rest(wrong):
+    """All particles show one state: nothing moves, and the widths that were put in are found."""
+    summary = json.loads((wrong / "run" / "summary.json").read_text())
+    print(summary["poses_off"], "held:", summary["poses_held"])
+    # The angle is about a random axis, its width that about each axis.
+    assert summary["poses_off"]["angle_deg"] == pytest.approx(ANGLE_DEG / 3**0.5, rel=0.2)
+    assert summary["poses_off"]["shift_A"] == pytest.approx(SHIFT_A, rel=0.2)
+    results = read_run(wrong / "run")
+    moved_A = results.offsets(results.latents).positions_A.numpy()
+    motion_A = float(np.sqrt(np.square(moved_A - moved_A.mean(axis=0)).sum(axis=2).mean()))
+    inside_A = float(np.sqrt(np.square(motion_sizes_A(results.model, results.latents)).mean()))
+    print(f"motion {motion_A:.2f} A, inside {inside_A:.2f} A; poses are off by {SHIFT_A} A")
+    assert motion_A < 0.5 and inside_A < 0.3
 
 
 @pytest.mark.slow

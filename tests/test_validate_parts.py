@@ -15,6 +15,7 @@ from gmmflex.engine.machine.row_store import Storage
 from gmmflex.engine.model.images.grid import FourierGrid, fourier_of_images
 from gmmflex.engine.model.images.scoring import coefficients_in_use
 from gmmflex.engine.model.inference.pose_errors import RIGHT as NO_ERRORS
+from gmmflex.engine.model.inference.pose_errors import PoseErrors
 from gmmflex.engine.model.mixture.mixture import GaussianMixture
 from gmmflex.engine.stages.validate.leakage import leaks_of
 from gmmflex.engine.stages.validate.motion import Agreement, agreement_of, motion_sizes_A
@@ -109,6 +110,27 @@ def test_noise_is_what_was_put_in_and_null_particles_look_like_the_real_ones(sti
     np.testing.assert_allclose(refound.noise, rings.noise, rtol=0.1)
     difference = (images[0] - images[1]).abs().square().mean() / BOX**2
     assert difference == pytest.approx(2.0, rel=0.15)
+
+
+def test_null_particles_are_off_by_the_errors_of_poses(still, tmp_path):
+    """Shifts of N(0, s²) weaken what images and projections have in common by exp(−2π²k²s²)."""
+    _, particles, data, mixture = still
+    batch_limit, rows, shift_A = BatchLimit(100, print), torch.arange(len(particles)), 4.0
+    pattern = Pattern(particles, rows, data, batch_limit)
+    scales = []
+    for name, errors in (("right", NO_ERRORS), ("off", PoseErrors(0.0, shift_A))):
+        folder = tmp_path / name
+        folder.mkdir()
+        star = write_null_particles(folder, pattern, Still(mixture, errors, SEED), print)
+        null = read_particle_data(
+            read_particles(star), data.coefficients, Storage(folder, 1.0), lambda line: None
+        )
+        scales.append(ring_model(mixture, null, rows, batch_limit).scale.numpy())
+    rings = np.arange(2, 14)
+    expected = np.exp(-2 * np.pi**2 * (rings / (BOX * PIXEL_A)) ** 2 * shift_A**2)
+    signal = scales[0] > 0.3 * scales[0].max()
+    assert signal[:4].all()
+    np.testing.assert_allclose((scales[1] / scales[0])[signal], expected[signal], atol=0.12)
 
 
 def test_latents_that_follow_the_defocus_leak_and_others_do_not(still):
