@@ -195,7 +195,16 @@ def write_page(
         f"{counts[MOVES]} Gaussians move significantly, {counts[UNSURE]} are unsure, "
         f"{counts[NOISE]} may be noise.",
         f"{100 * verdict.sure_share:.0f} % of the mean square motion is significant.",
+        "Motion is counted inside the molecule, from the half of it that moves most as one: a "
+        "motion of the whole may as well be an error of the pose.",
     ]
+    if verdict.noise_A is not None:
+        off = summary["poses_off"]
+        about.append(
+            f"Poses seem to be off by {off['angle_deg']:.2f}° about each axis and "
+            f"{off['shift_A']:.2f} Å along x and y; those of the particles without motion are off "
+            "as far."
+        )
     sections = [
         Section(
             "What moves",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,10 @@ def run_validate(run: StageRun[ValidateSettings]) -> None:
     if leaks:
         write_leakage(output / "leakage.csv", leaks)
         draw_leakage(output / "leakage.png", leaks)
-    summary = summary_of(verdict, halves, leaks)
+    summary = {
+        **summary_of(verdict, halves, leaks),
+        "poses_off": asdict(analysis.pose_errors),
+    }
     write_page(settings, verdict, halves, leaks, summary)
     run.finish(summary)
     log(f"finished: {summary['in_words']}; see {output / 'report.html'}")
