@@ -82,12 +82,13 @@ def train_with_free_poses(
     settings: HeterogeneitySettings,
     prepared: Prepared,
     checkpoints: Checkpoints,
+    before: Progress,
     start: Callable[[], Poses],
 ) -> Progress:
     """One more round of all decoders, in which poses follow the images.
 
-    checkpoints: where an interrupted round left its state; start: makes the networks ready for it
-    and finds the first poses, if there is none.
+    checkpoints: where an interrupted round left its state; before: the training with given poses;
+    start: makes the networks ready and finds the first poses, where no round was interrupted.
     """
     task, rounds = prepared.task, settings.round_list
     checkpoint = checkpoints.load()
@@ -98,7 +99,7 @@ def train_with_free_poses(
     how = training_settings(settings, number + 2, rounds[number].epochs)
     optimiser = task.model.optimiser(settings.learning_rate, first_round=False)
     if checkpoint is None:
-        state = first_progress(task, how)
+        state = first_progress(task, how, all_epochs(before))
     else:
         checkpoints.restore(checkpoint, task.model, optimiser)
         state = checkpoint.progress

@@ -87,7 +87,9 @@ def best_explanation(
         _teach_without(task, held.by_fold, motion)
         return _first_poses(task, held.by_fold, settings.latent_noise)
 
-    progress = train_with_free_poses(settings, prepared, checkpoints.of_free_poses(), start)
+    progress = train_with_free_poses(
+        settings, prepared, checkpoints.of_free_poses(), held.progress, start
+    )
     left = encode_by_fold(task.model, task.particles.inputs, task.computation.processes)
     _teach_without(task, left, _loose(task.model, left))
     free = _explained(settings, prepared, progress)
