@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from io_samples import cryosparc_table, random_images, save_cs, write_stack
 from scipy.spatial.transform import Rotation
-from sliding_domain import PIXEL_A, run, simulated, truth
+from sliding_domain import PIXEL_A, run, settings, simulated, truth
 
 from gmmflex.engine import cli
 from gmmflex.engine.io.particles import read_particle_records, read_particles
@@ -17,6 +17,7 @@ from gmmflex.engine.io.star import read_star
 from gmmflex.engine.runs.results import read_run
 from gmmflex.engine.runs.source import folder_of_images
 from gmmflex.engine.settings.poses import PosesSettings
+from gmmflex.engine.stages.heterogeneity.stage import run_heterogeneity
 from gmmflex.engine.stages.poses import refine as poses_refine
 from gmmflex.engine.stages.poses.output import write_poses
 from gmmflex.engine.stages.poses.stage import run_poses
@@ -78,6 +79,29 @@ def test_wrong_poses_are_no_motion_of_a_molecule_at_rest(wrong):
     inside_A = float(np.sqrt(np.square(motion_sizes_A(results.model, results.latents)).mean()))
     print(f"motion {motion_A:.2f} A, inside {inside_A:.2f} A; poses are off by {SHIFT_A} A")
     assert motion_A < 0.5 and inside_A < 0.3
+
+
+@pytest.mark.slow
+def test_training_with_free_poses_goes_on_to_the_same_bytes(wrong, tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    lines = []
+
+    def stop(line):
+        lines.append(line)
+        if line.startswith("epoch 2/") and any("goes on with free poses" in said for said in lines):
+            raise Interrupted
+
+    given = {"particles": wrong / "set" / "wrong.star", "epochs": 6}
+    with pytest.raises(Interrupted):
+        run_heterogeneity(settings(wrong, tmp_path / "run", **given), log=stop)
+    lines.clear()
+    run(wrong, tmp_path / "run", lines, **given)
+    # The training with given poses had ended, the one with free poses had not.
+    assert [line for line in lines if "going on after" in line][-1].endswith("epoch 2")
+    for name in ("latents.npy", "pose_changes.npy", "weights.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (wrong / "run" / name).read_bytes(), name
 
 
 @pytest.mark.slow
