@@ -78,7 +78,7 @@ def best_explanation(
     log = task.computation.log
     held = _explained(settings, prepared, train_in_rounds(settings, prepared, checkpoints, earlier))
     motion = _loose(task.model, held.by_fold)
-    if not _look_wrong(held, motion):
+    if not _as_the_leader(_look_wrong(held, motion), task):
         return held
     log("what has been learnt may be errors of poses: training goes on with free poses")
     before = task.model.state()
@@ -98,10 +98,16 @@ def best_explanation(
         f"{free.found.score:.4f}"
     )
     lost, gained = held.found.score - free.found.score, held.found.score - held.found.trial.at_rest
-    if lost > _MAY_BE_LOST * gained:
+    if _as_the_leader(lost > _MAY_BE_LOST * gained, task):
         task.model.load(before)
         return held
     return free
+
+
+def _as_the_leader(decision: bool, task: TrainingTask) -> bool:
+    """What the leader decides, in every process: others may differ in the last digit."""
+    decided = torch.tensor(float(decision), device=task.model.device)
+    return bool(task.computation.processes.copy_from_leader(decided))
 
 
 def _explained(
