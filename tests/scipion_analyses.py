@@ -44,10 +44,11 @@ class Started:
         return protocol
 
 
-def started(scipion: Any, folder: Path, name: str, particles: int = 80) -> Started:
-    """Simulate, import and build the mixture in a project of this name."""
-    # So that there is something for poses to gain.
-    errors = {"angle_error_deg": 4.0, "shift_error_A": 3.0}
+def started(scipion: Any, folder: Path, name: str, particles: int = 80, **errors: float) -> Started:
+    """Simulate, import and build the mixture in a project of this name.
+
+    errors: of the poses, as the simulator takes them.
+    """
     data = simulated(folder, particles, 1, bending_helix, **errors)
     project = scipion.project(name)
     new = maker(scipion, project)
@@ -99,17 +100,20 @@ class Helix:
         return subset_of(st.project, st.new, self.analysis.outputParticles, ids, folder)
 
 
-_made: list[Helix] = []
+_made: dict[str, Helix] = {}
 
 
-def helix(scipion: Any, make_folder: Callable[[str], Path]) -> Helix:
-    """The project of this test process, made at the first call; the process changes into it."""
-    if not _made:
-        st = started(scipion, make_folder("data"), "Helix", HELIX_PARTICLES)
+def helix(
+    scipion: Any, make_folder: Callable[[str], Path], name: str = "Helix", **errors: float
+) -> Helix:
+    """The project of this name in this test process, made at the first call; the process changes
+    into it. errors: see `started`."""
+    if name not in _made:
+        st = started(scipion, make_folder("data"), name, HELIX_PARTICLES, **errors)
         analysis = st.run(st.analysis("ProtGmmflexHeterogeneity"))
         more = {"ways": "c1, c2; 3,9", "regions": "upper = A:31-60"}
         landscape = st.new("ProtGmmflexLandscape", clusters=2, **more, **CHEAP)
         point_to(landscape, "inputAnalysis", analysis, "outputParticles")
-        _made.append(Helix(st, analysis, st.run(landscape)))
-    os.chdir(_made[0].started.project.getPath())
-    return _made[0]
+        _made[name] = Helix(st, analysis, st.run(landscape))
+    os.chdir(_made[name].started.project.getPath())
+    return _made[name]

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def project(scipion, tmp_path_factory):
-    return helix(scipion, tmp_path_factory.mktemp)
+    # With poses that are off, so that there is something to gain.
+    errors = {"angle_error_deg": 4.0, "shift_error_A": 3.0}
+    return helix(scipion, tmp_path_factory.mktemp, "Helix with wrong poses", **errors)
 
 
 @pytest.fixture(scope="module")
