@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gmmflex.engine.data.objective import Objective
-from gmmflex.engine.data.particles import HostBatch, ParticleData
+from gmmflex.engine.data.particles import BOTH_HALVES, HostBatch, ParticleData
 from gmmflex.engine.fitting.image_model import ImageModel, image_model
 from gmmflex.engine.fitting.latent_fit import WHOLE, Explanation, Fit, best_of, fit_latents, joined
 from gmmflex.engine.machine.batch_limit import BatchLimit
@@ -71,6 +71,15 @@ class Beginning:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """What the halves of m images ask for, neither with a look at the other: latents (m, 2, d),
+    pose_changes (m, 3, 5), the last of which are the mean of both."""
+
+    latents: Tensor
+    pose_changes: Tensor
+
+
+@dataclass(frozen=True)
 class Fitting:
     """What every fit needs."""
 
@@ -98,7 +107,7 @@ class Fitting:
             errors = RIGHT if errors == RIGHT else learnt_errors(fit, wide)
             # The second time it goes on from where the first has led.
             latents, candidates = fit.halves, None
-            data = with_changes_of(data, rows, fit)
+            data = at_rows(data, rows, fit.pose_changes)
         prior = on_device(prior_within(fit.latents.mean(0), covariance, learnt), self.model.device)
         shared = (images.scale, images.weights, images.differences, prior.mean, prior.precision)
         for values in shared:
@@ -128,7 +137,7 @@ class Fitting:
     def apart(self, rows: Tensor, by_fold: Tensor, way: Way) -> Apart:
         """Each fold of the particles at `rows` (m,) fitted without a look at the other."""
         each = [self.fit(rows, by_fold, way, (fold,)) for fold in WHOLE]
-        changes = [fit.pose_changes[:, -1] for fit in each]
+        changes = [fit.pose_changes[:, BOTH_HALVES] for fit in each]
         both = torch.stack(changes).mean(0)
         return Apart(
             torch.stack([fit.latents for fit in each], dim=1), torch.stack([*changes, both], dim=1)
@@ -189,20 +198,11 @@ class Fitting:
         return Fit(*(values.cpu() for values in vars(found).values()))
 
 
-@dataclass(frozen=True)
-class Apart:
-    """What the halves of m images ask for, neither with a look at the other: latents (m, 2, d),
-    pose_changes (m, 3, 5), the last of which are the mean of both."""
-
-    latents: Tensor
-    pose_changes: Tensor
-
-
 def learnt_errors(fit: Fit, guess: PoseErrors) -> PoseErrors:
     """How far poses are off, from fits with `guess` as their prior."""
     units = guess.deviations()
     variances = most_likely_variances(
-        fit.pose_changes[:, -1] / units,
+        fit.pose_changes[:, BOTH_HALVES] / units,
         fit.pose_covariances / (units[:, None] * units),
         torch.ones(N_POSE),
     )
@@ -217,11 +217,6 @@ def told_alone(fit: Fit, prior: PoseErrors) -> PoseErrors:
     by_axis = precision.diagonal(dim1=1, dim2=2).clamp_min(1e-12) ** -0.5
     angle, shift_A = by_axis[:, :3].mean(1).median(), by_axis[:, 3:].mean(1).median()
     return PoseErrors(math.degrees(float(angle)), float(shift_A))
-
-
-def with_changes_of(data: ParticleData, rows: Tensor, fit: Fit) -> ParticleData:
-    """The same data with the particles of `rows` (m,) in the poses that have been fitted."""
-    return at_rows(data, rows, fit.pose_changes)
 
 
 def at_rows(data: ParticleData, rows: Tensor, changes: Tensor) -> ParticleData:

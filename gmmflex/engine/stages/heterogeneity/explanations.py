@@ -51,7 +51,7 @@ _FIRST_STEPS = 2
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Trained:
     """A trained analysis. prepared: with the particles in their poses; by_fold: (n, 2, d) latents
     by the encoder; found: how the latents are best found; errors: how far the given poses are off,
     and alone: what images alone tell of a pose."""
@@ -69,7 +69,7 @@ def best_explanation(
     prepared: Prepared,
     checkpoints: Checkpoints,
     earlier: EarlierRun | None,
-) -> Explanation:
+) -> Trained:
     """Train with the given poses and, if these look wrong, go on with free ones.
 
     checkpoints: where training keeps its state; earlier: a run to start from.
@@ -110,9 +110,7 @@ def _as_the_leader(decision: bool, task: TrainingTask) -> bool:
     return bool(task.computation.processes.copy_from_leader(decided))
 
 
-def _explained(
-    settings: HeterogeneitySettings, prepared: Prepared, progress: Progress
-) -> Explanation:
+def _explained(settings: HeterogeneitySettings, prepared: Prepared, progress: Progress) -> Trained:
     task = prepared.task.posed(progress.poses)
     by_fold = encode_by_fold(task.model, task.particles.inputs, task.computation.processes)
     held = progress.poses is None
@@ -120,9 +118,7 @@ def _explained(
     found = find_way(task.model, task.particles, task.objective, beginning, task.computation)
     way = _with_poses(task, replace(beginning, errors=FIRST_GUESS)) if held else found.way
     task.computation.log(errors_in_words(way.errors))
-    return Explanation(
-        replace(prepared, task=task), progress, by_fold, found, way.errors, way.alone
-    )
+    return Trained(replace(prepared, task=task), progress, by_fold, found, way.errors, way.alone)
 
 
 def _with_poses(task: TrainingTask, beginning: Beginning) -> Way:
@@ -133,7 +129,7 @@ def _with_poses(task: TrainingTask, beginning: Beginning) -> Way:
     return fitting.way(sample, beginning.at(sample), task.computation.processes)
 
 
-def _look_wrong(held: Explanation, motion: LooseMotion) -> bool:
+def _look_wrong(held: Trained, motion: LooseMotion) -> bool:
     """Whether what has been learnt with the given poses may be errors of these."""
     model = held.prepared.task.model
     positions_A = _positions_A(model, _evenly(held.by_fold.mean(1), _SAMPLE))
