@@ -49,7 +49,9 @@ def _draw_histogram(panel: Any, seen: Brightness, kinds: Kinds) -> None:
     panel.set_xlabel("brightness of the projection in the image")
     panel.set_ylabel("particles")
     panel.set_title(f"Junk: {100 * kinds.share_of_junk:.1f} % of the particles")
-    panel.legend(frameon=False)
+    panel.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9
+    )
 
 
 def _draw_bands(panel: Any, junk: Junk) -> None:
